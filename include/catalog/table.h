@@ -1,0 +1,176 @@
+/*
+ * A table and everything that hangs on it, as the catalogs describe it, read in one snapshot.
+ *
+ * All texts come from the server with an empty search_path: expressions and definitions are qualified. Names are
+ * kept unquoted; whoever writes SQL quotes them (core/buffer.h). The struct owns all it points to.
+ */
+#ifndef PGRECAST_CATALOG_TABLE_H
+#define PGRECAST_CATALOG_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "pg/session.h"
+
+typedef uint32_t oid_t;
+
+struct owned_sequence {
+    oid_t oid;
+    char *schema;
+    char *name;
+    bool identity;   /* the hidden sequence of an identity column; otherwise OWNED BY (serial) */
+    char *type;      /* smallint, integer, bigint */
+    char *options;   /* "INCREMENT BY 1 MINVALUE 1 …": everything CREATE SEQUENCE takes but the type and OWNED BY */
+    char *comment;   /* or NULL */
+    char **grants;   /* complete statements would name it: see acl */
+    char *acl;       /* aclitem[] as text, or NULL for the default */
+    bool unlogged;
+};
+
+struct column {
+    int attnum;
+    char *name;
+    oid_t type_oid;
+    oid_t base_type_oid;   /* of a domain, followed to the end; else type_oid */
+    char *type;            /* format_type with typmod, qualified */
+    char *base_type;       /* the same of the base type of a domain (typmod of the domain applied), else = type */
+    char *collation;       /* qualified and quoted, where it is not the type's own; else NULL */
+    bool not_null;
+    char *not_null_name;   /* PostgreSQL 18: the constraint's name; else NULL */
+    char *default_expr;    /* pg_get_expr, or NULL; for a generated column its expression */
+    char generated;        /* '\0', 's' stored, 'v' virtual */
+    char identity;         /* '\0', 'a' always, 'd' by default */
+    char *missing;         /* the constant that old rows read (attmissingval's element as text), or NULL */
+    char storage;          /* p e m x */
+    char type_storage;     /* the type's own default */
+    char compression;      /* '\0' default, 'p', 'l' */
+    int statistics;        /* -1: default */
+    char *options;         /* attoptions as "n_distinct=5, …", or NULL */
+    char *comment;         /* or NULL */
+    char *acl;             /* or NULL */
+    struct owned_sequence *sequence; /* identity or owned, or NULL */
+    char typtype;          /* of the base type: b c d e r m p */
+    bool toastable;        /* the type may be stored out of line (attlen = -1, storage not plain) */
+};
+
+struct constraint {
+    oid_t oid;
+    char *name;
+    char type;            /* c check, p primary key, u unique, x exclusion (n, not null, is in the column) */
+    char *definition;     /* pg_get_constraintdef */
+    bool validated;
+    oid_t index_oid;      /* 0 for a check */
+    bool deferrable;
+    bool deferred;
+    bool temporal;        /* PostgreSQL 18: WITHOUT OVERLAPS */
+    char *comment;
+};
+
+struct index_column_statistics {
+    int column; /* from 1 */
+    int target;
+};
+
+struct index {
+    oid_t oid;
+    char *name;
+    char *definition;     /* pg_get_indexdef after the "ON schema.table ": "USING btree (a) INCLUDE (b) …" */
+    bool unique;
+    bool primary;
+    bool valid;
+    bool replica_identity;
+    bool clustered;
+    char *tablespace;     /* or NULL: the default */
+    oid_t constraint_oid; /* 0 where it stands alone */
+    int key_count;        /* columns of the key, without INCLUDE */
+    int *key_attnums;     /* 0 for an expression */
+    bool partial;
+    bool immediate;       /* indimmediate: not deferrable */
+    bool nulls_not_distinct;
+    int64_t bytes;        /* pg_relation_size */
+    char *comment;
+    int statistics_count; /* per-column targets (ALTER INDEX … ALTER COLUMN n SET STATISTICS) */
+    struct index_column_statistics *statistics;
+};
+
+struct extended_statistics {
+    oid_t oid;
+    char *schema;
+    char *name;
+    char *definition; /* the text between the name and FROM: "(ndistinct) ON a, b" */
+    int target;       /* -1: default */
+    char *comment;
+    char *owner;
+};
+
+/* What hangs on the table and is none of the above. */
+struct dependent {
+    char *kind;        /* "view", "trigger", "foreign key", "policy", "publication", … */
+    char *description; /* pg_describe_object, or a like text */
+    char *reason;      /* why it is not carried over, a clause; NULL: no objection, for information */
+};
+
+struct table {
+    oid_t oid;
+    oid_t relfilenode;
+    char *schema;
+    char *name;
+    char relkind;      /* pg_class.relkind: r p f v m … */
+    char persistence;  /* p u t */
+    char *owner;
+    bool owner_is_ours; /* the session's role is the owner or a member of it */
+    char *tablespace;  /* or NULL: the database's default */
+    char *access_method;
+    char *options;       /* "fillfactor=70, …", or NULL */
+    char *toast_options; /* "toast.autovacuum_enabled=false, …", or NULL */
+    char replica_identity; /* d n f i */
+    char *comment;
+    char *acl;           /* aclitem[] as text, or NULL for the default */
+    bool row_security;
+    bool has_toast;
+    int64_t bytes;       /* pg_table_size: heap and TOAST */
+    int64_t heap_bytes;
+    int64_t estimated_rows; /* reltuples, -1 unknown */
+
+    int column_count;
+    struct column *columns; /* in order, dropped ones left out */
+    int constraint_count;
+    struct constraint *constraints;
+    int index_count;
+    struct index *indexes;
+    int statistics_count;
+    struct extended_statistics *statistics;
+    int dependent_count;
+    struct dependent *dependents;
+
+    char *fingerprint; /* of everything above that DDL can change (not sizes): hex digits; compare with strcmp */
+};
+
+/*
+ * Read the table in the session's open transaction, or in a REPEATABLE READ one of its own when none is open.
+ * Returns NULL with ERROR_REFUSED when there is no such table; other relkinds are described as far as it goes and
+ * left to the planner to refuse.
+ */
+struct table *table_read(struct session *s, const char *schema, const char *name, struct error *err);
+
+/* Resolve a possibly unqualified name as the user's search_path does; schema and name are for the caller to free. */
+bool table_resolve(struct session *s, const char *schema, const char *name, char **out_schema, char **out_name,
+                   oid_t *oid, struct error *err);
+
+/* Only the fingerprint, in few round trips: for the check under the lock. NULL on an error. */
+char *table_fingerprint(struct session *s, oid_t oid, struct error *err);
+
+void table_free(struct table *t); /* NULL-safe */
+
+const struct column *table_column(const struct table *t, int attnum); /* NULL where there is none */
+const struct column *table_column_named(const struct table *t, const char *name);
+
+/*
+ * The index that identifies a row in the change stream (REPLICA IDENTITY): the primary key or the index chosen.
+ * NULL where there is none, or it is FULL or NOTHING.
+ */
+const struct index *table_key(const struct table *t);
+
+#endif

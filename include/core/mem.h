@@ -1,0 +1,19 @@
+/*
+ * Allocation that cannot fail: out of memory ends the program in one place, with a message. The job on the
+ * server survives that as it survives any crash.
+ */
+#ifndef PGRECAST_CORE_MEM_H
+#define PGRECAST_CORE_MEM_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+void *mem_alloc(size_t size);                               /* zeroed */
+void *mem_realloc(void *ptr, size_t size);                  /* not zeroed */
+void *mem_array(void *ptr, size_t count, size_t item_size); /* realloc to count items, overflow checked */
+char *mem_strdup(const char *text);                         /* NULL gives NULL */
+char *mem_strndup(const char *text, size_t len);
+char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *mem_vprintf(const char *fmt, va_list args);
+
+#endif
