@@ -1,0 +1,562 @@
+#include "pg/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/lsn.h"
+#include "core/mem.h"
+#include "core/stop.h"
+
+#define MAX_PARAMS 32
+
+struct session {
+    PGconn *conn;
+    struct buffer *notices; /* where to collect them, or NULL to drop them */
+};
+
+/*
+ * What every session pins, so that a value is written and read alike everywhere and nothing of the role's or the
+ * database's defaults ends or filters a statement. DateStyle 'ISO' changes the output only: how the user's server reads
+ * an ambiguous date in a text (DMY, MDY) stays, as do TimeZone and lc_monetary, because ALTER TABLE would use them.
+ */
+static const char *const pinned_settings[][2] = {
+    {"client_encoding", "UTF8"},
+    {"DateStyle", "ISO"},
+    {"IntervalStyle", "postgres"},
+    {"extra_float_digits", "3"},
+    {"bytea_output", "hex"},
+    {"xmloption", "content"},
+    {"search_path", ""},
+    {"standard_conforming_strings", "on"},
+    {"row_security", "off"}, /* an error instead of rows silently left out */
+    {"statement_timeout", "0"},
+    {"lock_timeout", "0"},
+    {"idle_in_transaction_session_timeout", "0"},
+    {"default_transaction_isolation", "read committed"},
+    {"default_transaction_read_only", "off"},
+    {"default_tablespace", ""},
+    {"default_table_access_method", "heap"},
+    {"jit", "off"},
+};
+
+static void
+collect_notice(void *arg, const PGresult *res)
+{
+    struct session *s = arg;
+    const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+
+    if (s->notices != NULL && message != NULL) {
+        buffer_add_text(s->notices, message);
+        buffer_add_char(s->notices, '\n');
+    }
+}
+
+void
+session_collect_notices(struct session *s, struct buffer *buf)
+{
+    s->notices = buf;
+}
+
+/* libpq's messages end in a newline and may have several lines. */
+static char *
+trimmed(const char *text)
+{
+    size_t len = strlen(text);
+
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' '))
+        len--;
+    return mem_strndup(text, len);
+}
+
+/* "ERROR:  …" of a connection attempt and the like: what libpq itself has to say. */
+static bool
+connection_error(struct session *s, struct error *err)
+{
+    char *message = trimmed(PQerrorMessage(s->conn));
+
+    error_set(err, ERROR_FAILED, "%s", message[0] != '\0' ? message : "the connection to the server was lost");
+    err->connection_lost = PQstatus(s->conn) == CONNECTION_BAD;
+    free(message);
+    return false;
+}
+
+bool
+session_error(struct session *s, const PGresult *res, enum error_kind kind, struct error *err)
+{
+    const char *message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
+    const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
+    if (message == NULL)
+        return connection_error(s, err);
+    error_set(err, kind, "%s", message);
+    if (detail != NULL)
+        error_detail(err, "%s", detail);
+    if (hint != NULL)
+        error_hint(err, "%s", hint);
+    if (state != NULL && strlen(state) == 5)
+        memcpy(err->sqlstate, state, 6);
+    /* admin_shutdown, crash_shutdown, cannot_connect_now */
+    err->connection_lost = PQstatus(s->conn) == CONNECTION_BAD || strncmp(err->sqlstate, "57P", 3) == 0;
+    return false;
+}
+
+static bool
+pin_settings(struct session *s, struct error *err)
+{
+    struct buffer sql = {0};
+    bool ok;
+
+    buffer_add_text(&sql, "SELECT ");
+    for (size_t i = 0; i < sizeof(pinned_settings) / sizeof(pinned_settings[0]); i++)
+        buffer_printf(&sql, "%spg_catalog.set_config('%s', '%s', false)", i > 0 ? ", " : "", pinned_settings[i][0],
+                      pinned_settings[i][1]);
+    if (session_major(s) >= 17)
+        buffer_add_text(&sql, ", pg_catalog.set_config('transaction_timeout', '0', false)");
+    ok = session_execute(s, err, sql.data);
+    buffer_free(&sql);
+    return ok;
+}
+
+struct session *
+session_open(const struct connection_options *options, enum session_kind kind, const char *purpose, struct error *err)
+{
+    char *name = mem_printf("pgrecast %s", purpose);
+    const char *keywords[] = {"dbname",          "host",        "port", "user", "password", "application_name",
+                              "client_encoding", "replication", NULL};
+    const char *values[] = {options->dbname, options->host, options->port, options->user, options->password,
+                            name,            "UTF8",        kind == SESSION_REPLICATION ? "database" : NULL,
+                            NULL};
+    struct session *s = mem_alloc(sizeof(*s));
+
+    s->conn = PQconnectdbParams(keywords, values, 1);
+    free(name);
+    if (s->conn == NULL || PQstatus(s->conn) != CONNECTION_OK) {
+        connection_error(s, err);
+        err->connection_lost = true;
+        session_close(s);
+        return NULL;
+    }
+    PQsetNoticeReceiver(s->conn, collect_notice, s);
+    if (!pin_settings(s, err)) {
+        error_context(err, "setting up the session");
+        session_close(s);
+        return NULL;
+    }
+    return s;
+}
+
+void
+session_close(struct session *s)
+{
+    if (s == NULL)
+        return;
+    PQfinish(s->conn);
+    free(s);
+}
+
+PGconn *
+session_conn(struct session *s)
+{
+    return s->conn;
+}
+
+int
+session_version(const struct session *s)
+{
+    return PQserverVersion(s->conn);
+}
+
+int
+session_major(const struct session *s)
+{
+    return PQserverVersion(s->conn) / 10000;
+}
+
+int
+session_backend_pid(const struct session *s)
+{
+    return PQbackendPID(s->conn);
+}
+
+void
+result_free(struct result *r)
+{
+    PQclear(r->res);
+    r->res = NULL;
+}
+
+int
+result_rows(const struct result *r)
+{
+    return r->res == NULL ? 0 : PQntuples(r->res);
+}
+
+bool
+result_null(const struct result *r, int row, int col)
+{
+    return PQgetisnull(r->res, row, col);
+}
+
+const char *
+result_text(const struct result *r, int row, int col)
+{
+    return PQgetisnull(r->res, row, col) ? NULL : PQgetvalue(r->res, row, col);
+}
+
+int64_t
+result_int(const struct result *r, int row, int col)
+{
+    const char *text = result_text(r, row, col);
+
+    return text == NULL ? 0 : strtoll(text, NULL, 10);
+}
+
+uint64_t
+result_lsn(const struct result *r, int row, int col)
+{
+    const char *text = result_text(r, row, col);
+    lsn_t lsn = 0;
+
+    if (text != NULL)
+        lsn_parse(text, &lsn);
+    return lsn;
+}
+
+bool
+result_bool(const struct result *r, int row, int col)
+{
+    const char *text = result_text(r, row, col);
+
+    return text != NULL && text[0] == 't';
+}
+
+int64_t
+result_affected(const struct result *r)
+{
+    return r->res == NULL ? 0 : strtoll(PQcmdTuples(r->res), NULL, 10);
+}
+
+static void
+cancel(PGconn *conn)
+{
+    PGcancel *handle = PQgetCancel(conn);
+    char message[256];
+
+    if (handle != NULL)
+        PQcancel(handle, message, sizeof(message));
+    PQfreeCancel(handle);
+}
+
+/*
+ * Wait until the socket has something to read and take it in. A stop request cancels the statement once; its result
+ * (usually query_canceled) is then still waited for, so that the session stays usable for the clean-up.
+ */
+static bool
+wait_readable(struct session *s, bool *cancelled, struct error *err)
+{
+    struct pollfd fds[2] = {
+        {.fd = PQsocket(s->conn), .events = POLLIN},
+        {.fd = *cancelled ? -1 : stop_fd(), .events = POLLIN},
+    };
+
+    if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        return error_set(err, ERROR_FAILED, "waiting for the server: %s", strerror(errno));
+    if (!*cancelled && stop_requested()) {
+        cancel(s->conn);
+        *cancelled = true;
+    }
+    if ((fds[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0 && PQconsumeInput(s->conn) == 0)
+        return connection_error(s, err);
+    return true;
+}
+
+/* The next result, or NULL at the end of the statement. False when the connection failed. */
+static bool
+next_result(struct session *s, PGresult **res, bool *cancelled, struct error *err)
+{
+    while (PQisBusy(s->conn)) {
+        if (!wait_readable(s, cancelled, err))
+            return false;
+    }
+    *res = PQgetResult(s->conn);
+    return true;
+}
+
+static bool
+result_failed(const PGresult *res)
+{
+    ExecStatusType status = PQresultStatus(res);
+
+    return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE || status == PGRES_PIPELINE_ABORTED;
+}
+
+/*
+ * Take all results of what was sent. Keeps the last good one in out (may be NULL), the first error in err. Ends early
+ * with a COPY result, which belongs to the caller.
+ */
+static bool
+collect_results(struct session *s, struct result *out, struct error *err)
+{
+    bool ok = true, cancelled = false;
+    PGresult *res;
+
+    for (;;) {
+        if (!next_result(s, &res, &cancelled, err)) {
+            ok = false;
+            break;
+        }
+        if (res == NULL)
+            break;
+        if (result_failed(res)) {
+            if (ok)
+                session_error(s, res, ERROR_FAILED, err);
+            ok = false;
+            PQclear(res);
+            if (PQstatus(s->conn) == CONNECTION_BAD)
+                break;
+            continue;
+        }
+        ExecStatusType status = PQresultStatus(res);
+        if (out != NULL && ok) {
+            result_free(out);
+            out->res = res;
+        } else {
+            PQclear(res);
+        }
+        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
+            break;
+    }
+    if (!ok && cancelled)
+        err->stopped = true;
+    if (!ok && out != NULL)
+        result_free(out);
+    return ok;
+}
+
+bool
+session_query_params(struct session *s, struct result *out, struct error *err, const char *sql, int nparams,
+                     const char *const *params)
+{
+    if (out != NULL)
+        result_free(out);
+    if (PQsendQueryParams(s->conn, sql, nparams, NULL, params, NULL, NULL, 0) == 0)
+        return connection_error(s, err);
+    return collect_results(s, out, err);
+}
+
+static void
+gather(const char **params, int nparams, va_list args)
+{
+    if (nparams > MAX_PARAMS)
+        abort(); /* a mistake in this program: the limit is for fixed statements */
+    for (int i = 0; i < nparams; i++)
+        params[i] = va_arg(args, const char *);
+}
+
+bool
+session_query(struct session *s, struct result *out, struct error *err, const char *sql, int nparams, ...)
+{
+    const char *params[MAX_PARAMS];
+    va_list args;
+
+    va_start(args, nparams);
+    gather(params, nparams, args);
+    va_end(args);
+    return session_query_params(s, out, err, sql, nparams, params);
+}
+
+bool
+session_row(struct session *s, struct result *out, struct error *err, const char *sql, int nparams, ...)
+{
+    const char *params[MAX_PARAMS];
+    va_list args;
+
+    va_start(args, nparams);
+    gather(params, nparams, args);
+    va_end(args);
+    if (!session_query_params(s, out, err, sql, nparams, params))
+        return false;
+    if (result_rows(out) != 1) {
+        error_set(err, ERROR_FAILED, "expected one row, got %d, from: %.200s", result_rows(out), sql);
+        result_free(out);
+        return false;
+    }
+    return true;
+}
+
+bool
+session_execute(struct session *s, struct error *err, const char *sql)
+{
+    if (PQsendQuery(s->conn, sql) == 0)
+        return connection_error(s, err);
+    return collect_results(s, NULL, err);
+}
+
+bool
+session_executef(struct session *s, struct error *err, const char *fmt, ...)
+{
+    va_list args;
+    char *sql;
+    bool ok;
+
+    va_start(args, fmt);
+    sql = mem_vprintf(fmt, args);
+    va_end(args);
+    ok = session_execute(s, err, sql);
+    free(sql);
+    return ok;
+}
+
+/* Results of a pipeline: per statement one or more and then NULL; at the end the sync. */
+static bool
+collect_pipeline(struct session *s, const char *const *sql, int count, struct error *err)
+{
+    bool ok = true, cancelled = false;
+    int at = 0;
+
+    for (;;) {
+        PGresult *res;
+
+        if (!next_result(s, &res, &cancelled, err))
+            return false;
+        if (res == NULL) {
+            at++;
+            continue;
+        }
+        if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
+            PQclear(res);
+            break;
+        }
+        if (ok && result_failed(res)) {
+            ok = session_error(s, res, ERROR_FAILED, err);
+            if (at < count)
+                error_context(err, "%.300s", sql[at]);
+            err->stopped = cancelled;
+        }
+        PQclear(res);
+        if (PQstatus(s->conn) == CONNECTION_BAD)
+            return ok ? connection_error(s, err) : false;
+    }
+    return ok;
+}
+
+bool
+session_pipeline(struct session *s, struct error *err, const char *const *sql, int count)
+{
+    bool ok = true;
+
+    if (PQenterPipelineMode(s->conn) == 0)
+        return connection_error(s, err);
+    for (int i = 0; i < count && ok; i++)
+        ok = PQsendQueryParams(s->conn, sql[i], 0, NULL, NULL, NULL, NULL, 0) != 0;
+    if (!ok || PQpipelineSync(s->conn) == 0)
+        return connection_error(s, err);
+    ok = collect_pipeline(s, sql, count, err);
+    PQexitPipelineMode(s->conn);
+    return ok;
+}
+
+void
+session_rollback(struct session *s)
+{
+    struct error ignored = {0};
+
+    if (s == NULL || PQstatus(s->conn) == CONNECTION_BAD || PQtransactionStatus(s->conn) == PQTRANS_IDLE)
+        return;
+    stop_hold();
+    session_execute(s, &ignored, "ROLLBACK");
+    stop_release();
+    error_clear(&ignored);
+}
+
+/* Start a COPY and check that the server entered it. */
+static bool
+copy_begin(struct session *s, const char *sql, ExecStatusType wanted, struct error *err)
+{
+    struct result res = {0};
+    bool ok;
+
+    if (!session_query_params(s, &res, err, sql, 0, NULL))
+        return false;
+    ok = PQresultStatus(res.res) == wanted;
+    result_free(&res);
+    return ok ? true : error_set(err, ERROR_FAILED, "the server did not start a COPY for: %.200s", sql);
+}
+
+bool
+session_copy_out(struct session *s, struct error *err, const char *sql, session_copy_row row, void *arg)
+{
+    bool ok = true, cancelled = false;
+
+    if (!copy_begin(s, sql, PGRES_COPY_OUT, err))
+        return false;
+    for (;;) {
+        char *data = NULL;
+        int len = PQgetCopyData(s->conn, &data, 1);
+
+        if (len == 0) {
+            bool wait_ok = wait_readable(s, &cancelled, ok ? err : &(struct error){0});
+            if (!wait_ok)
+                return false;
+        } else if (len > 0) {
+            if (ok && !row(arg, data, (size_t)len, err)) {
+                ok = false;
+                cancel(s->conn); /* the rest is read and dropped until the server has noticed */
+            }
+            PQfreemem(data);
+        } else {
+            break;
+        }
+    }
+    if (ok) {
+        ok = collect_results(s, NULL, err);
+        err->stopped = !ok && cancelled;
+    } else {
+        struct error ignored = {0};
+        collect_results(s, NULL, &ignored);
+        error_clear(&ignored);
+    }
+    return ok;
+}
+
+bool
+session_copy_in_begin(struct session *s, struct error *err, const char *sql)
+{
+    return copy_begin(s, sql, PGRES_COPY_IN, err);
+}
+
+bool
+session_copy_in_data(struct session *s, struct error *err, const char *data, size_t len)
+{
+    const size_t most = 64 * 1024 * 1024; /* PQputCopyData takes an int */
+
+    while (len > 0) {
+        size_t piece = len < most ? len : most;
+
+        if (PQputCopyData(s->conn, data, (int)piece) != 1)
+            return connection_error(s, err);
+        data += piece;
+        len -= piece;
+    }
+    return true;
+}
+
+bool
+session_copy_in_end(struct session *s, struct error *err, bool failed)
+{
+    if (PQputCopyEnd(s->conn, failed ? "cancelled" : NULL) != 1)
+        return connection_error(s, err);
+    if (failed) {
+        struct error ignored = {0};
+        collect_results(s, NULL, &ignored);
+        error_clear(&ignored);
+        return false;
+    }
+    return collect_results(s, NULL, err);
+}
