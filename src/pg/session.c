@@ -19,9 +19,10 @@ struct session {
 };
 
 /*
- * What every session pins, so that a value is written and read alike everywhere and nothing of the role's or the
- * database's defaults ends or filters a statement. DateStyle 'ISO' changes the output only: how the user's server reads
- * an ambiguous date in a text (DMY, MDY) stays, as do TimeZone and lc_monetary, because ALTER TABLE would use them.
+ * What every session pins, so that a value is written and read alike everywhere and nothing of the role's or
+ * the database's defaults ends or filters a statement. DateStyle 'ISO' changes the output only: how the
+ * user's server reads an ambiguous date in a text (DMY, MDY) stays, as do TimeZone and lc_monetary, because
+ * ALTER TABLE would use them.
  */
 static const char *const pinned_settings[][2] = {
     {"client_encoding", "UTF8"},
@@ -78,7 +79,8 @@ connection_error(struct session *s, struct error *err)
 {
     char *message = trimmed(PQerrorMessage(s->conn));
 
-    error_set(err, ERROR_FAILED, "%s", message[0] != '\0' ? message : "the connection to the server was lost");
+    error_set(err, ERROR_FAILED, "%s",
+              message[0] != '\0' ? message : "the connection to the server was lost");
     err->connection_lost = PQstatus(s->conn) == CONNECTION_BAD;
     free(message);
     return false;
@@ -114,8 +116,8 @@ pin_settings(struct session *s, struct error *err)
 
     buffer_add_text(&sql, "SELECT ");
     for (size_t i = 0; i < sizeof(pinned_settings) / sizeof(pinned_settings[0]); i++)
-        buffer_printf(&sql, "%spg_catalog.set_config('%s', '%s', false)", i > 0 ? ", " : "", pinned_settings[i][0],
-                      pinned_settings[i][1]);
+        buffer_printf(&sql, "%spg_catalog.set_config('%s', '%s', false)", i > 0 ? ", " : "",
+                      pinned_settings[i][0], pinned_settings[i][1]);
     if (session_major(s) >= 17)
         buffer_add_text(&sql, ", pg_catalog.set_config('transaction_timeout', '0', false)");
     ok = session_execute(s, err, sql.data);
@@ -124,13 +126,21 @@ pin_settings(struct session *s, struct error *err)
 }
 
 struct session *
-session_open(const struct connection_options *options, enum session_kind kind, const char *purpose, struct error *err)
+session_open(const struct connection_options *options, enum session_kind kind, const char *purpose,
+             struct error *err)
 {
     char *name = mem_printf("pgrecast %s", purpose);
-    const char *keywords[] = {"dbname",          "host",        "port", "user", "password", "application_name",
-                              "client_encoding", "replication", NULL};
-    const char *values[] = {options->dbname, options->host, options->port, options->user, options->password,
-                            name,            "UTF8",        kind == SESSION_REPLICATION ? "database" : NULL,
+    const char *keywords[] = {
+        "dbname",          "host",        "port", "user", "password", "application_name",
+        "client_encoding", "replication", NULL};
+    const char *values[] = {options->dbname,
+                            options->host,
+                            options->port,
+                            options->user,
+                            options->password,
+                            name,
+                            "UTF8",
+                            kind == SESSION_REPLICATION ? "database" : NULL,
                             NULL};
     struct session *s = mem_alloc(sizeof(*s));
 
@@ -254,8 +264,9 @@ cancel(PGconn *conn)
 }
 
 /*
- * Wait until the socket has something to read and take it in. A stop request cancels the statement once; its result
- * (usually query_canceled) is then still waited for, so that the session stays usable for the clean-up.
+ * Wait until the socket has something to read and take it in. A stop request cancels the statement once; its
+ * result (usually query_canceled) is then still waited for, so that the session stays usable for the
+ * clean-up.
  */
 static bool
 wait_readable(struct session *s, bool *cancelled, struct error *err)
@@ -297,8 +308,8 @@ result_failed(const PGresult *res)
 }
 
 /*
- * Take all results of what was sent. Keeps the last good one in out (may be NULL), the first error in err. Ends early
- * with a COPY result, which belongs to the caller.
+ * Take all results of what was sent. Keeps the last good one in out (may be NULL), the first error in err.
+ * Ends early with a COPY result, which belongs to the caller.
  */
 static bool
 collect_results(struct session *s, struct result *out, struct error *err)

@@ -1,0 +1,50 @@
+/*
+ * The cutover: one session, one transaction, one brief lock. Under ACCESS EXCLUSIVE on the original it lets the
+ * last changes be applied and checked, swaps the two tables and commits; or it gives everything back and tries again.
+ *
+ * What a waiting lock does to others is bounded by its lock_timeout: whoever comes behind it waits as long at most.
+ * Nothing is killed. Refuses: a swap while a transaction is open whose snapshot is older than the new table's rows.
+ */
+#ifndef PGRECAST_CUTOVER_CUTOVER_H
+#define PGRECAST_CUTOVER_CUTOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "ddl/plan.h"
+#include "pg/session.h"
+
+/* What the cutover needs of the rest of the job. Each returns false with the error set. */
+struct cutover_hooks {
+    void *arg;
+    bool (*prepare)(void *arg, struct error *err); /* before each attempt: lag and unchecked keys near none */
+    bool (*enter)(void *arg, struct error *err);   /* the transaction is open and the lock is held */
+    bool (*drain)(void *arg, struct error *err);   /* apply all that was committed before the lock */
+    bool (*check)(void *arg, struct error *err);   /* the last keys that were touched are equal */
+    bool (*record)(void *arg, struct error *err);  /* the job's state, in this transaction */
+    bool (*leave)(void *arg, bool committed, struct error *err);
+};
+
+struct cutover_request {
+    const struct plan *plan;
+    struct session *session; /* the one the hooks apply with */
+    uint64_t oldest_snapshot; /* full transaction id: snapshots whose xmin is older must be gone */
+    int lock_timeout_ms;
+    int attempts;
+    const struct cutover_hooks *hooks;
+};
+
+struct cutover_report {
+    int attempts;
+    double lock_wait_ms; /* of the attempt that succeeded */
+    double lock_held_ms; /* from the grant of the lock to the end of the commit */
+};
+
+/*
+ * Swap, with retries. The point of no return is the COMMIT. On failure nothing was swapped: ERROR_LOCK when the attempts
+ * are used up (the error names what was in the way), ERROR_PARITY when the check failed, ERROR_FAILED for the rest.
+ */
+bool cutover_run(const struct cutover_request *request, struct cutover_report *report, struct error *err);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * The receiver: a thread that reads one replication slot, decodes its messages, hands them to a sink (the spool) and tells
+ * the server how far they are durable. It answers keepalives whatever the rest of the program does.
+ *
+ * Order of things: appended to the sink, synced by it, and only then confirmed. A keepalive while nothing is pending
+ * moves the slot too, so that a quiet table in a busy server pins no log.
+ * Sources: PostgreSQL manual, "Streaming Replication Protocol" (protocol-replication).
+ */
+#ifndef PGRECAST_STREAM_STREAM_H
+#define PGRECAST_STREAM_STREAM_H
+
+#include <stdbool.h>
+
+#include "core/error.h"
+#include "core/lsn.h"
+#include "decode/message.h"
+#include "pg/session.h"
+
+/* Where messages go. Called from the stream's thread only; each returns false with the error set. */
+struct stream_sink {
+    void *arg;
+    bool (*append)(void *arg, const struct message *m, lsn_t lsn, struct error *err);
+    bool (*flush)(void *arg, struct error *err); /* hand over what was appended: nothing more is there now */
+    bool (*sync)(void *arg, struct error *err);  /* make it durable */
+};
+
+struct stream_options {
+    const struct connection_options *connection;
+    const char *slot;
+    const char *publication;
+    bool any_origin;     /* also take changes that came to the table by replication (16+) */
+    lsn_t from; /* end of what the sink holds already; 0: the slot's own position */
+    struct stream_sink sink;
+};
+
+struct stream;
+
+/* Connects and starts replication. NULL on failure. */
+struct stream *stream_start(const struct stream_options *options, struct error *err);
+
+/* True when the thread has ended by an error, which is moved to err the first time. */
+bool stream_failed(struct stream *s, struct error *err);
+
+lsn_t stream_received(const struct stream *s);  /* the log is read up to here */
+lsn_t stream_confirmed(const struct stream *s); /* and durable up to here */
+
+/* Ends the thread after a last sync and confirmation; frees. NULL-safe. */
+void stream_stop(struct stream *s);
+
+#endif

@@ -1,0 +1,300 @@
+#include "flush.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/mem.h"
+#include "pg/redact.h"
+
+#define COPY_PIECE (1024 * 1024)
+#define VISIBLE_POLL_MS 5
+
+bool
+flush_open(struct flush *f, const struct plan *plan, struct session *s, struct error *err)
+{
+    char *create;
+    bool ok;
+
+    memset(f, 0, sizeof(*f));
+    f->plan = plan;
+    f->session = s;
+    stream_columns_init(&f->columns, plan);
+    for (int i = 0; i < plan->column_count; i++)
+        f->keeps_defaults = f->keeps_defaults || plan->columns[i].origin == COLUMN_DEFAULT;
+    f->copy_stage = statement_copy_stage(plan, &f->columns);
+    create = statement_create(plan, &f->columns);
+    ok = session_execute(s, err, create);
+    if (!ok)
+        error_context(err, "creating the temporary tables of the apply");
+    free(create);
+    return ok;
+}
+
+void
+flush_close(struct flush *f)
+{
+    stream_columns_free(&f->columns);
+    buffer_free(&f->text);
+    free(f->copy_stage);
+    memset(f, 0, sizeof(*f));
+}
+
+void
+flush_add_value(struct buffer *text, const struct value *v)
+{
+    const char *end = v->data + v->len, *from = v->data;
+
+    if (v->kind != VALUE_TEXT) {
+        buffer_add_text(text, "\\N");
+        return;
+    }
+    for (const char *at = from; at < end; at++) {
+        char escaped;
+
+        switch (*at) {
+        case '\\':
+            escaped = '\\';
+            break;
+        case '\n':
+            escaped = 'n';
+            break;
+        case '\r':
+            escaped = 'r';
+            break;
+        case '\t':
+            escaped = 't';
+            break;
+        default:
+            continue;
+        }
+        buffer_add(text, from, (size_t)(at - from));
+        buffer_add_char(text, '\\');
+        buffer_add_char(text, escaped);
+        from = at + 1;
+    }
+    buffer_add(text, from, (size_t)(end - from));
+}
+
+/* One line of the stage. A deleted key has values in its key columns only. */
+static void
+add_line(struct flush *f, const struct batch *b, int seq, int ref, struct value *scratch)
+{
+    const struct batch_entry *e = &b->entries[seq];
+    const struct value *values = e->values;
+
+    if (!e->row) {
+        for (int i = 0; i < b->column_count; i++)
+            scratch[i] = (struct value){.kind = VALUE_NULL};
+        batch_key_values(e->key, b->key_count, scratch + b->column_count);
+        for (int k = 0; k < b->key_count; k++)
+            scratch[b->key_positions[k]] = scratch[b->column_count + k];
+        values = scratch;
+    }
+    buffer_printf(&f->text, "%c\t%d\t%d\t%d", e->row ? 'r' : 'd', seq, ref, e->mask);
+    for (int i = 0; i < b->column_count; i++) {
+        buffer_add_char(&f->text, '\t');
+        flush_add_value(&f->text, &values[i]);
+    }
+    buffer_add_char(&f->text, '\n');
+}
+
+static bool
+fill_stage(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err)
+{
+    struct value *scratch = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*scratch));
+    bool ok = session_copy_in_begin(f->session, err, f->copy_stage);
+
+    if (!ok) {
+        free(scratch);
+        return false;
+    }
+    buffer_reset(&f->text);
+    for (int i = 0; i < b->entry_count && ok; i++) {
+        add_line(f, b, i, trust == TRUST_NEWER ? i : b->entries[i].base, scratch);
+        if (f->text.len >= COPY_PIECE) {
+            ok = session_copy_in_data(f->session, err, f->text.data, f->text.len);
+            buffer_reset(&f->text);
+        }
+    }
+    ok = ok && session_copy_in_data(f->session, err, f->text.data, f->text.len);
+    ok = session_copy_in_end(f->session, err, !ok) && ok;
+    buffer_shrink(&f->text, 4 * COPY_PIECE);
+    free(scratch);
+    return ok;
+}
+
+/*
+ * A commit can be in the stream while it is still invisible to new snapshots (it waits for a synchronous
+ * standby). Before the source is read, every transaction of the batch must be visible.
+ */
+static bool
+await_visible(struct flush *f, struct error *err)
+{
+    struct result res = {0};
+    struct buffer list = {0};
+    bool ok = true, visible = f->awaited;
+
+    buffer_add_char(&list, '{');
+    for (int i = 0; i < f->xid_count; i++)
+        buffer_printf(&list, "%s%" PRIu64, i > 0 ? "," : "", f->xids[i]);
+    buffer_add_char(&list, '}');
+    while (ok && !visible) {
+        ok = session_row(f->session, &res, err,
+                         "SELECT coalesce(bool_and(pg_catalog.pg_visible_in_snapshot(x, "
+                         "pg_catalog.pg_current_snapshot())), true) FROM "
+                         "pg_catalog.unnest($1::pg_catalog.xid8[]) AS x",
+                         1, list.data);
+        visible = ok && result_bool(&res, 0, 0);
+        if (ok && !visible && !clock_sleep(VISIBLE_POLL_MS)) {
+            ok = error_set(err, ERROR_FAILED, "stopped while waiting for a transaction to become visible");
+            err->stopped = true;
+        }
+    }
+    f->awaited = ok;
+    result_free(&res);
+    buffer_free(&list);
+    return ok;
+}
+
+static bool
+run(struct flush *f, char *sql, struct error *err)
+{
+    bool ok = session_execute(f->session, err, sql);
+
+    free(sql);
+    return ok;
+}
+
+static const char *
+target(const struct flush *f)
+{
+    return f->overlay ? OVERLAY_TABLE : f->plan->shadow_sql;
+}
+
+/*
+ * What a mask means for the items of the insert list: keep[i] is set where everything the item depends on was
+ * left unchanged. False when some item depends on both changed and unchanged columns: then the row's values
+ * must be read.
+ */
+static bool
+find_kept(const struct flush *f, const bool *unchanged, bool *keep)
+{
+    const struct plan *plan = f->plan;
+    bool separable = true;
+
+    for (int i = 0; i < plan->insert_count; i++) {
+        const bool *depends =
+            plan->insert_origin[i] >= 0 ? plan->columns[plan->insert_origin[i]].depends_on : NULL;
+        bool any_kept = false, any_changed = false;
+
+        for (int c = 0; depends != NULL && c < plan->source->column_count; c++)
+            any_changed = any_changed || (depends[c] && plan->source->columns[c].generated != '\0');
+        for (int c = 0; depends != NULL && c < f->columns.count; c++) {
+            if (depends[f->columns.source[c]]) {
+                any_kept = any_kept || unchanged[c];
+                any_changed = any_changed || !unchanged[c];
+            }
+        }
+        keep[i] = any_kept && !any_changed;
+        separable = separable && !(any_kept && any_changed);
+    }
+    return separable;
+}
+
+static bool
+check_none_missing(struct flush *f, int mask, struct error *err)
+{
+    char *sql = statement_find_missing(f->plan, mask);
+    struct result res = {0};
+    bool ok = session_query(f->session, &res, err, sql, 0);
+
+    if (ok && result_rows(&res) > 0) {
+        ok = error_set(err, ERROR_PARITY, "the row with the key %s is missing in %s", result_text(&res, 0, 0),
+                       f->plan->shadow_sql);
+        error_detail(err,
+                     "An update of it came through the stream after the copy was complete. The original is "
+                     "untouched.");
+    }
+    result_free(&res);
+    free(sql);
+    return ok;
+}
+
+static bool
+write_masked(struct flush *f, const struct batch *b, int mask, enum flush_trust trust, struct error *err)
+{
+    const bool *unchanged = batch_mask(b, mask);
+    bool *keep = mem_alloc((size_t)f->plan->insert_count * sizeof(*keep) + 1);
+    bool separable = find_kept(f, unchanged, keep);
+    bool ok = true;
+
+    if (trust == TRUST_EXACT && separable) {
+        ok = check_none_missing(f, mask, err);
+    } else {
+        f->filled = true;
+        ok = await_visible(f, err) &&
+             run(f, statement_fill(f->plan, &f->columns, mask, unchanged, !separable), err) &&
+             run(f, statement_forget(mask, !separable), err);
+    }
+    ok = ok && (!separable || run(f, statement_insert_keeping(f->plan, target(f), mask, keep), err));
+    free(keep);
+    return ok;
+}
+
+static bool
+write_rows(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err)
+{
+    bool saving = f->keeps_defaults || b->mask_count > 1;
+
+    if (!run(f, saving ? statement_delete_saving(f->plan, target(f)) : statement_delete(f->plan, target(f)),
+             err))
+        return false;
+    for (int mask = 1; mask < b->mask_count; mask++) {
+        if (!write_masked(f, b, mask, trust, err))
+            return false;
+    }
+    if (f->keeps_defaults && !run(f, statement_insert_keeping(f->plan, target(f), 0, NULL), err))
+        return false;
+    return run(f, statement_insert(f->plan, target(f), f->keeps_defaults), err);
+}
+
+static bool
+clear_stage(struct flush *f, const struct batch *b, struct error *err)
+{
+    bool saving = f->keeps_defaults || b->mask_count > 1;
+
+    return session_execute(f->session, err,
+                           saving ? "TRUNCATE " STAGE_TABLE ", " SAVED_TABLE : "TRUNCATE " STAGE_TABLE);
+}
+
+bool
+flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint64_t *xids, int xid_count,
+            struct error *err)
+{
+    bool ok = true;
+
+    f->filled = false;
+    f->xids = xids;
+    f->xid_count = xid_count;
+    f->awaited = false;
+    batch_close(b);
+    if (b->truncated) {
+        ok = session_executef(f->session, err, "TRUNCATE ONLY %s", f->plan->shadow_sql) &&
+             (!f->overlay || session_execute(f->session, err, "TRUNCATE " OVERLAY_TABLE));
+    }
+    if (ok && b->entry_count > 0) {
+        ok = fill_stage(f, b, trust, err) && (!f->overlay || run(f, statement_overlay_take(f->plan), err)) &&
+             write_rows(f, b, trust, err) && (!f->overlay || clear_stage(f, b, err));
+    }
+    if (!ok)
+        error_redact(err);
+    return ok;
+}
+
+bool
+flush_merge(struct flush *f, struct error *err)
+{
+    return !f->overlay || run(f, statement_overlay_merge(f->plan), err) || (error_redact(err), false);
+}

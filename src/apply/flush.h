@@ -1,0 +1,52 @@
+/* Writing a batch to the shadow. Internal to the apply. */
+#ifndef PGRECAST_APPLY_FLUSH_H
+#define PGRECAST_APPLY_FLUSH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "batch.h"
+#include "core/lsn.h"
+#include "pg/session.h"
+#include "statements.h"
+
+/* What the rows already in the shadow are worth for this batch. */
+enum flush_trust {
+    TRUST_NEWER, /* they may be newer than the batch: values left unchanged only from the row of the same key
+                  */
+    TRUST_PARTIAL, /* right, but some are missing: values not found come from the source */
+    TRUST_EXACT,   /* all there: a missing one is an error */
+};
+
+struct flush {
+    const struct plan *plan;
+    struct session *session;
+    struct stream_columns columns;
+    bool keeps_defaults; /* the shadow has columns made once per row: they survive a rewrite of the row */
+    bool overlay;        /* rows go to the overlay until flush_merge() */
+    char *copy_stage;
+    struct buffer text;
+
+    const uint64_t *xids; /* of the batch at hand */
+    int xid_count;
+    bool awaited; /* they are visible */
+
+    /* set by a flush that read values from the source: those may be newer than the batch */
+    bool filled;
+};
+
+bool flush_open(struct flush *f, const struct plan *plan, struct session *s, struct error *err);
+void flush_close(struct flush *f);
+
+/* Inside the caller's transaction. xids: the batch's transactions, 64 bit, awaited before the source is read.
+ */
+bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint64_t *xids,
+                 int xid_count, struct error *err);
+
+/* Bring the overlay's rows back to the shadow. */
+bool flush_merge(struct flush *f, struct error *err);
+
+/* A value in COPY's text format. */
+void flush_add_value(struct buffer *text, const struct value *v);
+
+#endif

@@ -1,0 +1,331 @@
+#include "statements.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buffer.h"
+#include "core/mem.h"
+
+void
+stream_columns_init(struct stream_columns *c, const struct plan *plan)
+{
+    c->count = 0;
+    c->source = mem_array(NULL, (size_t)plan->source->column_count + 1, sizeof(*c->source));
+    c->key_positions = mem_array(NULL, (size_t)plan->key_count, sizeof(*c->key_positions));
+    for (int i = 0; i < plan->source->column_count; i++) {
+        if (plan->source->columns[i].generated != '\0')
+            continue;
+        for (int k = 0; k < plan->key_count; k++) {
+            if (plan->key[k].source == i)
+                c->key_positions[k] = c->count;
+        }
+        c->source[c->count++] = i;
+    }
+}
+
+void
+stream_columns_free(struct stream_columns *c)
+{
+    free(c->source);
+    free(c->key_positions);
+    memset(c, 0, sizeof(*c));
+}
+
+/* alias."name" */
+static void
+add_column(struct buffer *sql, const char *alias, const char *name)
+{
+    buffer_printf(sql, "%s.", alias);
+    buffer_add_identifier(sql, name);
+}
+
+/* The shadow's column that item i of the insert list fills. */
+static const char *
+insert_name(const struct plan *plan, int item)
+{
+    int origin = plan->insert_origin[item];
+
+    return origin >= 0 ? plan->columns[origin].name : plan->key[-1 - origin].shadow_name;
+}
+
+static void
+add_type(struct buffer *sql, const struct column *column)
+{
+    buffer_add_text(sql, column->base_type);
+    if (column->collation != NULL)
+        buffer_printf(sql, " COLLATE %s", column->collation);
+}
+
+/* A generated column of the source is in no change; the stage computes it where an expression reads it. */
+static bool
+is_read(const struct plan *plan, int source)
+{
+    for (int i = 0; i < plan->column_count; i++) {
+        if (plan->columns[i].depends_on != NULL && plan->columns[i].depends_on[source])
+            return true;
+    }
+    return false;
+}
+
+char *
+statement_create(const struct plan *plan, const struct stream_columns *c)
+{
+    struct buffer sql = {0};
+
+    buffer_add_text(
+        &sql, "CREATE TEMPORARY TABLE pgrecast_stage (pgrecast_op pg_catalog.\"char\", "
+              "pgrecast_seq pg_catalog.int4, pgrecast_ref pg_catalog.int4, pgrecast_mask pg_catalog.int4");
+    for (int i = 0; i < plan->source->column_count; i++) {
+        const struct column *column = &plan->source->columns[i];
+
+        if (column->generated != '\0' && !is_read(plan, i))
+            continue;
+        buffer_add_text(&sql, ", ");
+        buffer_add_identifier(&sql, column->name);
+        buffer_add_char(&sql, ' ');
+        add_type(&sql, column);
+        if (column->generated != '\0')
+            buffer_printf(&sql, " GENERATED ALWAYS AS (%s) STORED", column->default_expr);
+    }
+    buffer_printf(&sql,
+                  ") ON COMMIT DELETE ROWS;\n"
+                  "CREATE TEMPORARY TABLE pgrecast_saved ON COMMIT DELETE ROWS AS "
+                  "SELECT 0 AS pgrecast_seq, s.* FROM %s AS s WITH NO DATA;\n"
+                  "CREATE TEMPORARY TABLE pgrecast_overlay ON COMMIT DELETE ROWS AS "
+                  "SELECT %s FROM %s AS s WITH NO DATA;\n"
+                  "CREATE UNIQUE INDEX ON pg_temp.pgrecast_overlay (",
+                  plan->shadow_sql, plan->insert_columns, plan->shadow_sql);
+    for (int i = 0; i < plan->key_count; i++) {
+        buffer_add_text(&sql, i > 0 ? ", " : "");
+        buffer_add_identifier(&sql, plan->key[i].shadow_name);
+    }
+    buffer_add_text(&sql, ");\nCREATE TEMPORARY TABLE pgrecast_keys (");
+    for (int i = 0; i < plan->key_count; i++) {
+        buffer_printf(&sql, "%sk%d ", i > 0 ? ", " : "", i + 1);
+        add_type(&sql, &plan->source->columns[plan->key[i].source]);
+    }
+    buffer_add_text(&sql, ")");
+    (void)c;
+    return buffer_take(&sql);
+}
+
+char *
+statement_copy_stage(const struct plan *plan, const struct stream_columns *c)
+{
+    struct buffer sql = {0};
+
+    buffer_add_text(&sql, "COPY " STAGE_TABLE " (pgrecast_op, pgrecast_seq, pgrecast_ref, pgrecast_mask");
+    for (int i = 0; i < c->count; i++) {
+        buffer_add_text(&sql, ", ");
+        buffer_add_identifier(&sql, plan->source->columns[c->source[i]].name);
+    }
+    buffer_add_text(&sql, ") FROM STDIN");
+    return buffer_take(&sql);
+}
+
+/*
+ * shadow key = stage key, in the shadow's type and collation, so that the shadow's key index serves: an
+ * implicit collation on each side would be a conflict.
+ */
+static void
+add_shadow_match(struct buffer *sql, const struct plan *plan, const char *shadow, const char *stage)
+{
+    for (int i = 0; i < plan->key_count; i++) {
+        const struct plan_key_column *key = &plan->key[i];
+        const struct column *from = &plan->source->columns[key->source];
+        const struct column *to = key->hidden ? from : table_column_named(plan->target, key->shadow_name);
+
+        buffer_add_text(sql, i > 0 ? " AND " : "");
+        add_column(sql, shadow, key->shadow_name);
+        buffer_printf(sql, " %s (", key->shadow_equals != NULL ? key->shadow_equals : "=");
+        add_column(sql, stage, key->source_name);
+        buffer_printf(sql, "::%s", to->base_type);
+        if (to->collation != NULL || from->collation != NULL)
+            buffer_printf(sql, " COLLATE %s",
+                          to->collation != NULL ? to->collation : "pg_catalog.\"default\"");
+        buffer_add_char(sql, ')');
+    }
+}
+
+static void
+add_source_match(struct buffer *sql, const struct plan *plan, const char *source, const char *stage)
+{
+    for (int i = 0; i < plan->key_count; i++) {
+        const struct plan_key_column *key = &plan->key[i];
+
+        buffer_add_text(sql, i > 0 ? " AND " : "");
+        add_column(sql, source, key->source_name);
+        buffer_printf(sql, " %s ", key->source_equals != NULL ? key->source_equals : "=");
+        add_column(sql, stage, key->source_name);
+    }
+}
+
+char *
+statement_delete(const struct plan *plan, const char *target)
+{
+    struct buffer sql = {0};
+
+    buffer_printf(&sql, "DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ", target);
+    add_shadow_match(&sql, plan, "s", "t");
+    return buffer_take(&sql);
+}
+
+char *
+statement_delete_saving(const struct plan *plan, const char *target)
+{
+    struct buffer sql = {0};
+    bool overlay = strcmp(target, OVERLAY_TABLE) == 0; /* it has the insert list's columns, in that order */
+
+    buffer_printf(&sql, "WITH gone AS (DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ", target);
+    add_shadow_match(&sql, plan, "s", "t");
+    buffer_add_text(&sql, " RETURNING t.pgrecast_seq, s.*) INSERT INTO " SAVED_TABLE);
+    if (overlay)
+        buffer_printf(&sql, " (pgrecast_seq, %s)", plan->insert_columns);
+    buffer_add_text(&sql, " SELECT * FROM gone");
+    return buffer_take(&sql);
+}
+
+#define NOT_SAVED " AND NOT EXISTS (SELECT FROM " SAVED_TABLE " AS o WHERE o.pgrecast_seq = %s.pgrecast_ref)"
+
+char *
+statement_insert(const struct plan *plan, const char *target, bool saved)
+{
+    struct buffer sql = {0};
+
+    buffer_printf(&sql,
+                  "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT pgrecast_new.* FROM " STAGE_TABLE
+                  " AS pgrecast_src CROSS JOIN LATERAL (%s) AS pgrecast_new "
+                  "WHERE pgrecast_src.pgrecast_op = 'r' AND pgrecast_src.pgrecast_mask = 0",
+                  target, plan->insert_columns, plan->transform_insert);
+    if (saved)
+        buffer_printf(&sql, NOT_SAVED, "pgrecast_src");
+    return buffer_take(&sql);
+}
+
+char *
+statement_insert_keeping(const struct plan *plan, const char *target, int mask, const bool *keep)
+{
+    struct buffer sql = {0};
+    bool defaults = strcmp(target, OVERLAY_TABLE) != 0;
+
+    buffer_printf(&sql, "INSERT INTO %s (%s", target, plan->insert_columns);
+    for (int i = 0; defaults && i < plan->column_count; i++) {
+        if (plan->columns[i].origin == COLUMN_DEFAULT) {
+            buffer_add_text(&sql, ", ");
+            buffer_add_identifier(&sql, plan->columns[i].name);
+        }
+    }
+    buffer_add_text(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
+    for (int i = 0; i < plan->insert_count; i++) {
+        buffer_add_text(&sql, i > 0 ? ", " : "");
+        if (keep != NULL && keep[i])
+            add_column(&sql, "o", insert_name(plan, i));
+        else
+            buffer_printf(&sql, "pgrecast_new.i%d", i + 1);
+    }
+    for (int i = 0; defaults && i < plan->column_count; i++) {
+        if (plan->columns[i].origin == COLUMN_DEFAULT) {
+            buffer_add_text(&sql, ", ");
+            add_column(&sql, "o", plan->columns[i].name);
+        }
+    }
+    buffer_printf(
+        &sql,
+        " FROM " STAGE_TABLE " AS pgrecast_src JOIN " SAVED_TABLE
+        " AS o ON o.pgrecast_seq = pgrecast_src.pgrecast_ref CROSS JOIN LATERAL (%s) AS pgrecast_new (",
+        plan->transform_insert);
+    for (int i = 0; i < plan->insert_count; i++)
+        buffer_printf(&sql, "%si%d", i > 0 ? ", " : "", i + 1);
+    buffer_printf(&sql, ") WHERE pgrecast_src.pgrecast_op = 'r' AND pgrecast_src.pgrecast_mask = %d", mask);
+    return buffer_take(&sql);
+}
+
+char *
+statement_fill(const struct plan *plan, const struct stream_columns *c, int mask, const bool *unchanged,
+               bool all)
+{
+    struct buffer sql = {0};
+
+    buffer_add_text(&sql, "UPDATE " STAGE_TABLE " AS t SET pgrecast_mask = 0");
+    for (int i = 0; i < c->count; i++) {
+        const char *name = plan->source->columns[c->source[i]].name;
+
+        if (!unchanged[i])
+            continue;
+        buffer_add_text(&sql, ", ");
+        buffer_add_identifier(&sql, name);
+        buffer_add_text(&sql, " = ");
+        add_column(&sql, "s", name);
+    }
+    buffer_printf(&sql, " FROM ONLY %s AS s WHERE ", plan->source_sql);
+    add_source_match(&sql, plan, "s", "t");
+    buffer_printf(&sql, " AND t.pgrecast_op = 'r' AND t.pgrecast_mask = %d", mask);
+    if (!all)
+        buffer_printf(&sql, NOT_SAVED, "t");
+    return buffer_take(&sql);
+}
+
+char *
+statement_forget(int mask, bool all)
+{
+    struct buffer sql = {0};
+
+    buffer_printf(&sql,
+                  "UPDATE " STAGE_TABLE " AS t SET pgrecast_op = 'd' WHERE t.pgrecast_op = 'r' AND "
+                  "t.pgrecast_mask = %d",
+                  mask);
+    if (!all)
+        buffer_printf(&sql, NOT_SAVED, "t");
+    return buffer_take(&sql);
+}
+
+char *
+statement_find_missing(const struct plan *plan, int mask)
+{
+    struct buffer sql = {0};
+
+    buffer_add_text(&sql, "SELECT '(' || pg_catalog.concat_ws(', '");
+    for (int i = 0; i < plan->key_count; i++) {
+        buffer_add_text(&sql, ", ");
+        add_column(&sql, "t", plan->key[i].source_name);
+    }
+    buffer_printf(&sql,
+                  ") || ')' FROM " STAGE_TABLE
+                  " AS t WHERE t.pgrecast_op = 'r' AND t.pgrecast_mask = %d" NOT_SAVED " LIMIT 1",
+                  mask, "t");
+    return buffer_take(&sql);
+}
+
+char *
+statement_overlay_take(const struct plan *plan)
+{
+    struct buffer sql = {0};
+
+    buffer_printf(&sql, "WITH taken AS (DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ",
+                  plan->shadow_sql);
+    add_shadow_match(&sql, plan, "s", "t");
+    buffer_add_text(&sql, " RETURNING s.*) INSERT INTO " OVERLAY_TABLE " SELECT ");
+    buffer_printf(&sql, "%s FROM taken", plan->insert_columns);
+    return buffer_take(&sql);
+}
+
+char *
+statement_overlay_merge(const struct plan *plan)
+{
+    return mem_printf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM " OVERLAY_TABLE,
+                      plan->shadow_sql, plan->insert_columns, plan->insert_columns);
+}
+
+bool
+plan_has_other_unique(const struct plan *plan)
+{
+    for (int i = 0; i < plan->target->index_count; i++) {
+        if (plan->target->indexes[i].unique && !(plan->indexes[0].key && plan->target->index_count == 1))
+            return true;
+    }
+    for (int i = 0; i < plan->target->constraint_count; i++) {
+        if (plan->target->constraints[i].type == 'x')
+            return true;
+    }
+    return false;
+}

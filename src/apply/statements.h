@@ -1,0 +1,63 @@
+/*
+ * The statements of the apply, written once from the plan. Internal to the apply.
+ *
+ * Temporary tables of the apply's session:
+ *   pgrecast_stage    the batch: op ('d' delete the key, 'r' write the row), seq, ref (the seq whose old row
+ * has the values left unchanged), mask (which those are, 0: none), and the source's columns pgrecast_saved
+ * the shadow's rows that the batch replaces, by seq pgrecast_keys     the dirty keys pgrecast_overlay  rows
+ * touched by a transaction too large for one batch, without the shadow's unique indexes
+ */
+#ifndef PGRECAST_APPLY_STATEMENTS_H
+#define PGRECAST_APPLY_STATEMENTS_H
+
+#include <stdbool.h>
+
+#include "ddl/plan.h"
+
+/* What the stream carries of the source: all columns but generated ones. */
+struct stream_columns {
+    int count;
+    int *source;        /* position in plan->source->columns */
+    int *key_positions; /* plan->key_count of them: position among these columns */
+};
+
+void stream_columns_init(struct stream_columns *c, const struct plan *plan);
+void stream_columns_free(struct stream_columns *c);
+
+/* CREATE TEMPORARY TABLE …; one text of several statements. */
+char *statement_create(const struct plan *plan, const struct stream_columns *c);
+char *statement_copy_stage(const struct plan *plan, const struct stream_columns *c);
+
+/* target: the shadow's or the overlay's qualified name. */
+char *statement_delete(const struct plan *plan, const char *target);
+char *statement_delete_saving(const struct plan *plan, const char *target);
+
+/* Write rows with a mask of 0; with saved: only those that replace no saved row. */
+char *statement_insert(const struct plan *plan, const char *target, bool saved);
+
+/* Write rows of one mask that replace a saved row, keeping its values where keep[insert item] says so. */
+char *statement_insert_keeping(const struct plan *plan, const char *target, int mask, const bool *keep);
+
+/* Read the columns that mask leaves out from the source, for rows of that mask (all of them, or only those
+ * that replace no saved row), which then have mask 0. */
+char *statement_fill(const struct plan *plan, const struct stream_columns *c, int mask, const bool *unchanged,
+                     bool all);
+
+/* After the fill: rows that the source no longer has are deleted ones (a later change says so). */
+char *statement_forget(int mask, bool all);
+
+/* Names the key of one row that should replace a saved row and does not. */
+char *statement_find_missing(const struct plan *plan, int mask);
+
+/* Move the touched rows from the shadow to the overlay, and all of it back. */
+char *statement_overlay_take(const struct plan *plan);
+char *statement_overlay_merge(const struct plan *plan);
+
+/* True when the plan's shadow has a unique or exclusion constraint besides its key. */
+bool plan_has_other_unique(const struct plan *plan);
+
+#define OVERLAY_TABLE "pg_temp.pgrecast_overlay"
+#define STAGE_TABLE "pg_temp.pgrecast_stage"
+#define SAVED_TABLE "pg_temp.pgrecast_saved"
+
+#endif

@@ -1,0 +1,22 @@
+/* A list of full transaction ids. Pure. Internal to the apply. */
+#ifndef PGRECAST_APPLY_XIDS_H
+#define PGRECAST_APPLY_XIDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "snapshot.h"
+
+/* Zero-initialise; free .xids. */
+struct xid_list {
+    int count;
+    int cap;
+    uint64_t *xids;
+};
+
+void xids_add(struct xid_list *list, uint64_t xid);
+
+/* Forget those that the snapshot sees; true when none is left. */
+bool xids_settle(struct xid_list *list, const struct snapshot *snapshot);
+
+#endif

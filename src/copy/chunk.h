@@ -1,0 +1,36 @@
+/* One chunk: its statement and its transaction. Internal to the copy. */
+#ifndef PGRECAST_COPY_CHUNK_H
+#define PGRECAST_COPY_CHUNK_H
+
+#include "copy/copy.h"
+
+/* Blocks [from, to) of the source. */
+struct chunk {
+    int64_t from;
+    int64_t to;
+};
+
+/*
+ * The statement that moves a chunk's rows. horizon is the xmax of the transaction's snapshot: every
+ * transaction it sees is older. The caller frees the text.
+ */
+char *chunk_sql(const struct copy_request *request, struct chunk chunk, uint64_t horizon);
+
+/*
+ * Copy one chunk in one transaction with its record in pgrecast.chunk. COPY_REWRITTEN when the source's
+ * storage is no longer relfilenode; nothing was copied then.
+ */
+enum copy_outcome chunk_copy(struct session *s, const struct copy_request *request, struct chunk chunk,
+                             int64_t *rows, struct error *err);
+
+/* Blocks of the source's main fork now; -1 on an error. */
+int64_t chunk_count_blocks(struct session *s, const struct plan *plan, int *block_size, struct error *err);
+
+/*
+ * After a chunk failed on a row's content: find that row by halving the chunk, and put its key into the
+ * error. Best effort: err keeps what it says when the row is gone meanwhile.
+ */
+void chunk_name_failing_row(struct session *s, const struct copy_request *request, struct chunk chunk,
+                            struct error *err);
+
+#endif

@@ -1,0 +1,102 @@
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "chunk.h"
+#include "core/mem.h"
+#include "pg/redact.h"
+
+/* Try to copy the rows that match and undo it. True when a row's content still makes it fail. */
+static bool
+still_fails(struct session *s, const char *sql)
+{
+    struct error err = {0};
+    bool fails = false;
+
+    if (session_execute(s, &err, "BEGIN")) {
+        fails = !session_execute(s, &err, sql) && error_is_of_a_row(&err);
+        session_rollback(s);
+    }
+    error_clear(&err);
+    return fails;
+}
+
+static bool
+range_fails(struct session *s, const struct copy_request *request, struct chunk chunk)
+{
+    char *sql = chunk_sql(request, chunk, 0);
+    bool fails = still_fails(s, sql);
+
+    free(sql);
+    return fails;
+}
+
+/* The key of a row as text, "(1, abc)", for the select list. */
+static void
+add_key_text(struct buffer *sql, const struct plan *plan)
+{
+    buffer_add_text(sql, "'(' || pg_catalog.concat_ws(', '");
+    for (int i = 0; i < plan->key_count; i++) {
+        buffer_add_text(sql, ", pgrecast_src.");
+        buffer_add_identifier(sql, plan->key[i].source_name);
+    }
+    buffer_add_text(sql, ") || ')'");
+}
+
+/* All rows of one block: their places and keys. */
+static bool
+list_rows(struct session *s, const struct plan *plan, int64_t block, struct result *rows)
+{
+    struct buffer sql = {0};
+    struct error err = {0};
+    bool ok;
+
+    buffer_add_text(&sql, "SELECT pgrecast_src.ctid, ");
+    add_key_text(&sql, plan);
+    buffer_printf(&sql,
+                  " FROM ONLY %s AS pgrecast_src WHERE pgrecast_src.ctid >= '(%" PRId64
+                  ",0)' AND pgrecast_src.ctid < '(%" PRId64 ",0)'",
+                  plan->source_sql, block, block + 1);
+    ok = session_query(s, rows, &err, sql.data, 0);
+    error_clear(&err);
+    buffer_free(&sql);
+    return ok;
+}
+
+static bool
+row_fails(struct session *s, const struct copy_request *request, struct chunk block, const char *ctid)
+{
+    char *range = chunk_sql(request, block, 0);
+    char *sql = mem_printf("%s AND pgrecast_src.ctid = '%s'", range, ctid);
+    bool fails = still_fails(s, sql);
+
+    free(sql);
+    free(range);
+    return fails;
+}
+
+void
+chunk_name_failing_row(struct session *s, const struct copy_request *request, struct chunk chunk,
+                       struct error *err)
+{
+    struct result rows = {0};
+
+    if (!range_fails(s, request, chunk))
+        return;
+    while (chunk.to - chunk.from > 1) {
+        struct chunk half = {chunk.from, chunk.from + (chunk.to - chunk.from) / 2};
+
+        if (range_fails(s, request, half))
+            chunk.to = half.to;
+        else
+            chunk.from = half.to;
+    }
+    if (list_rows(s, request->plan, chunk.from, &rows)) {
+        for (int i = 0; i < result_rows(&rows); i++) {
+            if (row_fails(s, request, chunk, result_text(&rows, i, 0))) {
+                error_context(err, "the row with the key %s cannot be converted", result_text(&rows, i, 1));
+                break;
+            }
+        }
+    }
+    result_free(&rows);
+}

@@ -1,0 +1,202 @@
+#include "cutover/cutover.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "sql/sql.h"
+
+#define VACUUM_PATIENCE_MS 60000 /* how long to wait for a vacuum before it is made to give way */
+#define VACUUM_POLL_MS 100
+/* Autovacuum gives way to a waiting lock only after deadlock_timeout, by default one second. */
+#define VACUUM_LOCK_TIMEOUT_MS 1500
+
+enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_FAILED };
+
+static bool
+lock_not_available(const struct error *err)
+{
+    return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0;
+}
+
+/* Who is in the way, for the log and the last error. */
+static void
+describe_blocker(const struct cutover_request *request, struct error *err)
+{
+    struct result res = {0};
+    struct error ignored = {0};
+    char oid[16];
+
+    snprintf(oid, sizeof(oid), "%u", request->plan->source->oid);
+    if (session_query(request->session, &res, &ignored, sql_cutover_blockers, 1, oid) && result_rows(&res) > 0)
+        error_detail(err, "Process %s holds %s on the table, in a transaction that is %s s old.",
+                     result_text(&res, 0, 0), result_text(&res, 0, 1), result_text(&res, 0, 4));
+    result_free(&res);
+    error_clear(&ignored);
+}
+
+/* True when a snapshot older than the new table's rows is open: it would see the table without them. */
+static bool
+old_snapshot_open(const struct cutover_request *request, bool *open, struct error *err)
+{
+    struct result res = {0};
+    char xid[24];
+    bool ok;
+
+    snprintf(xid, sizeof(xid), "%" PRIu32, (uint32_t)request->oldest_snapshot);
+    ok = session_query(request->session, &res, err, sql_cutover_old_snapshots, 1, xid);
+    *open = ok && result_rows(&res) > 0;
+    if (*open) {
+        error_set(err, ERROR_LOCK, "a transaction is open whose snapshot would not see the new table's rows");
+        error_detail(err, "Process %s has a snapshot that is %s transactions old.", result_text(&res, 0, 0),
+                     result_text(&res, 0, 1));
+    }
+    result_free(&res);
+    return ok;
+}
+
+/* A vacuum of the original is waited for: its lock is the one that a short lock_timeout never displaces. */
+static int
+lock_timeout(const struct cutover_request *request, struct error *err)
+{
+    int64_t until = clock_ms() + VACUUM_PATIENCE_MS;
+    char oid[16];
+
+    snprintf(oid, sizeof(oid), "%u", request->plan->source->oid);
+    for (;;) {
+        struct result res = {0};
+        bool vacuum = session_query(request->session, &res, err, sql_cutover_blockers, 1, oid) &&
+                      result_rows(&res) > 0 && strcmp(result_text(&res, 0, 1), "ShareUpdateExclusiveLock") == 0 &&
+                      result_bool(&res, 0, 3);
+
+        result_free(&res);
+        if (!vacuum)
+            return request->lock_timeout_ms;
+        if (clock_ms() > until)
+            return VACUUM_LOCK_TIMEOUT_MS;
+        if (!clock_sleep(VACUUM_POLL_MS))
+            return request->lock_timeout_ms;
+    }
+}
+
+static bool
+check_fingerprint(const struct cutover_request *request, struct error *err)
+{
+    char *now = table_fingerprint(request->session, request->plan->source->oid, err);
+    bool ok = now != NULL && strcmp(now, request->plan->source->fingerprint) == 0;
+
+    if (now != NULL && !ok) {
+        error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
+                  request->plan->source_sql);
+        error_detail(err, "What hangs on the table is no longer what the plan was made for. Nothing was swapped.");
+    }
+    free(now);
+    return ok;
+}
+
+/* Everything that happens while the lock is held. */
+static bool
+swap(const struct cutover_request *request, struct error *err)
+{
+    const struct cutover_hooks *hooks = request->hooks;
+
+    return hooks->drain(hooks->arg, err) && hooks->check(hooks->arg, err) && check_fingerprint(request, err) &&
+           session_pipeline(request->session, err, (const char *const *)request->plan->swap.items,
+                            request->plan->swap.count) &&
+           hooks->record(hooks->arg, err);
+}
+
+static bool
+begin_and_lock(const struct cutover_request *request, int timeout_ms, struct error *err)
+{
+    return session_executef(request->session, err,
+                            "BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL synchronous_commit TO DEFAULT; "
+                            "SET LOCAL client_min_messages = error",
+                            timeout_ms) &&
+           session_executef(request->session, err, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
+                            request->plan->source_sql);
+}
+
+/* Give the lock back. The error that led here stays. */
+static void
+give_back(const struct cutover_request *request, bool entered)
+{
+    const struct cutover_hooks *hooks = request->hooks;
+    struct error ignored = {0};
+
+    session_rollback(request->session);
+    if (entered && !hooks->leave(hooks->arg, false, &ignored))
+        log_warning("after giving the lock back: %s", ignored.message);
+    error_clear(&ignored);
+}
+
+static enum attempt
+try_once(const struct cutover_request *request, struct cutover_report *report, struct error *err)
+{
+    const struct cutover_hooks *hooks = request->hooks;
+    int timeout_ms = lock_timeout(request, err);
+    int64_t asked, granted;
+    bool open, entered = false;
+
+    if (!old_snapshot_open(request, &open, err))
+        return ATTEMPT_FAILED;
+    if (open)
+        return ATTEMPT_AGAIN;
+    asked = clock_us();
+    if (!begin_and_lock(request, timeout_ms, err)) {
+        session_rollback(request->session);
+        if (!lock_not_available(err))
+            return ATTEMPT_FAILED;
+        error_set(err, ERROR_LOCK, "the lock on %s was not free within %d ms", request->plan->source_sql, timeout_ms);
+        describe_blocker(request, err);
+        return ATTEMPT_AGAIN;
+    }
+    granted = clock_us();
+    if (!old_snapshot_open(request, &open, err) || open || !(entered = hooks->enter(hooks->arg, err)) ||
+        !swap(request, err)) {
+        bool again = open || err->kind == ERROR_LOCK || lock_not_available(err);
+
+        give_back(request, entered);
+        return again ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
+    }
+    /* The point of no return. */
+    if (!session_execute(request->session, err, "COMMIT")) {
+        give_back(request, entered);
+        return ATTEMPT_FAILED;
+    }
+    report->lock_wait_ms = (double)(granted - asked) / 1000;
+    report->lock_held_ms = (double)(clock_us() - granted) / 1000;
+    return hooks->leave(hooks->arg, true, err) ? ATTEMPT_DONE : ATTEMPT_FAILED;
+}
+
+bool
+cutover_run(const struct cutover_request *request, struct cutover_report *report, struct error *err)
+{
+    struct backoff backoff = {.first_ms = 100, .most_ms = 3000};
+
+    memset(report, 0, sizeof(*report));
+    while (report->attempts < request->attempts) {
+        if (!request->hooks->prepare(request->hooks->arg, err))
+            return false;
+        report->attempts++;
+        switch (try_once(request, report, err)) {
+        case ATTEMPT_DONE:
+            return true;
+        case ATTEMPT_FAILED:
+            return false;
+        case ATTEMPT_AGAIN:
+            log_info("cutover attempt %d: %s%s%s", report->attempts, err->message,
+                     err->detail != NULL ? ": " : "", err->detail != NULL ? err->detail : "");
+            break;
+        }
+        if (!clock_sleep(backoff_next(&backoff))) {
+            error_set(err, ERROR_FAILED, "stopped between two attempts to cut over");
+            err->stopped = true;
+            return false;
+        }
+    }
+    return error_context(err, "no cutover within %d attempts", report->attempts);
+}

@@ -1,0 +1,115 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "job/state.h"
+#include "spool/spool.h"
+
+#define SLOT_RELEASE_MS 30000 /* how long a slot may still be active after its connection was closed */
+#define DROP_ATTEMPTS 100     /* each waits for a lock as long as lock_timeout below */
+
+bool
+ledger_enter(struct session *s, const struct job_state *job, const char *kind, const char *name, const char *undo,
+             struct error *err)
+{
+    char id[24];
+
+    snprintf(id, sizeof(id), "%" PRId64, job->id);
+    return session_query(s, NULL, err,
+                         "INSERT INTO pgrecast.object (job_id, seq, kind, name, undo) "
+                         "SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4 FROM pgrecast.object WHERE job_id = $1",
+                         4, id, kind, name, undo);
+}
+
+bool
+ledger_forget(struct session *s, const struct job_state *job, const char *kind, const char *name, struct error *err)
+{
+    char id[24];
+
+    snprintf(id, sizeof(id), "%" PRId64, job->id);
+    return session_query(s, NULL, err, "DELETE FROM pgrecast.object WHERE job_id = $1 AND kind = $2 AND name = $3", 3,
+                         id, kind, name);
+}
+
+/* The server notices a closed replication connection a moment later: until then the slot is active. */
+static bool
+drop_slot(struct session *s, const char *slot, struct error *err)
+{
+    int64_t until = clock_ms() + SLOT_RELEASE_MS;
+
+    for (;;) {
+        struct result res = {0};
+        bool ok = session_query(s, &res, err,
+                                "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM "
+                                "pg_catalog.pg_replication_slots WHERE slot_name = $1",
+                                1, slot);
+
+        result_free(&res);
+        if (ok || strcmp(err->sqlstate, "55006") != 0 || clock_ms() > until) /* object_in_use */
+            return ok;
+        clock_sleep(20);
+    }
+}
+
+/* DROP TABLE waits for whoever still reads the table; in short waits, so that nobody queues behind it for long. */
+static bool
+run_statement(struct session *s, const char *sql, struct error *err)
+{
+    struct backoff backoff = {.first_ms = 50, .most_ms = 2000};
+
+    for (int attempt = 1;; attempt++) {
+        bool ok = session_execute(s, err, "BEGIN; SET LOCAL lock_timeout = 200; SET LOCAL client_min_messages = error") &&
+                  session_execute(s, err, sql) && session_execute(s, err, "COMMIT");
+
+        if (ok)
+            return true;
+        session_rollback(s);
+        if (strcmp(err->sqlstate, "55P03") != 0 || attempt == DROP_ATTEMPTS)
+            return false;
+        clock_sleep(backoff_next(&backoff));
+    }
+}
+
+static bool
+undo_one(struct session *s, const char *kind, const char *name, const char *undo, struct error *err)
+{
+    if (strcmp(kind, LEDGER_SLOT) == 0)
+        return drop_slot(s, name, err);
+    if (strcmp(kind, LEDGER_SPOOL) == 0)
+        return spool_remove(undo, err);
+    return run_statement(s, undo, err);
+}
+
+bool
+ledger_undo(struct session *s, const struct job_state *job, struct error *err)
+{
+    struct result res = {0};
+    bool all = true;
+    char id[24];
+
+    snprintf(id, sizeof(id), "%" PRId64, job->id);
+    if (!session_query(s, &res, err, "SELECT kind, name, undo FROM pgrecast.object WHERE job_id = $1 ORDER BY seq DESC",
+                       1, id))
+        return false;
+    for (int i = 0; i < result_rows(&res); i++) {
+        struct error one = {0};
+        const char *kind = result_text(&res, i, 0), *name = result_text(&res, i, 1);
+
+        if (undo_one(s, kind, name, result_text(&res, i, 2), &one) && ledger_forget(s, job, kind, name, &one)) {
+            error_clear(&one);
+            continue;
+        }
+        error_context(&one, "removing %s %s", kind, name);
+        if (all)
+            error_move(err, &one);
+        else
+            log_warning("%s", one.message);
+        error_clear(&one);
+        all = false;
+    }
+    result_free(&res);
+    return all;
+}

@@ -1,0 +1,266 @@
+/* Filling the shadow: the copy, its indexes, and the apply of what came meanwhile. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "engine.h"
+#include "parallel.h"
+#include "pg/redact.h"
+
+#define POLL_MS 50
+#define RESTARTS_MOST 20     /* of the copy, after the source was rewritten */
+#define CAUGHT_UP_MS 1000    /* a marker comes through in this time: the apply keeps up */
+#define BEHIND_REPORT_MS 60000
+
+static int64_t
+source_bytes(const struct engine *e, int64_t blocks)
+{
+    return blocks * e->copied.block_size;
+}
+
+static bool
+copy_once(struct engine *e, enum copy_outcome *outcome, struct error *err)
+{
+    struct copy_request request = {
+        .plan = e->plan,
+        .connection = e->options->connection,
+        .job_id = e->job.id,
+        .x0 = e->job.x0,
+        .workers = e->options->workers,
+        .chunk_bytes = e->options->chunk_bytes,
+        .progress = &e->copied,
+    };
+    struct copy *copy = copy_start(&request, err);
+    struct error stop = {0};
+    bool ok = true;
+
+    if (copy == NULL)
+        return false;
+    while (!copy_done(copy)) {
+        if (ok && !engine_wait(e, POLL_MS, &stop)) {
+            ok = false;
+            copy_cancel(copy);
+        }
+        progress_show(&e->progress, source_bytes(e, atomic_load(&e->copied.blocks)),
+                      source_bytes(e, atomic_load(&e->copied.total_blocks)), atomic_load(&e->copied.rows), "rows", NULL);
+    }
+    *outcome = copy_finish(copy, err);
+    if (!ok)
+        error_move(err, &stop);
+    error_clear(&stop);
+    return ok && *outcome != COPY_FAILED;
+}
+
+/* The storage the table has now, and that nothing else about it has changed. */
+static bool
+refresh_source(struct engine *e, struct error *err)
+{
+    struct result res = {0};
+    char oid[16];
+    char *fingerprint = NULL;
+    bool ok;
+
+    snprintf(oid, sizeof(oid), "%" PRIu32, e->plan->source->oid);
+    ok = session_row(e->control, &res, err,
+                     "SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid::pg_catalog.regclass)", 1, oid);
+    if (ok && result_null(&res, 0, 0))
+        ok = error_set(err, ERROR_FAILED, "%s was dropped while the job was running", e->plan->source_sql);
+    if (ok) {
+        e->plan->source->relfilenode = (oid_t)result_int(&res, 0, 0);
+        fingerprint = table_fingerprint(e->control, e->plan->source->oid, err);
+        ok = fingerprint != NULL;
+    }
+    if (ok && strcmp(fingerprint, e->plan->source->fingerprint) != 0)
+        ok = error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
+                       e->plan->source_sql);
+    free(fingerprint);
+    result_free(&res);
+    return ok;
+}
+
+static bool
+start_over(struct engine *e, struct error *err)
+{
+    char id[24];
+
+    log_info("%s got new storage (TRUNCATE, VACUUM FULL or CLUSTER): the copy starts over", e->plan->source_sql);
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    return session_execute(e->control, err, "BEGIN") &&
+           session_executef(e->control, err, "TRUNCATE ONLY %s", e->plan->shadow_sql) &&
+           session_query(e->control, NULL, err, "DELETE FROM pgrecast.chunk WHERE job_id = $1", 1, id) &&
+           session_execute(e->control, err, "COMMIT");
+}
+
+/* The log position after which every row that the copy read is the stream's own past. */
+static bool
+note_exact(struct engine *e, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn()", 0);
+
+    e->job.exact = ok ? result_lsn(&res, 0, 0) : 0;
+    result_free(&res);
+    return ok && job_state_save_start(e->control, &e->job, err);
+}
+
+bool
+phase_copy(struct engine *e, struct error *err)
+{
+    enum copy_outcome outcome = COPY_REWRITTEN;
+
+    for (int i = 0; outcome == COPY_REWRITTEN; i++) {
+        if (i > RESTARTS_MOST)
+            return error_set(err, ERROR_FAILED, "%s was rewritten again and again while it was copied",
+                             e->plan->source_sql);
+        if (!refresh_source(e, err) || (i > 0 && !start_over(e, err)) || !copy_once(e, &outcome, err))
+            return false;
+    }
+    e->report->rows = atomic_load(&e->copied.rows);
+    return note_exact(e, err);
+}
+
+/* Build some of the indexes, keeping the loop alive. */
+static bool
+build(struct engine *e, const char *const *sql, int count, int workers, struct error *err)
+{
+    struct parallel *p = parallel_start(e->options->connection, "index", sql, count, workers);
+    struct error stop = {0};
+    bool ok = true;
+
+    while (!parallel_done(p)) {
+        ok = ok && engine_wait(e, POLL_MS, &stop);
+        progress_show(&e->progress, parallel_finished(p), count, parallel_finished(p), "indexes built", NULL);
+    }
+    if (!parallel_finish(p, err)) {
+        error_redact(err);
+        error_context(err, "building the indexes of %s", e->plan->shadow_sql);
+        if (strcmp(err->sqlstate, "23505") == 0)
+            error_hint(err, "The data violates a unique constraint of the new definition. Nothing was swapped.");
+        ok = false;
+    }
+    if (stop.message != NULL)
+        error_move(err, &stop);
+    return ok;
+}
+
+static bool
+build_matching(struct engine *e, bool key, bool exclusive, struct error *err)
+{
+    const char **sql = mem_array(NULL, (size_t)e->plan->index_count + 1, sizeof(*sql));
+    int count = 0;
+    bool ok;
+
+    for (int i = 0; i < e->plan->index_count; i++) {
+        if (e->plan->indexes[i].key == key && e->plan->indexes[i].exclusive == exclusive)
+            sql[count++] = e->plan->indexes[i].sql;
+    }
+    ok = count == 0 || build(e, sql, count, exclusive ? 1 : e->options->workers, err);
+    free(sql);
+    return ok;
+}
+
+static bool
+open_apply(struct engine *e, struct error *err)
+{
+    struct apply_options options = {
+        .plan = e->plan,
+        .connection = e->options->connection,
+        .spool = e->spool,
+        .job_id = e->job.id,
+        .bounds = {.barrier = e->job.barrier, .exact = e->job.exact},
+    };
+
+    e->apply = apply_open(&options, err);
+    return e->apply != NULL;
+}
+
+/*
+ * The key first. Then what happened up to the start barrier is applied: copied rows may be newer than those changes, so that
+ * values of other unique indexes may collide for a while. Then the other indexes, those that need the table alone last.
+ */
+bool
+phase_index(struct engine *e, struct error *err)
+{
+    return build_matching(e, true, false, err) && build_matching(e, true, true, err) && open_apply(e, err) &&
+           engine_sync(e, err) && build_matching(e, false, false, err) && build_matching(e, false, true, err);
+}
+
+static bool
+vacuum(struct engine *e, struct error *err)
+{
+    char *sql = mem_printf("VACUUM (ANALYZE) %s", e->plan->shadow_sql);
+    const char *const list[] = {sql};
+    struct parallel *p = parallel_start(e->options->connection, "vacuum", list, 1, 1);
+    struct error failed = {0};
+    bool ok = true;
+
+    while (!parallel_done(p)) {
+        if (ok)
+            ok = engine_apply(e, err);
+        else
+            clock_sleep(POLL_MS);
+    }
+    if (!parallel_finish(p, &failed) && ok) {
+        error_move(err, &failed);
+        ok = error_context(err, "vacuuming %s", e->plan->shadow_sql);
+    }
+    error_clear(&failed);
+    free(sql);
+    return ok;
+}
+
+/* Apply until the end of the stream is near: a marker comes through in a moment. */
+static bool
+catch_up(struct engine *e, struct error *err)
+{
+    int64_t began = clock_ms(), reported = began;
+
+    for (;;) {
+        int64_t asked = clock_ms();
+
+        if (!engine_sync(e, err))
+            return false;
+        if (clock_ms() - asked < CAUGHT_UP_MS)
+            return true;
+        if (clock_ms() - reported > BEHIND_REPORT_MS) {
+            log_warning("applying changes is slower than the writes to the table: still %.0f s behind after %.0f min",
+                        (double)(clock_ms() - asked) / 1000, (double)(clock_ms() - began) / 60000);
+            reported = clock_ms();
+        }
+    }
+}
+
+static bool
+run_list(struct engine *e, const struct string_list *list, struct error *err)
+{
+    for (int i = 0; i < list->count; i++) {
+        if (!session_execute(e->control, err, list->items[i]))
+            return error_context(err, "%.300s", list->items[i]);
+    }
+    return true;
+}
+
+/* Snapshots taken from here on see the shadow complete. */
+static bool
+note_complete(struct engine *e, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(e->control, &res, err,
+                          "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0);
+
+    if (ok)
+        e->oldest_snapshot = strtoull(result_text(&res, 0, 0), NULL, 10);
+    result_free(&res);
+    return ok;
+}
+
+bool
+phase_catchup(struct engine *e, struct error *err)
+{
+    return catch_up(e, err) && run_list(e, &e->plan->finish_shadow, err) && vacuum(e, err) && catch_up(e, err) &&
+           note_complete(e, err);
+}

@@ -1,0 +1,278 @@
+/* The proof of parity: both tables at one log position, and the keys touched since, down to the lock. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "engine.h"
+
+#define HOLD_RETRY_MS 20
+#define DIRTY_FEW 500      /* so many keys may be left for the check under the lock */
+#define DIRTY_ROUNDS 20
+#define TRUNCATED_ROUNDS 5 /* a TRUNCATE during the verification makes it start over */
+#define MISMATCHES_SHOWN 10
+
+/* A transaction kept open for its snapshot. */
+struct exported {
+    struct session *session;
+    char *name;     /* of pg_export_snapshot() */
+    char *snapshot; /* pg_current_snapshot() */
+    lsn_t lsn;
+};
+
+static void
+exported_close(struct exported *x)
+{
+    session_close(x->session);
+    free(x->name);
+    free(x->snapshot);
+    memset(x, 0, sizeof(*x));
+}
+
+/* A new snapshot in x's session, which is opened where there is none yet. */
+static bool
+export_snapshot(struct engine *e, struct exported *x, struct error *err)
+{
+    struct result res = {0};
+    bool ok;
+
+    if (x->session == NULL)
+        x->session = session_open(e->options->connection, SESSION_SQL, "snapshot", err);
+    if (x->session == NULL)
+        return false;
+    session_rollback(x->session);
+    ok = session_execute(x->session, err, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY") &&
+         session_row(x->session, &res, err,
+                     "SELECT pg_catalog.pg_export_snapshot(), pg_catalog.pg_current_snapshot(), "
+                     "pg_catalog.pg_current_wal_insert_lsn(), "
+                     "pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())",
+                     0);
+    if (ok) {
+        free(x->name);
+        free(x->snapshot);
+        x->name = mem_strdup(result_text(&res, 0, 0));
+        x->snapshot = mem_strdup(result_text(&res, 0, 1));
+        x->lsn = result_lsn(&res, 0, 2);
+        e->oldest_snapshot = strtoull(result_text(&res, 0, 3), NULL, 10);
+    }
+    result_free(&res);
+    return ok ? true : error_context(err, "taking a snapshot for the verification");
+}
+
+/*
+ * Bring the shadow to exactly what the source's snapshot sees: apply, up to a marker that follows it, the transactions it
+ * sees and hold back those it does not. A snapshot that does not see a transaction already applied (its commit waits
+ * for a standby) is taken again.
+ */
+static bool
+align(struct engine *e, struct exported *source, struct exported *shadow, struct error *err)
+{
+    for (;;) {
+        if (!export_snapshot(e, source, err))
+            return false;
+        switch (apply_hold(e->apply, source->snapshot, err)) {
+        case HOLD_FAILED:
+            return false;
+        case HOLD_TOO_EARLY:
+            if (!engine_wait(e, HOLD_RETRY_MS, err))
+                return false;
+            continue;
+        case HOLD_DONE:
+            break;
+        }
+        break;
+    }
+    if (!engine_sync(e, err) || !export_snapshot(e, shadow, err))
+        return false;
+    apply_dirty_start(e->apply);
+    apply_release(e->apply);
+    return true;
+}
+
+static bool
+compare(struct engine *e, const struct exported *source, const struct exported *shadow, struct verify_result *result,
+        struct error *err)
+{
+    struct verify_request request = {
+        .plan = e->plan,
+        .connection = e->options->connection,
+        .source_snapshot = source->name,
+        .shadow_snapshot = shadow->name,
+        .workers = e->options->workers,
+        .chunk_bytes = e->options->chunk_bytes,
+    };
+    struct verify *v = verify_start(&request, err);
+    struct error failed = {0};
+    bool ok = true;
+
+    if (v == NULL)
+        return false;
+    while (!verify_done(v)) {
+        if (ok && !(ok = engine_apply(e, &failed)))
+            verify_cancel(v);
+        else if (!ok)
+            clock_sleep(HOLD_RETRY_MS);
+        progress_show(&e->progress, (int64_t)(verify_progress(v) * 10000), 10000, verify_rows_read(v) / 2, "rows",
+                      NULL);
+    }
+    if (!verify_finish(v, result, err))
+        ok = error_context(err, "verifying parity");
+    if (failed.message != NULL)
+        error_move(err, &failed);
+    error_clear(&failed);
+    return ok;
+}
+
+/* The keys that differ, for people; at most a few. */
+static bool
+parity_failed(const struct verify_result *r, uint64_t count, struct error *err)
+{
+    static const char *const what[] = {"missing", "extra", "different"};
+    struct buffer text = {0};
+    int shown = 0;
+
+    error_set(err, ERROR_PARITY, "parity failed: %" PRIu64 " keys differ, nothing was swapped", count);
+    for (int i = 0; i < r->kept && shown < MISMATCHES_SHOWN; i++, shown++)
+        buffer_printf(&text, "%s%s in the new table: %s", i > 0 ? "\n" : "", what[r->mismatches[i].difference],
+                      r->mismatches[i].key);
+    if (shown > 0)
+        error_detail(err, "%s", text.data);
+    buffer_free(&text);
+    return false;
+}
+
+/*
+ * A key that differs and that the stream has touched since the snapshot is checked again with the dirty keys (a value read from
+ * the source may be newer than the snapshot). Any other is a failure.
+ */
+static bool
+judge(struct engine *e, const struct verify_result *r, struct error *err)
+{
+    uint64_t wrong = r->mismatch_count - (uint64_t)r->kept;
+
+    if (r->mismatch_count == 0)
+        return true;
+    if (!engine_sync(e, err)) /* so that whatever a value may have come from is in the dirty set */
+        return false;
+    for (int i = 0; i < r->kept; i++) {
+        if (!apply_dirty_has(e->apply, r->mismatches[i].key_values))
+            wrong++;
+    }
+    return wrong == 0 || parity_failed(r, wrong, err);
+}
+
+static bool
+save_result(struct engine *e, const struct verify_result *r, lsn_t lsn, struct error *err)
+{
+    char id[24], text[LSN_TEXT_SIZE], rows[24], mismatches[24];
+
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    snprintf(rows, sizeof(rows), "%" PRId64, r->source_rows);
+    snprintf(mismatches, sizeof(mismatches), "%" PRIu64, r->mismatch_count);
+    e->report->verified = true;
+    e->report->verify_lsn = lsn;
+    e->report->rows_verified = r->source_rows;
+    snprintf(e->report->hash, sizeof(e->report->hash), "%s", r->hash);
+    return session_query(e->control, NULL, err,
+                         "UPDATE pgrecast.progress SET verify_lsn = $2, verify_rows = $3, verify_mismatches = $4, "
+                         "verify_hash = $5 WHERE job_id = $1",
+                         5, id, lsn_format(lsn, text), rows, mismatches, r->hash);
+}
+
+static bool
+verify_once(struct engine *e, struct error *err)
+{
+    struct exported source = {0}, shadow = {0};
+    struct verify_result result = {0};
+    char text[LSN_TEXT_SIZE];
+    bool ok = align(e, &source, &shadow, err) && compare(e, &source, &shadow, &result, err);
+    lsn_t lsn = source.lsn;
+
+    exported_close(&source); /* before the judgement, which may take a while */
+    exported_close(&shadow);
+    ok = ok && judge(e, &result, err) && save_result(e, &result, lsn, err);
+    if (ok)
+        log_info("verified: %" PRId64 " rows are equal at %s, hash %s", result.source_rows, lsn_format(lsn, text),
+                 result.hash);
+    verify_result_free(&result);
+    return ok;
+}
+
+bool
+parity_verify(struct engine *e, struct error *err)
+{
+    for (int i = 0; i < TRUNCATED_ROUNDS; i++) {
+        bool ok = verify_once(e, err);
+
+        if (ok && !apply_dirty_truncated(e->apply))
+            return true;
+        if (!ok && (err->stopped || err->connection_lost || !apply_dirty_truncated(e->apply)))
+            return false;
+        log_info("the table was truncated during the verification, which starts over");
+    }
+    return error_set(err, ERROR_FAILED, "the table was truncated again and again during the verification");
+}
+
+bool
+phase_verify(struct engine *e, struct error *err)
+{
+    return !e->options->verify || parity_verify(e, err);
+}
+
+/*
+ * Compare the dirty keys as one snapshot sees both sides. A key that is equal there is proven as of that snapshot, and whatever
+ * touches it later makes it dirty again. One that is not may only lag: it stays dirty.
+ */
+bool
+parity_reduce_dirty(struct engine *e, struct error *err)
+{
+    struct session *s = apply_session(e->apply);
+
+    for (int round = 0; round < DIRTY_ROUNDS && apply_dirty_count(e->apply) > DIRTY_FEW; round++) {
+        struct verify_result result = {0};
+        bool ok;
+
+        if (!apply_at_boundary(e->apply)) {
+            if (!engine_apply(e, err))
+                return false;
+            continue;
+        }
+        ok = session_execute(s, err, "BEGIN ISOLATION LEVEL REPEATABLE READ") && apply_dirty_load(e->apply, err) &&
+             verify_keys(s, e->plan, APPLY_KEYS_TABLE, &result, err) && session_execute(s, err, "COMMIT");
+        for (int i = 0; ok && i < result.kept; i++)
+            apply_dirty_add(e->apply, result.mismatches[i].key_values);
+        if (ok && result.mismatch_count > (uint64_t)result.kept)
+            ok = parity_failed(&result, result.mismatch_count, err);
+        verify_result_free(&result);
+        if (!ok) {
+            session_rollback(s);
+            return false;
+        }
+        if (!engine_sync(e, err))
+            return false;
+    }
+    return true;
+}
+
+bool
+parity_check_dirty(struct engine *e, struct error *err)
+{
+    struct verify_result result = {0};
+    bool ok;
+
+    if (apply_dirty_truncated(e->apply)) {
+        error_set(err, ERROR_LOCK, "the table was truncated since it was verified");
+        return false;
+    }
+    if (apply_dirty_count(e->apply) == 0)
+        return true;
+    ok = apply_dirty_load(e->apply, err) &&
+         verify_keys(apply_session(e->apply), e->plan, APPLY_KEYS_TABLE, &result, err);
+    if (ok && result.mismatch_count > 0)
+        ok = parity_failed(&result, result.mismatch_count, err);
+    verify_result_free(&result);
+    return ok;
+}

@@ -1,0 +1,112 @@
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/buffer.h"
+#include "core/mem.h"
+#include "job/job.h"
+#include "sql/sql.h"
+
+#define OLDEST_MAJOR 14
+#define NEWEST_MAJOR 18
+
+/* Reasons to refuse, one a line, collected so that the user meets all of them at once. */
+struct reasons {
+    struct buffer text;
+    int count;
+};
+
+static void
+add_reason(struct reasons *r, const char *reason)
+{
+    buffer_printf(&r->text, "%s%s", r->count++ > 0 ? "\n" : "", reason);
+}
+
+/*
+ * With '*' in synchronous_standby_names (or our name) the receiver would become the standby that every commit of the
+ * application waits for.
+ */
+static bool
+would_be_synchronous(const char *names)
+{
+    return strchr(names, '*') != NULL || strcasestr(names, "pgrecast") != NULL;
+}
+
+static void
+check_settings(const struct result *r, struct reasons *reasons)
+{
+    if (result_bool(r, 0, 0))
+        add_reason(reasons, "The server is a standby. Connect to the primary.");
+    if (strcmp(result_text(r, 0, 1), "logical") != 0) {
+        char *reason = mem_printf("wal_level is %s. Set wal_level = logical and restart the server (on Amazon RDS: "
+                                  "rds.logical_replication = 1).",
+                                  result_text(r, 0, 1));
+        add_reason(reasons, reason);
+        free(reason);
+    }
+    if (result_int(r, 0, 2) < 1)
+        add_reason(reasons, "No replication slot is free. Raise max_replication_slots or drop a slot that is not used.");
+    if (result_int(r, 0, 3) < 1)
+        add_reason(reasons, "No WAL sender is free. Raise max_wal_senders.");
+    if (would_be_synchronous(result_text(r, 0, 6)))
+        add_reason(reasons, "synchronous_standby_names matches any name: pgrecast's connection would become a standby "
+                            "that commits wait for. Name the standbys.");
+}
+
+static void
+check_rights(const struct result *r, struct reasons *reasons)
+{
+    if (!result_bool(r, 0, 4)) {
+        char *reason = mem_printf("Role %s may not create in database %s. GRANT CREATE ON DATABASE to it.",
+                                  result_text(r, 0, 9), result_text(r, 0, 8));
+        add_reason(reasons, reason);
+        free(reason);
+    }
+    if (!result_bool(r, 0, 5))
+        add_reason(reasons, "The role may not create temporary tables. GRANT TEMPORARY ON DATABASE to it.");
+}
+
+/* Whether the role may replicate is tried, not looked up: managed services grant it in ways of their own. */
+static void
+check_replication(const struct connection_options *connection, struct reasons *reasons)
+{
+    struct error err = {0};
+    struct session *s = session_open(connection, SESSION_REPLICATION, "preflight", &err);
+
+    if (s == NULL) {
+        char *reason = mem_printf("A replication connection is not possible: %s. The role needs the REPLICATION "
+                                  "attribute and a line in pg_hba.conf for the database.",
+                                  err.message);
+        add_reason(reasons, reason);
+        free(reason);
+    }
+    session_close(s);
+    error_clear(&err);
+}
+
+bool
+job_check_server(struct session *s, const struct connection_options *connection, struct error *err)
+{
+    struct reasons reasons = {0};
+    struct result res = {0};
+    int major = session_major(s);
+    bool ok;
+
+    if (major < OLDEST_MAJOR || major > NEWEST_MAJOR)
+        return error_set(err, ERROR_REFUSED, "PostgreSQL %d is not supported: %d to %d are", major, OLDEST_MAJOR,
+                         NEWEST_MAJOR);
+    if (!session_row(s, &res, err, sql_preflight, 0))
+        return false;
+    check_settings(&res, &reasons);
+    check_rights(&res, &reasons);
+    if (reasons.count == 0)
+        check_replication(connection, &reasons);
+    ok = reasons.count == 0;
+    if (!ok) {
+        error_set(err, ERROR_REFUSED, "the server is not ready for this");
+        error_detail(err, "%s", reasons.text.data);
+    }
+    buffer_free(&reasons.text);
+    result_free(&res);
+    return ok;
+}

@@ -1,0 +1,193 @@
+/* From being in sync to the end: waiting for the cutover, the cutover, what it needs of the job. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "engine.h"
+
+#define DRAIN_MOST_MS 2000 /* under the lock; longer than that the lock is given back */
+#define NEAR_MS 200        /* a marker comes through in this time: near enough to ask for the lock */
+#define NEAR_ROUNDS 50
+
+static bool
+answer_verify(struct engine *e, struct error *err)
+{
+    char id[24], answered[16];
+
+    if (e->verify_requested <= e->verify_answered)
+        return true;
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    snprintf(answered, sizeof(answered), "%d", e->verify_requested);
+    e->verify_answered = e->verify_requested;
+    return parity_verify(e, err) &&
+           session_query(e->control, NULL, err, "UPDATE pgrecast.job SET verify_answered = $2 WHERE id = $1", 2, id,
+                         answered);
+}
+
+bool
+phase_ready(struct engine *e, struct error *err)
+{
+    if (e->options->hold && !e->cutover_requested)
+        log_info("in sync; cut over with: pgrecast cutover %s", e->job.name);
+    while (e->options->hold && !e->cutover_requested) {
+        if (!engine_apply(e, err) || !answer_verify(e, err))
+            return false;
+        if (apply_dirty_truncated(e->apply) && e->options->verify && !parity_verify(e, err))
+            return false;
+        if (e->options->verify && !parity_reduce_dirty(e, err))
+            return false;
+    }
+    return true;
+}
+
+/* Before an attempt: everything outside the lock that can be. */
+static bool
+hook_prepare(void *arg, struct error *err)
+{
+    struct engine *e = arg;
+
+    if (e->options->verify && apply_dirty_truncated(e->apply) && !parity_verify(e, err))
+        return false;
+    for (int i = 0; i < NEAR_ROUNDS; i++) {
+        int64_t asked;
+
+        if (e->options->verify && !parity_reduce_dirty(e, err))
+            return false;
+        asked = clock_ms();
+        if (!engine_sync(e, err))
+            return false;
+        if (clock_ms() - asked < NEAR_MS)
+            break;
+    }
+    while (!apply_at_boundary(e->apply)) {
+        if (!engine_apply(e, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+hook_enter(void *arg, struct error *err)
+{
+    struct engine *e = arg;
+
+    (void)err;
+    apply_enter(e->apply);
+    return true;
+}
+
+/* The lock is held, so every writer's commit is in the log, and the marker comes after it. */
+static bool
+hook_drain(void *arg, struct error *err)
+{
+    struct engine *e = arg;
+    int64_t until = clock_ms() + DRAIN_MOST_MS;
+
+    if (!engine_write_marker(e, err))
+        return false;
+    while (apply_marker(e->apply) < e->marker) {
+        switch (apply_step(e->apply, err)) {
+        case APPLY_FAILED:
+            return false;
+        case APPLY_IDLE:
+            if (stream_failed(e->stream, err))
+                return false;
+            apply_wait(e->apply, 5);
+            break;
+        default:
+            break;
+        }
+        if (clock_ms() > until)
+            return error_set(err, ERROR_LOCK, "the last changes were not applied within %d ms", DRAIN_MOST_MS);
+    }
+    return true;
+}
+
+static bool
+hook_check(void *arg, struct error *err)
+{
+    struct engine *e = arg;
+
+    return !e->options->verify || parity_check_dirty(e, err);
+}
+
+/* In the swap's own transaction: the table to remove is now the original. */
+static bool
+hook_record(void *arg, struct error *err)
+{
+    struct engine *e = arg;
+    struct session *s = apply_session(e->apply);
+    struct buffer undo = {0};
+    char id[24];
+    bool ok;
+
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    buffer_add_text(&undo, "");
+    for (int i = 0; i < e->plan->drop_old.count; i++)
+        buffer_printf(&undo, "%s%s", i > 0 ? ";\n" : "", e->plan->drop_old.items[i]);
+    ok = session_query(s, NULL, err,
+                       "UPDATE pgrecast.object SET name = $2, undo = $3 WHERE job_id = $1 AND kind = 'table'", 3, id,
+                       e->plan->old_sql, undo.data) &&
+         session_query(s, NULL, err,
+                       "UPDATE pgrecast.job SET swapped_at = pg_catalog.clock_timestamp() WHERE id = $1", 1, id);
+    buffer_free(&undo);
+    return ok;
+}
+
+static bool
+hook_leave(void *arg, bool committed, struct error *err)
+{
+    struct engine *e = arg;
+
+    return apply_leave(e->apply, committed, err);
+}
+
+static bool
+save_report(struct engine *e, struct error *err)
+{
+    char id[24], attempts[16], wait[32], held[32];
+
+    e->report->cutover_attempts = e->cutover.attempts;
+    e->report->lock_wait_ms = e->cutover.lock_wait_ms;
+    e->report->lock_held_ms = e->cutover.lock_held_ms;
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    snprintf(attempts, sizeof(attempts), "%d", e->cutover.attempts);
+    snprintf(wait, sizeof(wait), "%.3f", e->cutover.lock_wait_ms);
+    snprintf(held, sizeof(held), "%.3f", e->cutover.lock_held_ms);
+    return session_query(e->control, NULL, err,
+                         "UPDATE pgrecast.progress SET lock_attempts = $2, lock_wait_ms = $3, lock_held_ms = $4 "
+                         "WHERE job_id = $1",
+                         4, id, attempts, wait, held);
+}
+
+bool
+phase_cutover(struct engine *e, struct error *err)
+{
+    struct cutover_hooks hooks = {
+        .arg = e,
+        .prepare = hook_prepare,
+        .enter = hook_enter,
+        .drain = hook_drain,
+        .check = hook_check,
+        .record = hook_record,
+        .leave = hook_leave,
+    };
+    struct cutover_request request = {
+        .plan = e->plan,
+        .session = apply_session(e->apply),
+        .oldest_snapshot = e->oldest_snapshot,
+        .lock_timeout_ms = e->options->lock_timeout_ms,
+        .attempts = e->options->cutover_attempts,
+        .hooks = &hooks,
+    };
+
+    if (!cutover_run(&request, &e->cutover, err))
+        return false;
+    e->job.swapped = true;
+    log_info("cut over: lock held %.1f ms, attempts %d", e->cutover.lock_held_ms, e->cutover.attempts);
+    return save_report(e, err);
+}

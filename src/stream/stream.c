@@ -1,0 +1,328 @@
+#include "stream/stream.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/cursor.h"
+#include "core/mem.h"
+#include "decode/message.h"
+
+#define SYNC_INTERVAL_MS 300 /* how old unsynced changes may get */
+#define SYNC_BYTES (16 * 1024 * 1024)
+#define FEEDBACK_INTERVAL_MS 5000
+#define POSTGRES_EPOCH_US 946684800000000LL /* 2000-01-01 in Unix time */
+
+/* Why the loop ended. */
+enum stream_end { STREAM_RUNNING, STREAM_STOPPED, STREAM_ERROR };
+
+struct stream {
+    struct session *session;
+    struct decoder *decoder;
+    struct stream_sink sink;
+    pthread_t thread;
+    bool thread_started;
+    int wake; /* eventfd: written by stream_stop() */
+    atomic_bool stop;
+    atomic_bool failed;
+    struct error error; /* of the thread; read after failed is set */
+    _Atomic lsn_t received;
+    _Atomic lsn_t confirmed;
+
+    /* The thread's own. */
+    bool in_transaction;
+    lsn_t committed; /* end of the last whole transaction in the sink, or a keepalive's position */
+    size_t unsynced; /* bytes appended since the last sync */
+    int64_t synced_at;
+    int64_t feedback_at;
+};
+
+static void
+put_u64(char *at, uint64_t value)
+{
+    for (int i = 7; i >= 0; i--, value >>= 8)
+        at[i] = (char)(value & 0xff);
+}
+
+/* Standby status update: 'r', written, flushed, applied, the time, reply requested. Only "flushed" moves the
+ * slot. */
+static bool
+send_feedback(struct stream *s, struct error *err)
+{
+    PGconn *conn = session_conn(s->session);
+    lsn_t durable = atomic_load(&s->confirmed);
+    struct timeval now;
+    char message[34];
+
+    gettimeofday(&now, NULL);
+    message[0] = 'r';
+    put_u64(message + 1, durable);
+    put_u64(message + 9, durable);
+    put_u64(message + 17, durable);
+    put_u64(message + 25, (uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_usec - POSTGRES_EPOCH_US));
+    message[33] = 0;
+    if (PQputCopyData(conn, message, sizeof(message)) != 1 || PQflush(conn) != 0) {
+        session_error(s->session, NULL, ERROR_FAILED, err);
+        return error_context(err, "confirming the position of the replication slot");
+    }
+    s->feedback_at = clock_ms();
+    return true;
+}
+
+/* Durable before acknowledged. */
+static bool
+sync_and_confirm(struct stream *s, struct error *err)
+{
+    if (!s->sink.sync(s->sink.arg, err))
+        return false;
+    s->unsynced = 0;
+    s->synced_at = clock_ms();
+    if (s->committed > atomic_load(&s->confirmed))
+        atomic_store(&s->confirmed, s->committed);
+    return send_feedback(s, err);
+}
+
+static bool
+take_change(struct stream *s, struct cursor *cur, struct error *err)
+{
+    lsn_t start = cursor_u64(cur);
+    struct message message;
+    size_t len;
+    const void *payload;
+
+    cursor_u64(cur); /* end of the log on the server */
+    cursor_u64(cur); /* the server's clock */
+    len = cursor_left(cur);
+    payload = cursor_bytes(cur, len);
+    if (cursor_failed(cur))
+        return error_set(err, ERROR_FAILED, "the replication stream sent a message that is too short");
+    if (!decoder_decode(s->decoder, payload, len, &message, err))
+        return false;
+    if (message.kind == MESSAGE_IGNORED || message.kind == MESSAGE_ORIGIN)
+        return true;
+    if (!s->sink.append(s->sink.arg, &message, start, err))
+        return false;
+    s->unsynced += len;
+    if (message.kind == MESSAGE_BEGIN) {
+        s->in_transaction = true;
+    } else if (message.kind == MESSAGE_COMMIT) {
+        s->in_transaction = false;
+        s->committed = message.commit.end_lsn;
+        atomic_store(&s->received, message.commit.end_lsn);
+    }
+    return true;
+}
+
+static bool
+take_keepalive(struct stream *s, struct cursor *cur, struct error *err)
+{
+    lsn_t end = cursor_u64(cur);
+    bool reply;
+
+    cursor_u64(cur); /* the server's clock */
+    reply = cursor_u8(cur) != 0;
+    if (!cursor_done(cur))
+        return error_set(err, ERROR_FAILED, "the replication stream sent a malformed keepalive");
+    if (!s->in_transaction && end > s->committed) {
+        s->committed = end;
+        atomic_store(&s->received, end);
+        if (s->unsynced == 0)
+            atomic_store(&s->confirmed, end);
+    }
+    return reply ? send_feedback(s, err) : true;
+}
+
+static bool
+take_message(struct stream *s, const char *data, size_t len, struct error *err)
+{
+    struct cursor cur = cursor_over(data, len);
+    uint8_t kind = cursor_u8(&cur);
+
+    switch (kind) {
+    case 'w':
+        return take_change(s, &cur, err);
+    case 'k':
+        return take_keepalive(s, &cur, err);
+    default:
+        return error_set(err, ERROR_FAILED, "the replication stream sent an unknown message (0x%02x)", kind);
+    }
+}
+
+/* Everything libpq holds already: at most what one read of the socket brought. */
+static bool
+drain(struct stream *s, struct error *err)
+{
+    PGconn *conn = session_conn(s->session);
+
+    while (!atomic_load(&s->stop)) {
+        char *data = NULL;
+        int len = PQgetCopyData(conn, &data, 1);
+        bool ok;
+
+        if (len == 0)
+            return true;
+        if (len < 0) {
+            PGresult *res = PQgetResult(conn);
+
+            session_error(s->session, res, ERROR_FAILED, err);
+            PQclear(res);
+            err->connection_lost = true;
+            return error_context(err, "the replication stream ended");
+        }
+        ok = take_message(s, data, (size_t)len, err);
+        PQfreemem(data);
+        if (!ok)
+            return false;
+        if (s->unsynced >= SYNC_BYTES && !sync_and_confirm(s, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+wait_for_data(struct stream *s, struct error *err)
+{
+    struct pollfd fds[2] = {
+        {.fd = PQsocket(session_conn(s->session)), .events = POLLIN},
+        {.fd = s->wake, .events = POLLIN},
+    };
+
+    if (poll(fds, 2, SYNC_INTERVAL_MS) < 0 && errno != EINTR)
+        return error_set(err, ERROR_FAILED, "waiting for the replication stream: %s", strerror(errno));
+    if (fds[0].revents != 0 && PQconsumeInput(session_conn(s->session)) == 0) {
+        session_error(s->session, NULL, ERROR_FAILED, err);
+        err->connection_lost = true;
+        return error_context(err, "the replication stream ended");
+    }
+    return true;
+}
+
+static bool
+run(struct stream *s, struct error *err)
+{
+    while (!atomic_load(&s->stop)) {
+        int64_t now;
+
+        if (!drain(s, err) || !s->sink.flush(s->sink.arg, err))
+            return false;
+        now = clock_ms();
+        if (s->unsynced > 0 && now - s->synced_at >= SYNC_INTERVAL_MS) {
+            if (!sync_and_confirm(s, err))
+                return false;
+        } else if (now - s->feedback_at >= FEEDBACK_INTERVAL_MS && !send_feedback(s, err)) {
+            return false;
+        }
+        if (!wait_for_data(s, err))
+            return false;
+    }
+    return sync_and_confirm(s, err);
+}
+
+static void *
+thread_main(void *arg)
+{
+    struct stream *s = arg;
+
+    if (!run(s, &s->error))
+        atomic_store(&s->failed, true);
+    return NULL;
+}
+
+static bool
+start_replication(struct stream *s, const struct stream_options *options, struct error *err)
+{
+    char *plugin = pgoutput_options(session_major(s->session), options->publication, options->any_origin);
+    struct buffer sql = {0};
+    char text[LSN_TEXT_SIZE];
+    PGresult *res;
+    bool ok;
+
+    buffer_add_text(&sql, "START_REPLICATION SLOT ");
+    buffer_add_identifier(&sql, options->slot);
+    buffer_printf(&sql, " LOGICAL %s (%s)", lsn_format(options->from, text), plugin);
+    res = PQexec(session_conn(s->session), sql.data);
+    ok = PQresultStatus(res) == PGRES_COPY_BOTH;
+    if (!ok) {
+        session_error(s->session, res, ERROR_FAILED, err);
+        error_context(err, "starting replication from slot \"%s\"", options->slot);
+    }
+    PQclear(res);
+    buffer_free(&sql);
+    free(plugin);
+    return ok;
+}
+
+struct stream *
+stream_start(const struct stream_options *options, struct error *err)
+{
+    struct stream *s = mem_alloc(sizeof(*s));
+
+    s->sink = options->sink;
+    s->wake = eventfd(0, EFD_CLOEXEC);
+    s->decoder = decoder_new();
+    s->synced_at = s->feedback_at = clock_ms();
+    s->committed = options->from;
+    s->session = session_open(options->connection, SESSION_REPLICATION, "stream", err);
+    if (s->session == NULL || !start_replication(s, options, err))
+        goto failed;
+    if (pthread_create(&s->thread, NULL, thread_main, s) != 0) {
+        error_set(err, ERROR_FAILED, "cannot start the thread that receives changes");
+        goto failed;
+    }
+    s->thread_started = true;
+    return s;
+failed:
+    stream_stop(s);
+    return NULL;
+}
+
+bool
+stream_failed(struct stream *s, struct error *err)
+{
+    if (!atomic_load(&s->failed))
+        return false;
+    if (s->error.message != NULL)
+        error_move(err, &s->error);
+    return true;
+}
+
+lsn_t
+stream_received(const struct stream *s)
+{
+    return atomic_load(&s->received);
+}
+
+lsn_t
+stream_confirmed(const struct stream *s)
+{
+    return atomic_load(&s->confirmed);
+}
+
+void
+stream_stop(struct stream *s)
+{
+    uint64_t one = 1;
+    ssize_t ignored;
+
+    if (s == NULL)
+        return;
+    atomic_store(&s->stop, true);
+    if (s->thread_started) {
+        ignored = write(s->wake, &one, sizeof(one));
+        (void)ignored;
+        pthread_join(s->thread, NULL);
+    }
+    session_close(s->session);
+    decoder_free(s->decoder);
+    error_clear(&s->error);
+    if (s->wake >= 0)
+        close(s->wake);
+    free(s);
+}
