@@ -1,0 +1,91 @@
+#include <stdlib.h>
+
+#include "select.h"
+#include "transfer.h"
+#include "verify/comparison.h"
+#include "verify/verify.h"
+
+#define BUCKETS 4096
+
+struct key_reader {
+    struct session *session;
+    const struct plan *plan;
+    const char *keys_table_sql;
+};
+
+/*
+ * Index look-ups from the keys' side, whatever the statistics of a table just made say: a hash join would
+ * read both tables under the lock.
+ */
+static bool
+force_lookups(struct session *s, struct error *err)
+{
+    static const char *const sql[] = {
+        "SAVEPOINT pgrecast_verify",
+        "SELECT pg_catalog.set_config('enable_nestloop', 'on', true), "
+        "pg_catalog.set_config('enable_indexscan', 'on', true), "
+        "pg_catalog.set_config('enable_hashjoin', 'off', true), "
+        "pg_catalog.set_config('enable_mergejoin', 'off', true), "
+        "pg_catalog.set_config('enable_seqscan', 'off', true), "
+        "pg_catalog.set_config('enable_bitmapscan', 'off', true), "
+        "pg_catalog.set_config('enable_material', 'off', true), "
+        "pg_catalog.set_config('enable_memoize', 'off', true), "
+        "pg_catalog.set_config('max_parallel_workers_per_gather', '0', true)",
+    };
+
+    return session_pipeline(s, err, sql, sizeof(sql) / sizeof(sql[0]));
+}
+
+static bool
+undo_settings(struct session *s, struct error *err)
+{
+    static const char *const sql[] = {
+        "ROLLBACK TO SAVEPOINT pgrecast_verify",
+        "RELEASE SAVEPOINT pgrecast_verify",
+    };
+
+    return session_pipeline(s, err, sql, sizeof(sql) / sizeof(sql[0]));
+}
+
+static bool
+read_side(struct key_reader *k, struct reading *r, enum verify_side side, struct error *err)
+{
+    const struct row_watch nobody = {0};
+    char *sql = select_keys(k->plan, side, k->keys_table_sql, r->keeps_keys);
+    struct reading_part part;
+    bool ok;
+
+    reading_part_init(&part, r, side);
+    ok = transfer_rows(k->session, sql, &part, &nobody, err);
+    if (ok)
+        reading_part_hand_over(&part);
+    else
+        error_context(err, "comparing rows of %s", select_table(k->plan, side));
+    reading_part_free(&part);
+    free(sql);
+    return ok;
+}
+
+static bool
+read_both(void *arg, struct reading *r, struct error *err)
+{
+    return read_side(arg, r, SIDE_SOURCE, err) && read_side(arg, r, SIDE_SHADOW, err);
+}
+
+bool
+verify_keys(struct session *s, const struct plan *plan, const char *keys_table_sql,
+            struct verify_result *result, struct error *err)
+{
+    struct key_reader k = {.session = s, .plan = plan, .keys_table_sql = keys_table_sql};
+    struct comparison c = {
+        .key_count = plan->key_count,
+        .field_count = plan->compare_count,
+        .bucket_count = BUCKETS,
+        .limits = &comparison_limits,
+        .read = read_both,
+        .arg = &k,
+    };
+
+    result->key_count = plan->key_count;
+    return force_lookups(s, err) && comparison_run(&c, result, err) && undo_settings(s, err);
+}
