@@ -16,17 +16,34 @@
 
 typedef uint32_t oid_t;
 
+/* Privileges of one grantee, as written down in the catalogs. */
+struct grant {
+    char *grantee;    /* quoted, or PUBLIC */
+    char *privileges; /* "INSERT, SELECT" */
+    bool grantable;   /* WITH GRANT OPTION */
+    bool by_owner;    /* the owner granted it; otherwise somebody with a grant option */
+};
+
+struct grant_list {
+    int count;
+    struct grant *items; /* those of the owner first */
+};
+
+/* A column may own several: the next ones follow in .next, that of an identity column comes first. */
 struct owned_sequence {
     oid_t oid;
     char *schema;
     char *name;
-    bool identity;   /* the hidden sequence of an identity column; otherwise OWNED BY (serial) */
-    char *type;      /* smallint, integer, bigint */
-    char *options;   /* "INCREMENT BY 1 MINVALUE 1 …": everything CREATE SEQUENCE takes but the type and OWNED BY */
-    char *comment;   /* or NULL */
-    char **grants;   /* complete statements would name it: see acl */
-    char *acl;       /* aclitem[] as text, or NULL for the default */
+    char *quoted_name;   /* as the server writes it: in quotes only where it needs them */
+    bool identity;       /* the hidden sequence of an identity column; otherwise OWNED BY (serial) */
+    char *type;          /* smallint, integer, bigint */
+    char *options;       /* "START WITH 1 INCREMENT BY 1 …": what CREATE SEQUENCE takes but the type and OWNED BY */
+    char *comment;       /* or NULL */
+    char *acl;           /* aclitem[] as text, or NULL for the default */
+    struct grant_list grants; /* of acl */
     bool unlogged;
+    bool used_elsewhere; /* by something else than the default of its column */
+    struct owned_sequence *next;
 };
 
 struct column {
@@ -39,8 +56,13 @@ struct column {
     char *collation;       /* qualified and quoted, where it is not the type's own; else NULL */
     bool not_null;
     char *not_null_name;   /* PostgreSQL 18: the constraint's name; else NULL */
+    bool not_null_invalid; /* PostgreSQL 18: NOT VALID */
+    bool not_null_no_inherit;
+    char *not_null_comment;
     char *default_expr;    /* pg_get_expr, or NULL; for a generated column its expression */
     char generated;        /* '\0', 's' stored, 'v' virtual */
+    int generated_from_count;
+    int *generated_from;   /* attnums that the expression of a generated column reads */
     char identity;         /* '\0', 'a' always, 'd' by default */
     char *missing;         /* the constant that old rows read (attmissingval's element as text), or NULL */
     char storage;          /* p e m x */
@@ -50,8 +72,11 @@ struct column {
     char *options;         /* attoptions as "n_distinct=5, …", or NULL */
     char *comment;         /* or NULL */
     char *acl;             /* or NULL */
+    struct grant_list grants; /* of acl */
     struct owned_sequence *sequence; /* identity or owned, or NULL */
     char typtype;          /* of the base type: b c d e r m p */
+    oid_t element_type_oid; /* of an array, else 0 */
+    char element_typtype;
     bool toastable;        /* the type may be stored out of line (attlen = -1, storage not plain) */
 };
 
@@ -87,6 +112,7 @@ struct index {
     int key_count;        /* columns of the key, without INCLUDE */
     int *key_attnums;     /* 0 for an expression */
     bool partial;
+    char *predicate;      /* of a partial index: the definition ends with " WHERE predicate" */
     bool immediate;       /* indimmediate: not deferrable */
     bool nulls_not_distinct;
     int64_t bytes;        /* pg_relation_size */
@@ -121,13 +147,21 @@ struct table {
     char persistence;  /* p u t */
     char *owner;
     bool owner_is_ours; /* the session's role is the owner or a member of it */
+    bool owner_is_session;      /* the owner is the session's role itself */
+    bool owner_may_be_given;    /* ALTER … OWNER TO the owner will do: he may create in the schema */
+    bool may_create_in_schema;  /* the session's role may */
     char *tablespace;  /* or NULL: the database's default */
+    char *database_tablespace; /* the database's default */
     char *access_method;
     char *options;       /* "fillfactor=70, …", or NULL */
     char *toast_options; /* "toast.autovacuum_enabled=false, …", or NULL */
     char replica_identity; /* d n f i */
     char *comment;
     char *acl;           /* aclitem[] as text, or NULL for the default */
+    struct grant_list grants;             /* of acl */
+    struct grant_list default_privileges; /* what ALTER DEFAULT PRIVILEGES adds to new tables and sequences here */
+    bool is_partition;
+    bool is_system;      /* in pg_catalog, information_schema or a temporary schema */
     bool row_security;
     bool has_toast;
     int64_t bytes;       /* pg_table_size: heap and TOAST */

@@ -44,8 +44,11 @@ struct plan_key_column {
     int source;        /* position in plan.source->columns */
     char *source_name;
     char *type;        /* type in the source: of the values in the stream */
+    char *collation;   /* of the source's column, where it is not the type's own; else NULL */
     char *shadow_name; /* the target's own column, or a hidden one that the swap drops */
     bool hidden;
+    char *source_equals; /* the key index's equality, "OPERATOR(pg_catalog.=)"; NULL: "=" will do */
+    char *shadow_equals;
 };
 
 struct string_list {
@@ -56,7 +59,7 @@ struct string_list {
 /* One statement that builds an index or adds a constraint that builds one, after the copy. */
 struct plan_index {
     char *name;       /* of the index on the shadow while it lasts */
-    char *final_name;
+    char *final_name; /* NULL: only for the apply, dropped in the swap */
     char *sql;
     int64_t bytes;    /* of its like on the source, 0 for a new one: the largest go first */
     bool key;         /* the one the apply finds rows by: built before all others */

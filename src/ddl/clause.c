@@ -1,0 +1,152 @@
+#include "ddl/clause.h"
+
+#include <string.h>
+
+#include "core/mem.h"
+#include "ddl/list.h"
+
+#define AT(name) PG_QUERY__ALTER_TABLE_TYPE__AT_##name
+
+/* Clauses that are refused, why, and what to do instead. */
+static const struct {
+    PgQuery__AlterTableType subtype;
+    const char *reason;
+    const char *hint;
+} refused_clauses[] = {
+    {AT(ChangeOwner), "it changes the catalog only", "Run it plainly: it needs no rewrite."},
+    {AT(AlterConstraint), "foreign keys are not carried over yet", NULL},
+    {AT(SetLogged), "only ordinary, logged tables are rewritten", "Run it plainly."},
+    {AT(SetUnLogged), "an unlogged table has no change stream to follow", "Run it plainly."},
+    {AT(SetAccessMethod), "only heap tables are supported", NULL},
+    {AT(EnableTrig), "triggers are not carried over yet", NULL},
+    {AT(EnableAlwaysTrig), "triggers are not carried over yet", NULL},
+    {AT(EnableReplicaTrig), "triggers are not carried over yet", NULL},
+    {AT(DisableTrig), "triggers are not carried over yet", NULL},
+    {AT(EnableTrigAll), "triggers are not carried over yet", NULL},
+    {AT(DisableTrigAll), "triggers are not carried over yet", NULL},
+    {AT(EnableTrigUser), "triggers are not carried over yet", NULL},
+    {AT(DisableTrigUser), "triggers are not carried over yet", NULL},
+    {AT(EnableRule), "rules are not carried over yet", NULL},
+    {AT(EnableAlwaysRule), "rules are not carried over yet", NULL},
+    {AT(EnableReplicaRule), "rules are not carried over yet", NULL},
+    {AT(DisableRule), "rules are not carried over yet", NULL},
+    {AT(AddInherit), "inheritance is not supported yet", NULL},
+    {AT(DropInherit), "inheritance is not supported yet", NULL},
+    {AT(AddOf), "typed tables are not supported yet", NULL},
+    {AT(DropOf), "typed tables are not supported yet", NULL},
+    {AT(EnableRowSecurity), "row-level security is not carried over yet", "Run it plainly, after the rewrite."},
+    {AT(DisableRowSecurity), "row-level security is not carried over yet", "Run it plainly, before the rewrite."},
+    {AT(ForceRowSecurity), "row-level security is not carried over yet", "Run it plainly, after the rewrite."},
+    {AT(NoForceRowSecurity), "row-level security is not carried over yet", "Run it plainly, before the rewrite."},
+    {AT(GenericOptions), "foreign tables are not supported", NULL},
+    {AT(AlterColumnGenericOptions), "foreign tables are not supported", NULL},
+    {AT(AttachPartition), "partitioned tables are not supported yet", NULL},
+    {AT(DetachPartition), "partitioned tables are not supported yet", NULL},
+    {AT(DetachPartitionFinalize), "partitioned tables are not supported yet", NULL},
+};
+
+static bool
+adds_foreign_key(const PgQuery__AlterTableCmd *cmd)
+{
+    if (cmd->def == NULL)
+        return false;
+    if (cmd->def->node_case == PG_QUERY__NODE__NODE_CONSTRAINT)
+        return cmd->def->constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN;
+    return cmd->def->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF &&
+           tree_has_constraint(cmd->def->column_def->constraints, cmd->def->column_def->n_constraints,
+                               PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN);
+}
+
+bool
+clause_allowed(const PgQuery__AlterTableCmd *cmd, const char *text, struct error *err)
+{
+    if (adds_foreign_key(cmd)) {
+        error_set(err, ERROR_REFUSED, "cannot do \"%s\": foreign keys are not carried over yet", text);
+        return error_hint(err, "Add the foreign key after the rewrite, NOT VALID, and validate it then.");
+    }
+    for (size_t i = 0; i < sizeof(refused_clauses) / sizeof(refused_clauses[0]); i++) {
+        if (refused_clauses[i].subtype != cmd->subtype)
+            continue;
+        error_set(err, ERROR_REFUSED, "cannot do \"%s\": %s", text, refused_clauses[i].reason);
+        if (refused_clauses[i].hint != NULL)
+            error_hint(err, "%s", refused_clauses[i].hint);
+        return false;
+    }
+    return true;
+}
+
+struct using_scope {
+    struct clause *clause;
+    const char *table;
+};
+
+/* "column", "table.column", "schema.table.column"; anything else may be the row as a whole. */
+static void
+using_column(void *arg, const PgQuery__ColumnRef *ref)
+{
+    struct using_scope *scope = arg;
+    const char *name = tree_string(ref->n_fields > 0 ? ref->fields[ref->n_fields - 1] : NULL);
+    const char *qualifier = ref->n_fields > 1 ? tree_string(ref->fields[ref->n_fields - 2]) : NULL;
+
+    if (name == NULL || (ref->n_fields > 1 && (qualifier == NULL || strcmp(qualifier, scope->table) != 0)))
+        scope->clause->using_row = true;
+    else if (!list_has(&scope->clause->using_columns, name))
+        list_add(&scope->clause->using_columns, mem_strdup(name));
+}
+
+static void
+describe_using(struct clause *clause, const PgQuery__Node *expr, const char *table)
+{
+    struct using_scope scope = {clause, table};
+
+    clause->has_using = true;
+    clause->using_literal =
+        expr->node_case == PG_QUERY__NODE__NODE_A_CONST &&
+        (expr->a_const->isnull || expr->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL);
+    tree_column_refs(&expr->base, using_column, &scope);
+}
+
+/* ALTER COLUMN … RESTART, alone or among other SETs of an identity column. */
+static bool
+restarts_sequence(const PgQuery__AlterTableCmd *cmd)
+{
+    if (cmd->subtype != AT(SetIdentity) || cmd->def == NULL || cmd->def->node_case != PG_QUERY__NODE__NODE_LIST)
+        return false;
+    for (size_t i = 0; i < cmd->def->list->n_items; i++) {
+        const PgQuery__Node *item = cmd->def->list->items[i];
+
+        if (item->node_case == PG_QUERY__NODE__NODE_DEF_ELEM && strcmp(item->def_elem->defname, "restart") == 0)
+            return true;
+    }
+    return false;
+}
+
+void
+clause_describe(struct clause *clause, const PgQuery__AlterTableCmd *cmd, const char *table)
+{
+    switch (cmd->subtype) {
+    case AT(SetStatistics):
+    case AT(SetOptions):
+    case AT(ResetOptions):
+    case AT(SetRelOptions):
+    case AT(ResetRelOptions):
+    case AT(ClusterOn):
+    case AT(DropCluster):
+        clause->lock = LOCK_SHARE_UPDATE_EXCLUSIVE;
+        break;
+    case AT(ValidateConstraint):
+        clause->lock = LOCK_SHARE_UPDATE_EXCLUSIVE_SCAN;
+        break;
+    default:
+        clause->lock = LOCK_ACCESS_EXCLUSIVE;
+        break;
+    }
+    if (cmd->name != NULL && cmd->name[0] != '\0' && cmd->subtype != AT(AddConstraint) &&
+        cmd->subtype != AT(DropConstraint) && cmd->subtype != AT(ValidateConstraint) && cmd->subtype != AT(ClusterOn))
+        clause->column = mem_strdup(cmd->name);
+    clause->restarts = restarts_sequence(cmd);
+    clause->sets_tablespace = cmd->subtype == AT(SetTableSpace);
+    if (cmd->subtype == AT(AlterColumnType) && cmd->def != NULL &&
+        cmd->def->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF && cmd->def->column_def->raw_default != NULL)
+        describe_using(clause, cmd->def->column_def->raw_default, table);
+}

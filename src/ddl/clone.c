@@ -1,0 +1,543 @@
+#include "ddl/clone.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "core/buffer.h"
+#include "core/mem.h"
+#include "ddl/generate.h"
+#include "ddl/list.h"
+#include "sql/sql.h"
+
+#define MOST_COLLISION_ROUNDS 20
+
+struct clone {
+    struct session *s;
+    const char *schema;
+    const struct table *source;
+    const struct statement_list *statements;
+    struct clone_result *result;
+    char oid[16];
+    struct string_list reserved; /* names held in the scratch schema, each after its kind */
+};
+
+char *
+clone_schema_name(struct session *s)
+{
+    uint64_t random = 0;
+
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        random = (uint64_t)(uintptr_t)s;
+    return mem_printf("pgrecast_plan_%d_%016llx", session_backend_pid(s), (unsigned long long)random);
+}
+
+static bool
+run_list(struct clone *c, struct string_list *list, struct error *err)
+{
+    bool ok = true;
+
+    for (int i = 0; ok && i < list->count; i++)
+        ok = session_execute(c->s, err, list->items[i]);
+    list_free(list);
+    return ok;
+}
+
+/* Sequences that are only OWNED BY a column: stand-ins, so that names and drops come out as with the real ones. */
+static void
+make_owned_sequences(const struct clone *c, const struct generate *g, struct string_list *out)
+{
+    char *self = name_qualified(c->schema, c->source->name);
+
+    for (int i = 0; i < c->source->column_count; i++) {
+        char *column = name_quoted(c->source->columns[i].name);
+
+        for (const struct owned_sequence *q = c->source->columns[i].sequence; q != NULL; q = q->next) {
+            char *name = name_qualified(c->schema, q->name);
+
+            if (!q->identity) {
+                generate_sequence(g, q, out);
+                list_addf(out, "ALTER SEQUENCE %s OWNED BY %s.%s", name, self, column);
+            }
+            free(name);
+        }
+        free(column);
+    }
+    free(self);
+}
+
+/* Identity sequences stand where the real ones do, so that new limits are checked against that. */
+static void
+set_identity_sequences(const struct clone *c, struct string_list *out)
+{
+    for (int i = 0; i < c->source->column_count; i++) {
+        const struct owned_sequence *q = c->source->columns[i].sequence;
+        char *real;
+        char *name;
+        struct buffer literal = {0};
+
+        if (q == NULL || !q->identity)
+            continue;
+        real = name_qualified(q->schema, q->name);
+        name = name_qualified(c->schema, q->name);
+        buffer_add_literal(&literal, name);
+        list_addf(out, "SELECT pg_catalog.setval(%s, last_value, is_called) FROM %s", literal.data, real);
+        buffer_free(&literal);
+        free(name);
+        free(real);
+    }
+}
+
+static bool
+make_clone(struct clone *c, struct error *err)
+{
+    struct generate g = {.table = c->source, .schema = c->schema, .name = c->source->name};
+    struct string_list out = {0};
+
+    list_addf(&out, "CREATE SCHEMA %s", c->schema);
+    generate_table(&g, &out);
+    make_owned_sequences(c, &g, &out);
+    set_identity_sequences(c, &out);
+    for (int i = 0; i < c->source->index_count; i++) {
+        const struct index *index = &c->source->indexes[i];
+        const struct constraint *constraint = generate_constraint_of(c->source, index);
+
+        if (constraint == NULL || !generate_builds_index(constraint))
+            list_add(&out, generate_index(&g, index));
+        if (constraint != NULL)
+            list_add(&out, generate_index_constraint(&g, constraint, index));
+        generate_index_extras(&g, index, &out);
+    }
+    generate_not_valid(&g, &out);
+    generate_comments(&g, &out);
+    for (int i = 0; i < c->source->statistics_count; i++)
+        generate_statistics(&g, &c->source->statistics[i], &out);
+    generate_identity(&g, &out);
+    if (!run_list(c, &out, err))
+        return error_context(err, "making an empty clone of the table");
+    c->result->before = table_read(c->s, c->schema, c->source->name, err);
+    if (c->result->before == NULL)
+        return false;
+    snprintf(c->oid, sizeof(c->oid), "%u", c->result->before->oid);
+    return true;
+}
+
+/* Added columns with a default that is the same for all rows: what it is now. */
+static bool
+evaluate_constants(struct clone *c, const struct stage *before, struct stage *now, struct error *err)
+{
+    for (int i = 0; before != NULL && i < now->count; i++) {
+        struct stage_column *column = &now->columns[i];
+        struct result r = {0};
+        char *sql;
+        bool ok;
+
+        if (stage_column(before, column->attnum) != NULL || column->constant != NULL || column->generated != '\0' ||
+            column->identity != '\0' || column->default_expr == NULL || column->default_volatile)
+            continue;
+        sql = mem_printf("SELECT CAST(%s AS %s)", column->default_expr, column->type);
+        ok = session_row(c->s, &r, err, sql, 0);
+        if (ok)
+            column->constant = mem_strdup(result_text(&r, 0, 0));
+        result_free(&r);
+        free(sql);
+        if (!ok)
+            return error_context(err, "evaluating the default of column \"%s\"", column->name);
+    }
+    return true;
+}
+
+static bool
+read_stage(struct clone *c, const struct stage *before, struct stage *stage, struct error *err)
+{
+    struct result r = {0};
+
+    *stage = (struct stage){0};
+    if (!session_query(c->s, &r, err, sql_plan_stage_columns, 1, c->oid))
+        return false;
+    stage->columns = mem_alloc(((size_t)result_rows(&r) + 1) * sizeof(*stage->columns));
+    stage->count = result_rows(&r);
+    for (int i = 0; i < stage->count; i++)
+        stage->columns[i] = (struct stage_column){
+            .attnum = (int)result_int(&r, i, 0),
+            .name = mem_strdup(result_text(&r, i, 1)),
+            .type = mem_strdup(result_text(&r, i, 2)),
+            .bare_type = mem_strdup(result_text(&r, i, 3)),
+            .type_id = mem_strdup(result_text(&r, i, 4)),
+            .cuts = result_bool(&r, i, 5),
+            .generated = result_text(&r, i, 6)[0],
+            .identity = result_text(&r, i, 7)[0],
+            .constant = mem_strdup(result_text(&r, i, 8)),
+            .default_expr = mem_strdup(result_text(&r, i, 9)),
+            .default_volatile = result_bool(&r, i, 10),
+        };
+    result_free(&r);
+    return evaluate_constants(c, before, stage, err);
+}
+
+/* Names are resolved as in the user's own session while his text is read; ours need none. */
+static bool
+use_search_path(struct clone *c, bool users, struct error *err)
+{
+    return session_execute(c->s, err, users ? "SET LOCAL search_path TO DEFAULT" : "SET LOCAL search_path TO ''");
+}
+
+/* The server's words, without the scratch schema. */
+static void
+strip_schema(const struct clone *c, char *text)
+{
+    char *prefix = mem_printf("%s.", c->schema);
+    char *at;
+
+    while (text != NULL && (at = strstr(text, prefix)) != NULL)
+        memmove(at, at + strlen(prefix), strlen(at + strlen(prefix)) + 1);
+    free(prefix);
+}
+
+/* What the user's text made the server say: his to mend. */
+static bool
+blame_statement(const struct clone *c, const char *text, struct error *err)
+{
+    strip_schema(c, err->message);
+    strip_schema(c, err->detail);
+    strip_schema(c, err->hint);
+    if (!err->connection_lost && !err->stopped)
+        err->kind = strcmp(err->sqlstate, "42501") == 0 ? ERROR_REFUSED : ERROR_USAGE;
+    return error_context(err, "the server does not accept \"%s\"", text);
+}
+
+static bool
+refuse_using(const char *what, struct error *err)
+{
+    error_set(err, ERROR_REFUSED, "the USING expression %s", what);
+    return error_hint(err, "It is evaluated while rows are copied, again when they change, and to verify: it must depend "
+                           "on the row's columns only.");
+}
+
+static bool
+judge_view(struct clone *c, const struct result *r, struct error *err)
+{
+    char *text = NULL;
+    bool ok = true;
+
+    if (!result_null(r, 0, 1))
+        text = mem_printf("calls a volatile function: %s", result_text(r, 0, 1));
+    else if (!result_null(r, 0, 2))
+        text = mem_printf("depends on the time: %s", result_text(r, 0, 2));
+    else if (result_bool(r, 0, 3))
+        text = mem_strdup("depends on the time or the session (CURRENT_DATE, CURRENT_USER, …)");
+    else if (result_bool(r, 0, 4))
+        text = mem_strdup("uses the row as a whole");
+    else if (result_bool(r, 0, 5))
+        text = mem_strdup("uses a system column");
+    if (text != NULL) {
+        ok = refuse_using(text, err);
+        free(text);
+    }
+    if (!result_null(r, 0, 6))
+        list_addf(&c->result->notes,
+                  "USING calls stable functions (%s): they must give the same answer while the job runs",
+                  result_text(r, 0, 6));
+    return ok;
+}
+
+/* The text without " FROM scratch.table;" at its end. NULL when it does not end so. */
+static char *
+without_from(const char *view, const char *relation)
+{
+    char *tail = mem_printf("FROM %s;", relation);
+    size_t len = strlen(view);
+    char *text = NULL;
+
+    if (len > strlen(tail) && strcmp(view + len - strlen(tail), tail) == 0)
+        text = mem_strndup(view, len - strlen(tail));
+    free(tail);
+    return text;
+}
+
+/* The list as the server writes it with everything qualified. */
+static bool
+read_view(struct clone *c, const char *list, const char *statement, char **view, struct error *err)
+{
+    char *self = name_qualified(c->schema, c->source->name);
+    struct result r = {0};
+    bool ok = use_search_path(c, true, err);
+
+    if (ok && !session_executef(c->s, err, "CREATE VIEW %s.pgrecast_view AS %s FROM %s", c->schema, list, self))
+        ok = blame_statement(c, statement, err);
+    ok = ok && use_search_path(c, false, err) &&
+         session_row(c->s, &r, err, sql_plan_view, 3, c->schema, "pgrecast_view", c->oid) && judge_view(c, &r, err);
+    if (ok) {
+        *view = without_from(result_text(&r, 0, 0), result_text(&r, 0, 7));
+        if (*view == NULL)
+            ok = error_set(err, ERROR_FAILED, "the server's text of the USING expressions does not end as expected");
+    }
+    ok = ok && session_executef(c->s, err, "DROP VIEW %s.pgrecast_view", c->schema);
+    result_free(&r);
+    free(self);
+    return ok;
+}
+
+static void
+note_restarts(struct clone *c, const struct statement *statement, const struct stage *before)
+{
+    struct clone_result *result = c->result;
+
+    for (int k = 0; k < statement->clause_count; k++) {
+        const struct clause *clause = &statement->clauses[k];
+        const struct stage_column *column = clause->restarts ? stage_column_named(before, clause->column) : NULL;
+
+        if (column == NULL)
+            continue;
+        result->restarts = mem_array(result->restarts, (size_t)result->restart_count + 1, sizeof(*result->restarts));
+        result->restarts[result->restart_count++] = (struct restart){.attnum = column->attnum};
+    }
+}
+
+static bool
+run_statement(struct clone *c, const struct statement *statement, struct error *err)
+{
+    struct transform *t = &c->result->transform;
+    struct stage before = {0};
+    struct stage after = {0};
+    char *list = NULL;
+    char *view = NULL;
+    bool ok = false;
+
+    if (!read_stage(c, NULL, &before, err) || !transform_prepare(t, &before, statement, &list, err))
+        goto out;
+    if (list != NULL && !read_view(c, list, statement->text, &view, err))
+        goto out;
+    if (!use_search_path(c, true, err))
+        goto out;
+    if (!session_execute(c->s, err, statement->sql)) {
+        blame_statement(c, statement->text, err);
+        goto out;
+    }
+    if (!use_search_path(c, false, err) || !read_stage(c, &before, &after, err))
+        goto out;
+    note_restarts(c, statement, &before);
+    ok = transform_step(t, &before, &after, statement, view, err);
+out:
+    free(list);
+    free(view);
+    stage_free(&before);
+    stage_free(&after);
+    return ok;
+}
+
+/* What the debug messages of one clause say the server did. */
+static const char *
+verdict_of(const char *notices, const struct clause *clause, bool *rewrites)
+{
+    if (strstr(notices, "rewriting table") != NULL || clause->sets_tablespace) {
+        *rewrites = true;
+        return clause->sets_tablespace ? "copies the table to the other tablespace (ACCESS EXCLUSIVE throughout)"
+                                       : "rewrites the table and its indexes (ACCESS EXCLUSIVE throughout)";
+    }
+    if (strstr(notices, "verifying table") != NULL)
+        return "scans the table (ACCESS EXCLUSIVE throughout)";
+    if (strstr(notices, "building index") != NULL)
+        return clause->lock == LOCK_SHARE
+                   ? "builds an index (SHARE: writes wait); plain CREATE INDEX CONCURRENTLY would do"
+                   : "builds an index (ACCESS EXCLUSIVE throughout)";
+    switch (clause->lock) {
+    case LOCK_SHARE_UPDATE_EXCLUSIVE:
+        return "changes the catalog only (SHARE UPDATE EXCLUSIVE, instant)";
+    case LOCK_SHARE_UPDATE_EXCLUSIVE_SCAN:
+        return "scans the table (SHARE UPDATE EXCLUSIVE: reads and writes go on)";
+    default:
+        return "changes the catalog only (ACCESS EXCLUSIVE, instant)";
+    }
+}
+
+/* Each clause by itself, in order. False when one does not stand alone: the statement as a whole must do then. */
+static bool
+judge_clauses(struct clone *c, const struct statement *statement, struct string_list *verdicts, bool *rewrites)
+{
+    struct error ignored = {0};
+    struct buffer notices = {0};
+    bool ok = true;
+
+    session_collect_notices(c->s, &notices);
+    for (int i = 0; ok && i < statement->clause_count; i++) {
+        const struct clause *clause = &statement->clauses[i];
+
+        buffer_reset(&notices);
+        ok = session_execute(c->s, &ignored, clause->sql);
+        if (ok)
+            list_addf(verdicts, "%s: %s", clause->text,
+                      verdict_of(notices.data != NULL ? notices.data : "", clause, rewrites));
+    }
+    session_collect_notices(c->s, NULL);
+    error_clear(&ignored);
+    buffer_free(&notices);
+    return ok;
+}
+
+/* The statements' verdicts, on the clone, then undone. */
+static bool
+judge_statements(struct clone *c, struct error *err)
+{
+    struct clone_result *result = c->result;
+    struct buffer notices = {0};
+    bool ok = session_execute(c->s, err, "SAVEPOINT pgrecast_judge; SET LOCAL client_min_messages TO debug1; "
+                                         "SET LOCAL search_path TO DEFAULT");
+
+    for (int i = 0; ok && i < c->statements->count; i++) {
+        const struct statement *statement = &c->statements->items[i];
+        struct string_list verdicts = {0};
+        bool rewrites = false;
+
+        ok = session_execute(c->s, err, "SAVEPOINT pgrecast_clauses");
+        if (ok && !judge_clauses(c, statement, &verdicts, &rewrites)) {
+            list_free(&verdicts);
+            rewrites = false;
+            ok = session_execute(c->s, err, "ROLLBACK TO SAVEPOINT pgrecast_clauses");
+            session_collect_notices(c->s, &notices);
+            if (ok && !session_execute(c->s, err, statement->sql))
+                ok = blame_statement(c, statement->text, err);
+            session_collect_notices(c->s, NULL);
+            if (ok)
+                list_addf(&verdicts, "%s: %s", statement->text,
+                          verdict_of(notices.data != NULL ? notices.data : "", &statement->clauses[0], &rewrites));
+            buffer_reset(&notices);
+        }
+        result->rewrites = result->rewrites || rewrites;
+        for (int k = 0; k < verdicts.count; k++)
+            list_add(&result->verdicts, verdicts.items[k]);
+        free(verdicts.items);
+    }
+    buffer_free(&notices);
+    return ok && session_execute(c->s, err, "ROLLBACK TO SAVEPOINT pgrecast_judge");
+}
+
+/* Hold a name that the real schema has, so that the server chooses another, as it would there. */
+static void
+reserve(struct clone *c, const char *kind, const char *name, struct string_list *out)
+{
+    char *qualified = name_qualified(c->schema, name);
+    char *quoted = name_quoted(name);
+
+    if (kind[0] == 'r') {
+        list_addf(out, "CREATE SEQUENCE %s", qualified);
+    } else {
+        list_addf(out, "CREATE TABLE IF NOT EXISTS %s.pgrecast_names ()", c->schema);
+        list_addf(out, "ALTER TABLE %s.pgrecast_names ADD CONSTRAINT %s CHECK (true)", c->schema, quoted);
+    }
+    list_addf(&c->reserved, "%s%s", kind, name);
+    free(quoted);
+    free(qualified);
+}
+
+/* Names of the clone that something else in the table's schema has: false in *again when there is none new. */
+static bool
+find_collisions(struct clone *c, bool *again, struct string_list *out, struct error *err)
+{
+    char *schema = name_quoted(c->source->schema);
+    char oid[16];
+    struct result r = {0};
+    bool ok;
+
+    snprintf(oid, sizeof(oid), "%u", c->source->oid);
+    ok = session_query(c->s, &r, err, sql_plan_collisions, 3, c->schema, schema, oid);
+    *again = false;
+    for (int i = 0; ok && i < result_rows(&r); i++) {
+        char *key = mem_printf("%s%s", result_text(&r, i, 0), result_text(&r, i, 1));
+
+        if (!list_has(&c->reserved, key)) {
+            reserve(c, result_text(&r, i, 0), result_text(&r, i, 1), out);
+            *again = true;
+        }
+        free(key);
+    }
+    result_free(&r);
+    free(schema);
+    return ok;
+}
+
+/* Run all statements; again, with more names held, until none of the names it chose collides. */
+static bool
+run_statements(struct clone *c, struct error *err)
+{
+    struct string_list reservations = {0};
+    bool again = true;
+
+    for (int round = 0; again; round++) {
+        if (!session_execute(c->s, err, "SAVEPOINT pgrecast_round"))
+            return false;
+        transform_free(&c->result->transform);
+        transform_start(&c->result->transform, c->source);
+        list_free(&c->result->notes);
+        c->result->restart_count = 0;
+        for (int i = 0; i < c->statements->count; i++)
+            if (!run_statement(c, &c->statements->items[i], err))
+                return false;
+        if (!find_collisions(c, &again, &reservations, err))
+            return false;
+        if (!again)
+            break;
+        if (round == MOST_COLLISION_ROUNDS)
+            return error_set(err, ERROR_FAILED, "cannot find the names that new indexes and constraints will get");
+        if (!session_execute(c->s, err, "ROLLBACK TO SAVEPOINT pgrecast_round") || !run_list(c, &reservations, err))
+            return false;
+    }
+    return true;
+}
+
+/* Where RESTART set identity sequences that are still there. */
+static bool
+read_restarts(struct clone *c, struct error *err)
+{
+    for (int i = 0; i < c->result->restart_count; i++) {
+        struct restart *restart = &c->result->restarts[i];
+        const struct column *column = table_column(c->result->after, restart->attnum);
+        struct result r = {0};
+        char *name;
+        char *sql;
+        bool ok;
+
+        if (column == NULL || column->sequence == NULL)
+            continue;
+        name = name_qualified(c->schema, column->sequence->name);
+        sql = mem_printf("SELECT last_value, is_called FROM %s", name);
+        ok = session_row(c->s, &r, err, sql, 0);
+        if (ok) {
+            restart->last_value = result_int(&r, 0, 0);
+            restart->is_called = result_bool(&r, 0, 1);
+        }
+        result_free(&r);
+        free(sql);
+        free(name);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+bool
+clone_run(struct session *s, const struct table *source, const char *schema, const struct statement_list *statements,
+          struct clone_result *result, struct error *err)
+{
+    struct clone c = {.s = s, .schema = schema, .source = source, .statements = statements, .result = result};
+    bool ok = make_clone(&c, err) && judge_statements(&c, err) && run_statements(&c, err);
+
+    if (ok) {
+        result->after = table_read(s, schema, source->name, err);
+        ok = result->after != NULL && read_restarts(&c, err);
+    }
+    list_free(&c.reserved);
+    return ok;
+}
+
+void
+clone_result_free(struct clone_result *result)
+{
+    table_free(result->before);
+    table_free(result->after);
+    transform_free(&result->transform);
+    list_free(&result->verdicts);
+    list_free(&result->notes);
+    free(result->restarts);
+    *result = (struct clone_result){0};
+}

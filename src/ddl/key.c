@@ -1,0 +1,185 @@
+#include "ddl/key.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+enum { INT8 = 20, INT2 = 21, INT4 = 23, TEXT = 25, VARCHAR = 1043, NUMERIC = 1700 };
+
+static bool
+same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* The length in "character varying(20)", -1 where there is none. */
+static int
+varchar_length(const char *type)
+{
+    const char *paren = strchr(type, '(');
+
+    return paren == NULL ? -1 : atoi(paren + 1);
+}
+
+/* Every value stays equal to itself and different from the others, and the server compares the two types. */
+static bool
+keeps_values(const struct column *from, const struct column *to)
+{
+    oid_t a = from->base_type_oid;
+    oid_t b = to->base_type_oid;
+
+    if (!same(from->collation, to->collation))
+        return false;
+    if (strcmp(from->base_type, to->base_type) == 0)
+        return true;
+    if (a == INT2)
+        return b == INT4 || b == INT8 || (b == NUMERIC && strchr(to->base_type, '(') == NULL);
+    if (a == INT4)
+        return b == INT8 || (b == NUMERIC && strchr(to->base_type, '(') == NULL);
+    if (a == INT8 || a == NUMERIC)
+        return b == NUMERIC && strchr(to->base_type, '(') == NULL;
+    if ((a == TEXT || a == VARCHAR) && (b == TEXT || b == VARCHAR)) {
+        int longest = b == TEXT ? -1 : varchar_length(to->base_type);
+
+        return longest < 0 || (a == VARCHAR && varchar_length(from->base_type) > 0 &&
+                               varchar_length(from->base_type) <= longest);
+    }
+    return false;
+}
+
+static int
+source_position(const struct table *t, int attnum)
+{
+    for (int i = 0; i < t->column_count; i++)
+        if (t->columns[i].attnum == attnum)
+            return i;
+    return -1;
+}
+
+/* A unique index that would do as replica identity, to be named to the user. */
+static const struct index *
+usable_index(const struct table *t)
+{
+    for (int i = 0; i < t->index_count; i++) {
+        const struct index *x = &t->indexes[i];
+        bool usable = x->unique && !x->partial && x->immediate && x->valid;
+
+        for (int k = 0; usable && k < x->key_count; k++) {
+            const struct column *c = table_column(t, x->key_attnums[k]);
+
+            usable = c != NULL && c->not_null && !c->not_null_invalid && c->generated == '\0';
+        }
+        if (usable)
+            return x;
+    }
+    return NULL;
+}
+
+static bool
+refuse_keyless(const struct table *t, struct error *err)
+{
+    const struct index *usable = usable_index(t);
+
+    if (t->replica_identity == 'f' || t->replica_identity == 'n')
+        error_set(err, ERROR_REFUSED, "table \"%s\" has REPLICA IDENTITY %s: rows cannot be found by a key", t->name,
+                  t->replica_identity == 'f' ? "FULL" : "NOTHING");
+    else
+        error_set(err, ERROR_REFUSED, "table \"%s\" has no primary key: rows cannot be found by a key", t->name);
+    if (usable == NULL)
+        return error_hint(err, "Add a primary key, or a unique index on columns that are NOT NULL and then ALTER TABLE "
+                               "… REPLICA IDENTITY USING INDEX.");
+    if (usable->primary)
+        return error_hint(err, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY DEFAULT; takes the primary key.", t->schema,
+                          t->name);
+    return error_hint(err, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY USING INDEX \"%s\"; makes one of it.", t->schema,
+                      t->name, usable->name);
+}
+
+static bool
+name_taken(const struct plan *p, const char *name)
+{
+    return table_column_named(p->target, name) != NULL;
+}
+
+static char *
+hidden_name(const struct plan *p, int number)
+{
+    char *name = mem_printf("pgrecast_key_%d", number);
+
+    for (int i = 2; name_taken(p, name); i++) {
+        free(name);
+        name = mem_printf("pgrecast_key_%d_%d", number, i);
+    }
+    return name;
+}
+
+/* The target's column that a source column became, where it holds the same values; else NULL. */
+static const struct column *
+surviving(const struct plan *p, const struct transform *t, int position)
+{
+    const struct column *to = table_column(p->target, position + 1);
+    const struct value *v = transform_value(t, position + 1);
+
+    if (to == NULL || v == NULL || !v->plain || v->origin != COLUMN_FROM_ROW || to->generated != '\0' ||
+        !keeps_values(&p->source->columns[position], to))
+        return NULL;
+    return to;
+}
+
+bool
+key_plan(struct plan *p, const struct transform *t, struct error *err)
+{
+    const struct index *index = table_key(p->source);
+    bool hidden = false;
+
+    if (index == NULL)
+        return refuse_keyless(p->source, err);
+    p->key = mem_alloc((size_t)index->key_count * sizeof(*p->key));
+    p->key_count = index->key_count;
+    for (int i = 0; i < p->key_count; i++) {
+        struct plan_key_column *k = &p->key[i];
+        const struct column *c;
+
+        k->source = source_position(p->source, index->key_attnums[i]);
+        if (k->source < 0)
+            return error_set(err, ERROR_REFUSED, "the key \"%s\" is on an expression", index->name);
+        c = &p->source->columns[k->source];
+        if (c->generated != '\0') {
+            error_set(err, ERROR_REFUSED, "the key column \"%s\" is generated: it is not in the change stream", c->name);
+            return error_hint(err, "Choose another key with ALTER TABLE … REPLICA IDENTITY USING INDEX.");
+        }
+        k->source_name = mem_strdup(c->name);
+        k->type = mem_strdup(c->type);
+        k->collation = mem_strdup(c->collation);
+        hidden = hidden || surviving(p, t, k->source) == NULL;
+    }
+    for (int i = 0; i < p->key_count; i++) {
+        struct plan_key_column *k = &p->key[i];
+
+        k->hidden = hidden;
+        k->shadow_name = hidden ? hidden_name(p, i + 1) : mem_strdup(surviving(p, t, k->source)->name);
+    }
+    return true;
+}
+
+const struct index *
+key_index(const struct plan *p)
+{
+    for (int i = 0; i < p->target->index_count; i++) {
+        const struct index *x = &p->target->indexes[i];
+        int found = 0;
+
+        if (!x->unique || x->partial || !x->immediate || x->key_count != p->key_count)
+            continue;
+        for (int k = 0; k < p->key_count; k++) {
+            const struct column *c = table_column_named(p->target, p->key[k].shadow_name);
+
+            for (int a = 0; c != NULL && a < x->key_count; a++)
+                found += x->key_attnums[a] == c->attnum ? 1 : 0;
+        }
+        if (found == p->key_count)
+            return x;
+    }
+    return NULL;
+}

@@ -1,0 +1,17 @@
+/* By which columns a row is found: in the source, in the change stream and in the shadow. No I/O. */
+#ifndef PGRECAST_DDL_KEY_H
+#define PGRECAST_DDL_KEY_H
+
+#include "ddl/plan.h"
+#include "ddl/transform.h"
+
+/*
+ * Fill plan->key from the source's replica identity. The target's own columns are taken where every one of them keeps
+ * its values, and different ones different; else hidden columns of the source's types.
+ */
+bool key_plan(struct plan *p, const struct transform *t, struct error *err);
+
+/* The target's own unique index on exactly the key's columns, or NULL: then a temporary one is needed. */
+const struct index *key_index(const struct plan *p);
+
+#endif

@@ -1,0 +1,43 @@
+#include "ddl/list.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+void
+list_add(struct string_list *list, char *text)
+{
+    list->items = mem_array(list->items, (size_t)list->count + 1, sizeof(*list->items));
+    list->items[list->count++] = text;
+}
+
+void
+list_addf(struct string_list *list, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    list_add(list, mem_vprintf(fmt, args));
+    va_end(args);
+}
+
+bool
+list_has(const struct string_list *list, const char *text)
+{
+    for (int i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], text) == 0)
+            return true;
+    return false;
+}
+
+void
+list_free(struct string_list *list)
+{
+    for (int i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    list->items = NULL;
+    list->count = 0;
+}

@@ -1,0 +1,293 @@
+#include "ddl/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "ddl/clone.h"
+#include "ddl/key.h"
+#include "ddl/list.h"
+#include "ddl/names.h"
+#include "ddl/refuse.h"
+#include "ddl/rows.h"
+#include "ddl/shadow.h"
+#include "ddl/statement.h"
+#include "ddl/target.h"
+#include "sql/sql.h"
+
+/* What the making of one plan needs beside the plan. */
+struct making {
+    struct session *s;
+    struct error *err;
+    struct statement_list statements;
+    char *clone_schema;
+    struct clone_result clone;
+    struct string_list relations;  /* names taken in the table's schema */
+    struct string_list statistics;
+    struct string_list reasons;
+    struct string_list hints;
+};
+
+static bool
+parse(struct making *m, const struct plan_options *options, struct typed_name *table)
+{
+    m->clone_schema = clone_schema_name(m->s);
+    if (options->sql == NULL)
+        return typed_name_parse(options->rebuild_table, table, m->err);
+    return statements_parse(options->sql, m->clone_schema, &m->statements, m->err);
+}
+
+/* The table that an index, by name as typed, is on; 0 where there is no such index. */
+static bool
+resolve_index(struct making *m, const struct typed_name *index, oid_t *table)
+{
+    char *schema = NULL;
+    char *name = NULL;
+    oid_t oid = 0;
+    struct result r = {0};
+    char text[16];
+    bool ok = true;
+
+    *table = 0;
+    if (!table_resolve(m->s, index->schema, index->name, &schema, &name, &oid, m->err)) {
+        bool missing = m->err->kind == ERROR_REFUSED;
+
+        if (missing)
+            error_clear(m->err);
+        return missing;
+    }
+    snprintf(text, sizeof(text), "%u", oid);
+    ok = session_query(m->s, &r, m->err,
+                       "SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = $1::pg_catalog.oid", 1, text);
+    if (ok && result_rows(&r) == 1)
+        *table = (oid_t)result_int(&r, 0, 0);
+    else if (ok)
+        ok = error_set(m->err, ERROR_USAGE, "\"%s\" is not an index", index->name);
+    result_free(&r);
+    free(schema);
+    free(name);
+    return ok;
+}
+
+/* One table for the whole job: the first that is named, and all others must be it. */
+static bool
+take_table(struct making *m, oid_t oid, oid_t *table, const char *statement)
+{
+    if (oid == 0 || oid == *table)
+        return true;
+    if (*table != 0) {
+        error_set(m->err, ERROR_USAGE, "\"%s\" is about another table: one table per job", statement);
+        return error_hint(m->err, "Run one job for each table.");
+    }
+    *table = oid;
+    return true;
+}
+
+static bool
+resolve_statement(struct making *m, const struct statement *statement, oid_t *table)
+{
+    char *schema = NULL;
+    char *name = NULL;
+    oid_t oid = 0;
+    bool ok = true;
+
+    if (statement->table.name != NULL) {
+        ok = table_resolve(m->s, statement->table.schema, statement->table.name, &schema, &name, &oid, m->err) &&
+             take_table(m, oid, table, statement->text);
+        free(schema);
+        free(name);
+    }
+    for (int i = 0; ok && i < statement->index_count; i++)
+        ok = resolve_index(m, &statement->indexes[i], &oid) && take_table(m, oid, table, statement->text);
+    return ok;
+}
+
+static bool
+read_source(struct making *m, struct plan *p, struct typed_name *rebuild)
+{
+    char *schema = NULL;
+    char *name = NULL;
+    oid_t oid = 0;
+    struct result r = {0};
+    char text[16];
+    bool ok = true;
+
+    if (rebuild->name != NULL)
+        ok = table_resolve(m->s, rebuild->schema, rebuild->name, &schema, &name, &oid, m->err);
+    for (int i = 0; ok && i < m->statements.count; i++)
+        ok = resolve_statement(m, &m->statements.items[i], &oid);
+    free(schema);
+    free(name);
+    if (ok && oid == 0)
+        ok = error_set(m->err, ERROR_REFUSED, "there is no such index: nothing says which table is meant");
+    if (!ok)
+        return false;
+    snprintf(text, sizeof(text), "%u", oid);
+    ok = session_row(m->s, &r, m->err,
+                     "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+                     "ON n.oid = c.relnamespace WHERE c.oid = $1::pg_catalog.oid",
+                     1, text);
+    if (ok)
+        p->source = table_read(m->s, result_text(&r, 0, 0), result_text(&r, 0, 1), m->err);
+    result_free(&r);
+    return p->source != NULL;
+}
+
+static bool
+read_names(struct making *m, const struct plan *p)
+{
+    struct result r = {0};
+
+    if (!session_query(m->s, &r, m->err, sql_plan_names, 1, p->source->schema))
+        return false;
+    for (int i = 0; i < result_rows(&r); i++)
+        list_add(result_text(&r, i, 0)[0] == 'r' ? &m->relations : &m->statistics, mem_strdup(result_text(&r, i, 1)));
+    result_free(&r);
+    return true;
+}
+
+static void
+name_tables(struct plan *p)
+{
+    p->source_sql = name_qualified(p->source->schema, p->source->name);
+    p->shadow_name = name_with_suffix(p->source->name, "_pgrecast_new");
+    p->old_name = name_with_suffix(p->source->name, "_pgrecast_old");
+    p->shadow_sql = name_qualified(p->source->schema, p->shadow_name);
+    p->old_sql = name_qualified(p->source->schema, p->old_name);
+}
+
+static void
+take_verdicts(struct making *m, struct plan *p)
+{
+    p->clauses = m->clone.verdicts;
+    p->notes = m->clone.notes;
+    p->needs_rewrite = m->clone.rewrites;
+    m->clone.verdicts = (struct string_list){0};
+    m->clone.notes = (struct string_list){0};
+}
+
+/* All that needs the server; it is left as it was by the rollback in any case. */
+static bool
+explore(struct making *m, struct plan *p, struct typed_name *rebuild)
+{
+    if (!read_source(m, p, rebuild) || !read_names(m, p))
+        return false;
+    name_tables(p);
+    refuse_source(p->source, &m->reasons, &m->hints);
+    if (m->reasons.count == 0)
+        refuse_dependents(p->source, &m->reasons);
+    refuse_names(p, &m->relations, &m->reasons, &m->hints);
+    if (!refuse_if(p->source, &m->reasons, &m->hints, m->err))
+        return false;
+    return clone_run(m->s, p->source, m->clone_schema, &m->statements, &m->clone, m->err);
+}
+
+/* From what was read to what is done: no I/O. */
+static bool
+decide(struct making *m, struct plan *p)
+{
+    if (!target_settle(p->source, m->clone_schema, &m->clone, m->err))
+        return false;
+    p->target = m->clone.after;
+    m->clone.after = NULL;
+    refuse_target(p, &m->reasons);
+    if (!refuse_if(p->source, &m->reasons, &m->hints, m->err))
+        return false;
+    if (!rows_plan_columns(p, &m->clone.transform, m->err) || !key_plan(p, &m->clone.transform, m->err))
+        return false;
+    rows_plan_texts(p, &m->clone.transform);
+    shadow_plan(p, &m->clone, &m->relations, &m->statistics);
+    take_verdicts(m, p);
+    return true;
+}
+
+static void
+making_free(struct making *m)
+{
+    statements_free(&m->statements);
+    clone_result_free(&m->clone);
+    list_free(&m->relations);
+    list_free(&m->statistics);
+    list_free(&m->reasons);
+    list_free(&m->hints);
+    free(m->clone_schema);
+}
+
+struct plan *
+plan_make(struct session *s, const struct plan_options *options, struct error *err)
+{
+    struct making m = {.s = s, .err = err};
+    struct typed_name rebuild = {0};
+    struct plan *p = mem_alloc(sizeof(*p));
+    bool ok = false;
+
+    p->sql = mem_strdup(options->sql);
+    if (!parse(&m, options, &rebuild))
+        goto out;
+    if (!session_execute(s, err, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        goto out;
+    ok = explore(&m, p, &rebuild);
+    session_rollback(s);
+    ok = ok && decide(&m, p);
+out:
+    typed_name_free(&rebuild);
+    making_free(&m);
+    if (!ok) {
+        plan_free(p);
+        p = NULL;
+    }
+    return p;
+}
+
+void
+plan_free(struct plan *p)
+{
+    struct string_list *lists[] = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+
+    if (p == NULL)
+        return;
+    lists[0] = &p->not_compared;
+    lists[1] = &p->create;
+    lists[2] = &p->finish_shadow;
+    lists[3] = &p->swap;
+    lists[4] = &p->drop_old;
+    lists[5] = &p->drop_shadow;
+    lists[6] = &p->clauses;
+    lists[7] = &p->notes;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        list_free(lists[i]);
+    for (int i = 0; i < p->column_count; i++) {
+        free(p->columns[i].name);
+        free(p->columns[i].type);
+        free(p->columns[i].depends_on);
+    }
+    for (int i = 0; i < p->key_count; i++) {
+        free(p->key[i].source_name);
+        free(p->key[i].type);
+        free(p->key[i].collation);
+        free(p->key[i].shadow_name);
+    }
+    for (int i = 0; i < p->index_count; i++) {
+        free(p->indexes[i].name);
+        free(p->indexes[i].final_name);
+        free(p->indexes[i].sql);
+    }
+    table_free(p->source);
+    table_free(p->target);
+    free(p->sql);
+    free(p->source_sql);
+    free(p->shadow_name);
+    free(p->old_name);
+    free(p->shadow_sql);
+    free(p->old_sql);
+    free(p->columns);
+    free(p->key);
+    free(p->insert_columns);
+    free(p->transform_insert);
+    free(p->insert_origin);
+    free(p->transform_compare);
+    free(p->compare_source);
+    free(p->compare_shadow);
+    free(p->indexes);
+    free(p);
+}

@@ -1,0 +1,150 @@
+#include "ddl/refuse.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buffer.h"
+#include "core/mem.h"
+#include "ddl/list.h"
+
+static void
+refuse_kind(const struct table *t, struct string_list *reasons, struct string_list *hints)
+{
+    switch (t->relkind) {
+    case 'r':
+        break;
+    case 'p':
+        list_addf(reasons, "it is a partitioned table: these are not supported yet");
+        list_addf(hints, "Partitions can be rewritten plainly, one after the other, while they are detached.");
+        return;
+    case 'v':
+        list_addf(reasons, "it is a view, not a table");
+        return;
+    case 'm':
+        list_addf(reasons, "it is a materialized view, not a table");
+        list_addf(hints, "Create the new one beside it and rename.");
+        return;
+    case 'f':
+        list_addf(reasons, "it is a foreign table: its rows are elsewhere");
+        list_addf(hints, "Rewrite it where the rows are.");
+        return;
+    default:
+        list_addf(reasons, "it is not a table");
+        return;
+    }
+    if (t->is_system)
+        list_addf(reasons, "it belongs to the system or to a session");
+    if (t->persistence == 'u') {
+        list_addf(reasons, "it is unlogged: its changes are not in the log that a rewrite follows");
+        list_addf(hints, "ALTER TABLE … SET LOGGED first, if it may be locked for as long as that takes.");
+    }
+    if (t->persistence == 't') {
+        list_addf(reasons, "it is a temporary table: nobody else sees it");
+        list_addf(hints, "Run the statement plainly.");
+    }
+    if (t->access_method != NULL && strcmp(t->access_method, "heap") != 0)
+        list_addf(reasons, "its access method is %s; only heap is supported", t->access_method);
+}
+
+static void
+refuse_rights(const struct table *t, struct string_list *reasons, struct string_list *hints)
+{
+    if (!t->owner_is_ours) {
+        list_addf(reasons, "it belongs to role \"%s\", which the session's role is not a member of", t->owner);
+        list_addf(hints, "Connect as the owner, or as a member of that role.");
+    } else if (!t->owner_is_session && !t->owner_may_be_given) {
+        list_addf(reasons, "the shadow cannot be given to its owner \"%s\", who may not create in schema \"%s\"",
+                  t->owner, t->schema);
+        list_addf(hints, "GRANT CREATE ON SCHEMA to the owner.");
+    }
+    if (!t->may_create_in_schema) {
+        list_addf(reasons, "the session's role may not create in schema \"%s\"", t->schema);
+        list_addf(hints, "GRANT CREATE ON SCHEMA to the role.");
+    }
+}
+
+void
+refuse_source(const struct table *t, struct string_list *reasons, struct string_list *hints)
+{
+    refuse_kind(t, reasons, hints);
+    if (reasons->count > 0)
+        return;
+    refuse_rights(t, reasons, hints);
+    for (int i = 0; i < t->index_count; i++) {
+        if (t->indexes[i].valid)
+            continue;
+        list_addf(reasons, "index \"%s\" is invalid", t->indexes[i].name);
+        list_addf(hints, "REINDEX INDEX CONCURRENTLY or DROP INDEX \"%s\" first.", t->indexes[i].name);
+    }
+}
+
+void
+refuse_dependents(const struct table *t, struct string_list *reasons)
+{
+    for (int i = 0; i < t->dependent_count; i++) {
+        const struct dependent *d = &t->dependents[i];
+
+        if (d->reason != NULL)
+            list_addf(reasons, "%s: %s", d->description, d->reason);
+    }
+}
+
+static bool
+target_keeps(const struct table *target, oid_t sequence)
+{
+    for (int i = 0; i < target->column_count; i++)
+        for (const struct owned_sequence *q = target->columns[i].sequence; q != NULL; q = q->next)
+            if (q->oid == sequence)
+                return true;
+    return false;
+}
+
+void
+refuse_target(const struct plan *p, struct string_list *reasons)
+{
+    for (int i = 0; i < p->source->column_count; i++)
+        for (const struct owned_sequence *q = p->source->columns[i].sequence; q != NULL; q = q->next)
+            if (q->used_elsewhere && (q->identity || !target_keeps(p->target, q->oid)))
+                list_addf(reasons, "sequence \"%s\" would be dropped, but something else uses it", q->name);
+}
+
+void
+refuse_names(const struct plan *p, const struct string_list *relations, struct string_list *reasons,
+             struct string_list *hints)
+{
+    const char *names[] = {p->shadow_name, p->old_name};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!list_has(relations, names[i]))
+            continue;
+        list_addf(reasons, "a relation \"%s\" exists already", names[i]);
+        if (hints->count == 0)
+            list_addf(hints, "It may be left from another job: see pgrecast jobs, and finish or abort that one first.");
+    }
+}
+
+bool
+refuse_if(const struct table *t, const struct string_list *reasons, const struct string_list *hints,
+          struct error *err)
+{
+    struct buffer detail = {0};
+    struct buffer hint = {0};
+
+    if (reasons->count == 0)
+        return true;
+    for (int i = 0; i < reasons->count; i++)
+        buffer_printf(&detail, "%s%s", i > 0 ? "\n" : "", reasons->items[i]);
+    for (int i = 0; i < hints->count; i++)
+        buffer_printf(&hint, "%s%s", i > 0 ? " " : "", hints->items[i]);
+    if (reasons->count == 1)
+        error_set(err, ERROR_REFUSED, "cannot rewrite table \"%s.%s\": %s", t->schema, t->name, reasons->items[0]);
+    else
+        error_set(err, ERROR_REFUSED, "cannot rewrite table \"%s.%s\", for %d reasons", t->schema, t->name,
+                  reasons->count);
+    error_detail(err, "%s", detail.data);
+    if (hint.len > 0)
+        error_hint(err, "%s", hint.data);
+    buffer_free(&detail);
+    buffer_free(&hint);
+    return false;
+}

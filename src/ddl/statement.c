@@ -1,0 +1,495 @@
+#include "ddl/statement.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buffer.h"
+#include "core/mem.h"
+#include "ddl/clause.h"
+#include "ddl/list.h"
+#include "ddl/token.h"
+#include "ddl/tree.h"
+
+/* What the parts of one parse share. */
+struct parse {
+    struct token_text tokens;
+    const char *clone_schema;
+    struct string_list replacements; /* the texts of the edits */
+    struct error *err;
+};
+
+/* The bytes of one statement, and its tokens [first, last). */
+struct span {
+    int start;
+    int end;
+    int first;
+    int last;
+};
+
+static char *
+qualified(const char *schema, const char *name)
+{
+    struct buffer text = {0};
+
+    buffer_add_identifier(&text, schema);
+    buffer_add_char(&text, '.');
+    buffer_add_identifier(&text, name);
+    return buffer_take(&text);
+}
+
+static struct typed_name
+typed_name_make(const char *schema, const char *name)
+{
+    return (struct typed_name){.schema = schema == NULL || schema[0] == '\0' ? NULL : mem_strdup(schema),
+                               .name = mem_strdup(name)};
+}
+
+void
+typed_name_free(struct typed_name *name)
+{
+    free(name->schema);
+    free(name->name);
+    *name = (struct typed_name){0};
+}
+
+/* Put the clone in the place of the table's name. Returns the first token after the name. */
+static int
+redirect(struct parse *p, const PgQuery__RangeVar *relation)
+{
+    int first = token_at(&p->tokens, relation->location);
+    int after = token_after_name(&p->tokens, first);
+    char *clone = qualified(p->clone_schema, relation->relname);
+
+    token_edit(&p->tokens, p->tokens.tokens[first].start, p->tokens.tokens[after - 1].end, clone);
+    list_add(&p->replacements, clone);
+    return after;
+}
+
+struct reference_scope {
+    struct parse *parse;
+    const char *table;
+};
+
+/* "schema.table.column" of the table itself: the clone is in another schema, "table.column" fits both. */
+static void
+redirect_reference(void *arg, const PgQuery__ColumnRef *ref)
+{
+    struct reference_scope *scope = arg;
+    struct token_text *tokens = &scope->parse->tokens;
+    size_t table = ref->n_fields - 2;
+    int first;
+
+    if (ref->n_fields < 3 || tree_string(ref->fields[table]) == NULL ||
+        strcmp(tree_string(ref->fields[table]), scope->table) != 0)
+        return;
+    first = token_at(tokens, ref->location);
+    token_edit(tokens, tokens->tokens[first].start, tokens->tokens[first + 2 * (int)table].start, "");
+}
+
+static struct statement *
+statement_add(struct statement_list *list, enum statement_kind kind, const struct parse *p, const struct span *span)
+{
+    struct statement *s;
+
+    list->items = mem_array(list->items, (size_t)list->count + 1, sizeof(*list->items));
+    s = &list->items[list->count++];
+    *s = (struct statement){.kind = kind, .text = token_typed(&p->tokens, span->start, span->end)};
+    return s;
+}
+
+static struct clause *
+clause_add(struct statement *s, char *text, char *sql)
+{
+    s->clauses = mem_array(s->clauses, (size_t)s->clause_count + 1, sizeof(*s->clauses));
+    s->clauses[s->clause_count] = (struct clause){.text = text, .sql = sql};
+    return &s->clauses[s->clause_count++];
+}
+
+/* A statement that is one clause: its text is the clause's. */
+static struct clause *
+clause_whole(struct statement *s)
+{
+    return clause_add(s, mem_strdup(s->text), mem_strdup(s->sql));
+}
+
+static void
+index_add(struct statement *s, const char *schema, const char *name)
+{
+    s->indexes = mem_array(s->indexes, (size_t)s->index_count + 1, sizeof(*s->indexes));
+    s->indexes[s->index_count++] = typed_name_make(schema, name);
+}
+
+static bool
+one_database(struct parse *p, const PgQuery__RangeVar *relation)
+{
+    if (relation->catalogname == NULL || relation->catalogname[0] == '\0')
+        return true;
+    return error_set(p->err, ERROR_USAGE, "a name with a database in it: \"%s.%s.%s\"", relation->catalogname,
+                     relation->schemaname, relation->relname);
+}
+
+/* The tokens from the first clause on, cut at the commas between clauses. */
+static bool
+parse_clauses(struct parse *p, struct statement *s, const PgQuery__AlterTableStmt *tree, int first,
+              const struct span *span)
+{
+    const struct token_text *tokens = &p->tokens;
+    char *clone = qualified(p->clone_schema, tree->relation->relname);
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < tree->n_cmds; i++) {
+        const PgQuery__AlterTableCmd *cmd = tree->cmds[i]->alter_table_cmd;
+        int comma = token_find_outside(tokens, first, span->last, ',');
+        int start = tokens->tokens[first].start;
+        int end = tokens->tokens[comma - 1].end;
+        char *body = token_render(tokens, start, end);
+        struct clause *clause = clause_add(s, token_typed(tokens, start, end),
+                                           mem_printf("ALTER TABLE %s %s", clone, body));
+
+        free(body);
+        clause_describe(clause, cmd, tree->relation->relname);
+        if (clause->has_using) {
+            int using = token_find_outside(tokens, first, comma, PG_QUERY__TOKEN__USING);
+
+            clause->using_expr = token_render(tokens, tokens->tokens[using].end, end);
+        }
+        ok = clause_allowed(cmd, clause->text, p->err);
+        first = comma + 1;
+    }
+    if (ok && first < span->last)
+        ok = error_set(p->err, ERROR_FAILED, "cannot tell the clauses of \"%s\" apart", s->text);
+    free(clone);
+    return ok;
+}
+
+static bool
+parse_alter(struct parse *p, struct statement_list *list, const PgQuery__AlterTableStmt *tree,
+            const struct span *span)
+{
+    struct reference_scope scope = {p, tree->relation->relname};
+    struct statement *s;
+    int after;
+
+    if (tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX) {
+        redirect(p, tree->relation);
+        s = statement_add(list, STATEMENT_INDEX, p, span);
+        s->sql = token_render(&p->tokens, span->start, span->end);
+        index_add(s, tree->relation->schemaname, tree->relation->relname);
+        clause_whole(s)->sets_tablespace = tree->n_cmds == 1 && tree->cmds[0]->alter_table_cmd->subtype ==
+                                                                    PG_QUERY__ALTER_TABLE_TYPE__AT_SetTableSpace;
+        return one_database(p, tree->relation);
+    }
+    s = statement_add(list, STATEMENT_ALTER_TABLE, p, span);
+    if (tree->objtype != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
+        return error_set(p->err, ERROR_USAGE, "not a statement on a table: \"%s\"", s->text);
+    s->table = typed_name_make(tree->relation->schemaname, tree->relation->relname);
+    after = redirect(p, tree->relation);
+    if (token_is(&p->tokens, after, '*'))
+        after++;
+    tree_column_refs(&tree->base, redirect_reference, &scope);
+    s->sql = token_render(&p->tokens, span->start, span->end);
+    return one_database(p, tree->relation) && parse_clauses(p, s, tree, after, span);
+}
+
+static bool
+parse_rename(struct parse *p, struct statement_list *list, const PgQuery__RenameStmt *tree, const struct span *span)
+{
+    bool index = tree->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX;
+    struct statement *s = statement_add(list, index ? STATEMENT_INDEX : STATEMENT_RENAME, p, span);
+
+    if (!index && tree->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN &&
+        tree->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT) {
+        if (tree->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
+            return error_set(p->err, ERROR_USAGE, "not a statement on a table: \"%s\"", s->text);
+        error_set(p->err, ERROR_REFUSED, "cannot do \"%s\": renaming the table is not part of a rewrite", s->text);
+        return error_hint(p->err, "Run it plainly, before or after: it changes the catalog only.");
+    }
+    if (!index && tree->relation_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE &&
+        tree->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN)
+        return error_set(p->err, ERROR_USAGE, "not a statement on a table: \"%s\"", s->text);
+    redirect(p, tree->relation);
+    s->sql = token_render(&p->tokens, span->start, span->end);
+    if (index)
+        index_add(s, tree->relation->schemaname, tree->relation->relname);
+    else
+        s->table = typed_name_make(tree->relation->schemaname, tree->relation->relname);
+    clause_whole(s)->lock = index ? LOCK_SHARE_UPDATE_EXCLUSIVE : LOCK_ACCESS_EXCLUSIVE;
+    return one_database(p, tree->relation);
+}
+
+static bool
+parse_create_index(struct parse *p, struct statement_list *list, const PgQuery__IndexStmt *tree,
+                   const struct span *span)
+{
+    struct reference_scope scope = {p, tree->relation->relname};
+    struct statement *s = statement_add(list, STATEMENT_CREATE_INDEX, p, span);
+
+    s->table = typed_name_make(tree->relation->schemaname, tree->relation->relname);
+    redirect(p, tree->relation);
+    tree_column_refs(&tree->base, redirect_reference, &scope);
+    if (tree->concurrent) {
+        int at = token_find_outside(&p->tokens, span->first, span->last, PG_QUERY__TOKEN__CONCURRENTLY);
+
+        token_edit(&p->tokens, p->tokens.tokens[at].start, p->tokens.tokens[at].end, "");
+    }
+    s->sql = token_render(&p->tokens, span->start, span->end);
+    clause_whole(s)->lock = LOCK_SHARE;
+    return one_database(p, tree->relation);
+}
+
+/* "name" or "schema.name" as a list of strings; false for anything else. */
+static bool
+names_of(const PgQuery__Node *node, const char **schema, const char **name)
+{
+    if (node == NULL || node->node_case != PG_QUERY__NODE__NODE_LIST || node->list->n_items < 1 ||
+        node->list->n_items > 2)
+        return false;
+    *schema = node->list->n_items == 2 ? tree_string(node->list->items[0]) : NULL;
+    *name = tree_string(node->list->items[node->list->n_items - 1]);
+    return *name != NULL;
+}
+
+static bool
+parse_drop(struct parse *p, struct statement_list *list, const PgQuery__DropStmt *tree, const struct span *span)
+{
+    struct statement *s = statement_add(list, STATEMENT_INDEX, p, span);
+    struct buffer sql = {0};
+
+    if (tree->remove_type != PG_QUERY__OBJECT_TYPE__OBJECT_INDEX)
+        return error_set(p->err, ERROR_USAGE, "only ALTER TABLE, CREATE INDEX and DROP INDEX can be done: \"%s\"",
+                         s->text);
+    buffer_printf(&sql, "DROP INDEX %s", tree->missing_ok ? "IF EXISTS " : "");
+    for (size_t i = 0; i < tree->n_objects; i++) {
+        const char *schema = NULL;
+        const char *name = NULL;
+
+        if (!names_of(tree->objects[i], &schema, &name)) {
+            buffer_free(&sql);
+            return error_set(p->err, ERROR_USAGE, "cannot read the names in \"%s\"", s->text);
+        }
+        index_add(s, schema, name);
+        buffer_add_text(&sql, i > 0 ? ", " : "");
+        buffer_add_identifier(&sql, p->clone_schema);
+        buffer_add_char(&sql, '.');
+        buffer_add_identifier(&sql, name);
+    }
+    if (tree->behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE)
+        buffer_add_text(&sql, " CASCADE");
+    s->sql = buffer_take(&sql);
+    clause_whole(s);
+    return true;
+}
+
+/* COMMENT ON TABLE, COLUMN, CONSTRAINT or INDEX: the object's names, the last nested ones first in the text. */
+static bool
+parse_comment(struct parse *p, struct statement_list *list, const PgQuery__CommentStmt *tree, const struct span *span)
+{
+    struct statement *s = statement_add(list, STATEMENT_COMMENT, p, span);
+    const char *names[3] = {NULL, NULL, NULL}; /* schema, relation, column or constraint */
+    size_t count = tree->object != NULL && tree->object->node_case == PG_QUERY__NODE__NODE_LIST
+                       ? tree->object->list->n_items
+                       : 0;
+    bool sub = tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN ||
+               tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT;
+    bool index = tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX;
+    struct buffer sql = {0};
+    size_t first = sub ? 3 : 2;
+
+    if (!sub && !index && tree->objtype != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
+        return error_set(p->err, ERROR_USAGE, "not a comment on a table, its columns, constraints or indexes: \"%s\"",
+                         s->text);
+    if (count == 0 || count > first || (sub && count < 2))
+        return error_set(p->err, ERROR_USAGE, "cannot read the names in \"%s\"", s->text);
+    for (size_t i = 0; i < count; i++)
+        names[first - count + i] = tree_string(tree->object->list->items[i]);
+    if (names[1] == NULL)
+        return error_set(p->err, ERROR_USAGE, "cannot read the names in \"%s\"", s->text);
+    if (index)
+        index_add(s, names[0], names[1]);
+    else
+        s->table = typed_name_make(names[0], names[1]);
+    buffer_printf(&sql, "COMMENT ON %s ",
+                  index                                                        ? "INDEX"
+                  : !sub                                                       ? "TABLE"
+                  : tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN ? "COLUMN"
+                                                                               : "CONSTRAINT");
+    if (tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT) {
+        buffer_add_identifier(&sql, names[2]);
+        buffer_add_text(&sql, " ON ");
+    }
+    buffer_add_identifier(&sql, p->clone_schema);
+    buffer_add_char(&sql, '.');
+    buffer_add_identifier(&sql, names[1]);
+    if (tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN) {
+        buffer_add_char(&sql, '.');
+        buffer_add_identifier(&sql, names[2]);
+    }
+    buffer_add_text(&sql, " IS ");
+    if (tree->comment == NULL || tree->comment[0] == '\0')
+        buffer_add_text(&sql, "NULL");
+    else
+        buffer_add_literal(&sql, tree->comment);
+    s->sql = buffer_take(&sql);
+    clause_whole(s)->lock = LOCK_SHARE_UPDATE_EXCLUSIVE;
+    return true;
+}
+
+static bool
+parse_statement(struct parse *p, struct statement_list *list, const PgQuery__RawStmt *raw)
+{
+    const struct token_text *tokens = &p->tokens;
+    struct span span = {.start = raw->stmt_location};
+    const PgQuery__Node *tree = raw->stmt;
+    char *text;
+
+    span.end = raw->stmt_len > 0 ? span.start + raw->stmt_len : (int)strlen(tokens->sql);
+    span.first = token_at(tokens, span.start);
+    span.last = token_at(tokens, span.end);
+    if (span.last > span.first && token_is(tokens, span.last - 1, ';'))
+        span.last--;
+    if (span.last > span.first) { /* without comments and space around */
+        span.start = tokens->tokens[span.first].start;
+        span.end = tokens->tokens[span.last - 1].end;
+    }
+    switch (tree->node_case) {
+    case PG_QUERY__NODE__NODE_ALTER_TABLE_STMT:
+        return parse_alter(p, list, tree->alter_table_stmt, &span);
+    case PG_QUERY__NODE__NODE_RENAME_STMT:
+        if (tree->rename_stmt->relation != NULL)
+            return parse_rename(p, list, tree->rename_stmt, &span);
+        break;
+    case PG_QUERY__NODE__NODE_INDEX_STMT:
+        return parse_create_index(p, list, tree->index_stmt, &span);
+    case PG_QUERY__NODE__NODE_DROP_STMT:
+        return parse_drop(p, list, tree->drop_stmt, &span);
+    case PG_QUERY__NODE__NODE_COMMENT_STMT:
+        return parse_comment(p, list, tree->comment_stmt, &span);
+    default:
+        break;
+    }
+    text = token_typed(tokens, span.start, span.end);
+    if (tree->node_case == PG_QUERY__NODE__NODE_ALTER_OBJECT_SCHEMA_STMT) {
+        error_set(p->err, ERROR_REFUSED, "cannot do \"%s\": moving to another schema is not part of a rewrite", text);
+        error_hint(p->err, "Run it plainly, before or after: it changes the catalog only.");
+    } else {
+        error_set(p->err, ERROR_USAGE, "only ALTER TABLE, CREATE INDEX and DROP INDEX can be done: \"%s\"", text);
+    }
+    free(text);
+    return false;
+}
+
+/* "line 2, column 7" and the line with a caret under the character, which counts from 1. */
+static void
+point_at(const char *sql, int character, struct error *err)
+{
+    const char *line = sql;
+    const char *at = sql;
+    int number = 1;
+    int column = 1;
+    int bytes;
+
+    for (int i = 1; i < character && *at != '\0'; i++) {
+        if (*at == '\n') {
+            line = at + 1;
+            number++;
+            column = 0;
+        }
+        at++;
+        while (((unsigned char)*at & 0xC0) == 0x80)
+            at++;
+        column++;
+    }
+    bytes = (int)strcspn(line, "\r\n");
+    error_detail(err, "line %d, column %d:\n%.*s\n%*s^", number, column, bytes, line, column - 1, "");
+}
+
+static PgQuery__ParseResult *
+parse_tree(const char *sql, struct error *err)
+{
+    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(sql);
+    PgQuery__ParseResult *tree = NULL;
+
+    if (parsed.error != NULL) {
+        error_set(err, ERROR_USAGE, "%s", parsed.error->message);
+        if (parsed.error->cursorpos > 0)
+            point_at(sql, parsed.error->cursorpos, err);
+        error_hint(err, "Statements are read with the grammar of PostgreSQL %s; newer syntax is not known yet.",
+                   PG_MAJORVERSION);
+    } else {
+        tree = pg_query__parse_result__unpack(NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
+        if (tree == NULL)
+            error_set(err, ERROR_FAILED, "the parse tree cannot be read");
+    }
+    pg_query_free_protobuf_parse_result(parsed);
+    return tree;
+}
+
+bool
+statements_parse(const char *sql, const char *clone_schema, struct statement_list *list, struct error *err)
+{
+    struct parse p = {.clone_schema = clone_schema, .err = err};
+    PgQuery__ParseResult *tree = parse_tree(sql, err);
+    bool ok = tree != NULL && tokens_scan(&p.tokens, sql, err);
+
+    *list = (struct statement_list){0};
+    if (ok && tree->n_stmts == 0)
+        ok = error_set(err, ERROR_USAGE, "there is no statement in the SQL");
+    for (size_t i = 0; ok && i < tree->n_stmts; i++)
+        ok = parse_statement(&p, list, tree->stmts[i]);
+    tokens_free(&p.tokens);
+    list_free(&p.replacements);
+    if (tree != NULL)
+        pg_query__parse_result__free_unpacked(tree, NULL);
+    if (!ok)
+        statements_free(list);
+    return ok;
+}
+
+bool
+typed_name_parse(const char *text, struct typed_name *name, struct error *err)
+{
+    char *sql = mem_printf("TABLE %s", text);
+    PgQuery__ParseResult *tree = parse_tree(sql, err);
+    const PgQuery__SelectStmt *select;
+    const PgQuery__RangeVar *relation = NULL;
+
+    if (tree != NULL && tree->n_stmts == 1 && tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
+        select = tree->stmts[0]->stmt->select_stmt;
+        if (select->n_from_clause == 1 && select->from_clause[0]->node_case == PG_QUERY__NODE__NODE_RANGE_VAR &&
+            select->n_sort_clause == 0 && select->where_clause == NULL && select->limit_count == NULL)
+            relation = select->from_clause[0]->range_var;
+    }
+    if (relation != NULL)
+        *name = typed_name_make(relation->schemaname, relation->relname);
+    else
+        error_set(err, ERROR_USAGE, "not the name of a table: %s", text);
+    if (tree != NULL)
+        pg_query__parse_result__free_unpacked(tree, NULL);
+    free(sql);
+    return relation != NULL;
+}
+
+void
+statements_free(struct statement_list *list)
+{
+    for (int i = 0; i < list->count; i++) {
+        struct statement *s = &list->items[i];
+
+        for (int k = 0; k < s->clause_count; k++) {
+            free(s->clauses[k].text);
+            free(s->clauses[k].sql);
+            free(s->clauses[k].column);
+            free(s->clauses[k].using_expr);
+            list_free(&s->clauses[k].using_columns);
+        }
+        for (int k = 0; k < s->index_count; k++)
+            typed_name_free(&s->indexes[k]);
+        free(s->clauses);
+        free(s->indexes);
+        typed_name_free(&s->table);
+        free(s->text);
+        free(s->sql);
+    }
+    free(list->items);
+    *list = (struct statement_list){0};
+}

@@ -1,0 +1,52 @@
+#include "ddl/tree.h"
+
+#include <string.h>
+
+const char *
+tree_string(const PgQuery__Node *node)
+{
+    return node != NULL && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval : NULL;
+}
+
+/* One member of a field: the message behind it, if the field is there and holds a message. */
+static void
+walk_field(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, tree_column_ref found, void *arg)
+{
+    const char *base = (const char *)message;
+
+    if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+        size_t count = *(const size_t *)(const void *)(base + field->quantifier_offset);
+        ProtobufCMessage *const *items = *(ProtobufCMessage *const *const *)(const void *)(base + field->offset);
+
+        for (size_t i = 0; i < count; i++)
+            tree_column_refs(items[i], found, arg);
+        return;
+    }
+    if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+        *(const uint32_t *)(const void *)(base + field->quantifier_offset) != field->id)
+        return;
+    tree_column_refs(*(const ProtobufCMessage *const *)(const void *)(base + field->offset), found, arg);
+}
+
+void
+tree_column_refs(const ProtobufCMessage *message, tree_column_ref found, void *arg)
+{
+    if (message == NULL)
+        return;
+    if (message->descriptor == &pg_query__column_ref__descriptor) {
+        found(arg, (const PgQuery__ColumnRef *)message);
+        return;
+    }
+    for (unsigned i = 0; i < message->descriptor->n_fields; i++)
+        if (message->descriptor->fields[i].type == PROTOBUF_C_TYPE_MESSAGE)
+            walk_field(message, &message->descriptor->fields[i], found, arg);
+}
+
+bool
+tree_has_constraint(PgQuery__Node *const *nodes, size_t count, PgQuery__ConstrType type)
+{
+    for (size_t i = 0; i < count; i++)
+        if (nodes[i]->node_case == PG_QUERY__NODE__NODE_CONSTRAINT && nodes[i]->constraint->contype == type)
+            return true;
+    return false;
+}

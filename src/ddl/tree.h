@@ -1,0 +1,20 @@
+/* Looking into libpg_query's trees: strings in name lists, and every column reference under a node. */
+#ifndef PGRECAST_DDL_TREE_H
+#define PGRECAST_DDL_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <pg_query.h>
+#include <pg_query/pg_query.pb-c.h>
+
+/* The string that a node is, or NULL. */
+const char *tree_string(const PgQuery__Node *node);
+
+/* Call found for every ColumnRef under the message. */
+typedef void (*tree_column_ref)(void *arg, const PgQuery__ColumnRef *ref);
+void tree_column_refs(const ProtobufCMessage *message, tree_column_ref found, void *arg);
+
+/* True when a constraint of the type stands among the nodes. */
+bool tree_has_constraint(PgQuery__Node *const *nodes, size_t count, PgQuery__ConstrType type);
+
+#endif

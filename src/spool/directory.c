@@ -1,0 +1,122 @@
+#include "directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+#include "segment.h"
+
+/* A directory that is gone after a crash would be an empty spool, and what was confirmed lost. */
+static bool
+sync_parent(const char *path, struct error *err)
+{
+    char *parent = mem_printf("%s/..", path);
+    int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+
+    if (!ok)
+        segment_io_error(parent, "", "sync directory", errno, err);
+    if (fd >= 0)
+        close(fd);
+    free(parent);
+    return ok;
+}
+
+static bool
+make_one(const char *path, struct error *err)
+{
+    if (mkdir(path, 0700) == 0)
+        return sync_parent(path, err);
+    return errno == EEXIST || segment_io_error(path, "", "create directory", errno, err);
+}
+
+bool
+directory_make(const char *directory, struct error *err)
+{
+    char *path = mem_strdup(directory);
+    bool ok = true;
+
+    for (char *slash = path; ok && slash != NULL;) {
+        slash = strchr(slash + 1, '/');
+        if (slash != NULL)
+            *slash = '\0';
+        ok = make_one(path, err);
+        if (slash != NULL)
+            *slash = '/';
+    }
+    free(path);
+    return ok;
+}
+
+int
+directory_open_locked(const char *directory, struct error *err)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        segment_io_error(directory, "", "open directory", errno, err);
+        return -1;
+    }
+    /* Where the file system knows no lock on a directory (NFS) only the job's own lock in the database is
+     * left. */
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        error_set(err, ERROR_FAILED, "spool directory \"%s\" is in use by another process", directory);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static bool
+remove_segments(int dirfd, const char *directory, struct error *err)
+{
+    char name[SEGMENT_NAME_SIZE];
+    uint64_t *numbers = NULL;
+    size_t count = 0;
+    char *foreign = NULL;
+    bool ok = false;
+
+    if (!segment_list(dirfd, directory, false, &numbers, &count, &foreign, err))
+        goto out;
+    if (foreign != NULL) {
+        error_set(err, ERROR_FAILED, "spool directory \"%s\" holds \"%s\", which is not the spool's",
+                  directory, foreign);
+        error_hint(err, "Move it away, or remove the directory by hand.");
+        goto out;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (unlinkat(dirfd, segment_name(numbers[i], name), 0) != 0 && errno != ENOENT) {
+            segment_io_error(directory, name, "remove", errno, err);
+            goto out;
+        }
+    }
+    free(numbers);
+    ok = segment_list(dirfd, directory, true, &numbers, &count, &foreign, err);
+out:
+    free(numbers);
+    free(foreign);
+    return ok;
+}
+
+bool
+spool_remove(const char *directory, struct error *err)
+{
+    int dirfd;
+    bool ok;
+
+    if (access(directory, F_OK) != 0 && errno == ENOENT)
+        return true;
+    dirfd = directory_open_locked(directory, err);
+    if (dirfd < 0)
+        return false;
+    ok = remove_segments(dirfd, directory, err);
+    if (ok && rmdir(directory) != 0)
+        ok = segment_io_error(directory, "", "remove directory", errno, err);
+    close(dirfd);
+    return ok;
+}

@@ -1,0 +1,37 @@
+-- The indexes of a table. The definition is what follows "ON schema.table "; NULL where the server's text does not
+-- begin as expected.
+-- $1 oid of the table
+SELECT i.oid,
+       i.relname,
+       CASE WHEN pg_catalog.starts_with(def.text, def.prefix)
+           THEN pg_catalog.substr(def.text, pg_catalog.length(def.prefix) + 1) END,
+       x.indisunique,
+       x.indisprimary,
+       x.indisvalid AND x.indisready AND x.indislive,
+       x.indisreplident,
+       x.indisclustered,
+       ts.spcname,
+       COALESCE(con.oid, 0),
+       x.indnkeyatts,
+       pg_catalog.array_to_string((x.indkey::pg_catalog.int2[])[0:x.indnkeyatts - 1], ' '),
+       x.indpred IS NOT NULL,
+       x.indimmediate,
+       COALESCE((pg_catalog.to_jsonb(x) ->> 'indnullsnotdistinct')::boolean, false), -- 15
+       pg_catalog.pg_relation_size(i.oid),
+       pg_catalog.obj_description(i.oid, 'pg_class'),
+       (SELECT pg_catalog.string_agg(a.attnum || ' ' || a.attstattarget, ' ' ORDER BY a.attnum)
+        FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = i.oid AND a.attstattarget >= 0),
+       pg_catalog.pg_get_expr(x.indpred, x.indrelid)
+FROM pg_catalog.pg_index x
+JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+JOIN pg_catalog.pg_class t ON t.oid = x.indrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace
+LEFT JOIN pg_catalog.pg_tablespace ts ON ts.oid = i.reltablespace
+LEFT JOIN pg_catalog.pg_constraint con ON con.conindid = i.oid AND con.conrelid = t.oid AND con.contype IN ('p', 'u', 'x')
+CROSS JOIN LATERAL (
+    SELECT pg_catalog.pg_get_indexdef(i.oid) AS text,
+           pg_catalog.format('CREATE %sINDEX %I ON %s%I.%I ', CASE WHEN x.indisunique THEN 'UNIQUE ' END, i.relname,
+                             CASE WHEN t.relkind = 'p' THEN 'ONLY ' END, n.nspname, t.relname) AS prefix) def
+WHERE x.indrelid = $1::pg_catalog.oid
+ORDER BY i.oid;

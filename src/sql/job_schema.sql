@@ -1,0 +1,84 @@
+-- The state of all jobs of this database. One row a job; the rest hangs on it. Readable by whoever may use the schema.
+CREATE SCHEMA IF NOT EXISTS pgrecast;
+COMMENT ON SCHEMA pgrecast IS 'state of pgrecast jobs';
+
+CREATE TABLE IF NOT EXISTS pgrecast.job (
+    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    format             integer NOT NULL,          -- of this schema; a program refuses a job of another format
+    name               text NOT NULL UNIQUE,
+    phase              text NOT NULL,             -- init copy index catchup verify ready cutover … finished aborted failed
+    phase_since        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at           timestamptz,
+    schema_name        text NOT NULL,             -- of the table
+    table_name         text NOT NULL,
+    source_oid         oid NOT NULL,
+    sql                text,                      -- the statements given; null for a rebuild
+    fingerprint        text NOT NULL,             -- of the table's definition when the job began
+    system_identifier  text NOT NULL,
+    timeline           integer NOT NULL,
+    slot_name          text NOT NULL,
+    publication_name   text NOT NULL,
+    host               text NOT NULL,             -- where the program runs, and its process
+    pid                integer NOT NULL,
+    spool_directory    text NOT NULL,
+    x0                 xid8,                      -- rows of this transaction and later ones come from the stream
+    barrier_lsn        pg_lsn,                    -- every transaction older than x0 is over here
+    exact_lsn          pg_lsn,                    -- from here on the shadow equals the source at the applied position
+    error              text,
+    swapped_at         timestamptz,               -- of the cutover
+    cutover_requested  boolean NOT NULL DEFAULT false,
+    verify_requested   integer NOT NULL DEFAULT 0, -- counts requests …
+    verify_answered    integer NOT NULL DEFAULT 0, -- … and answers
+    released           boolean NOT NULL DEFAULT false -- lets a job go on that a test holds
+);
+
+-- What the program shows of a job; written about twice a second.
+CREATE TABLE IF NOT EXISTS pgrecast.progress (
+    job_id             bigint PRIMARY KEY REFERENCES pgrecast.job ON DELETE CASCADE,
+    updated_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    rows_copied        bigint NOT NULL DEFAULT 0,
+    rows_estimated     bigint NOT NULL DEFAULT 0,
+    bytes_copied       bigint NOT NULL DEFAULT 0,
+    bytes_total        bigint NOT NULL DEFAULT 0,
+    changes_spooled    bigint NOT NULL DEFAULT 0,
+    changes_applied    bigint NOT NULL DEFAULT 0,
+    spool_bytes        bigint NOT NULL DEFAULT 0,
+    lag_bytes          bigint NOT NULL DEFAULT 0,
+    lag_seconds        double precision NOT NULL DEFAULT 0,
+    throttled_by       text,
+    eta_seconds        double precision,
+    lock_attempts      integer NOT NULL DEFAULT 0,
+    lock_held_ms       double precision,
+    lock_wait_ms       double precision,
+    verify_lsn         pg_lsn,
+    verify_rows        bigint,
+    verify_mismatches  bigint,
+    verify_hash        text
+) WITH (fillfactor = 50);
+
+-- How far changes are applied; written in the transaction that applies them.
+CREATE TABLE IF NOT EXISTS pgrecast.position (
+    job_id             bigint PRIMARY KEY REFERENCES pgrecast.job ON DELETE CASCADE,
+    applied_lsn        pg_lsn NOT NULL DEFAULT '0/0',
+    changes_applied    bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+
+-- Chunks of blocks that are copied; written in the transaction that copies them.
+CREATE TABLE IF NOT EXISTS pgrecast.chunk (
+    job_id             bigint NOT NULL REFERENCES pgrecast.job ON DELETE CASCADE,
+    first_block        bigint NOT NULL,
+    end_block          bigint NOT NULL,           -- not included
+    rows               bigint NOT NULL,
+    PRIMARY KEY (job_id, first_block)
+);
+
+-- The undo ledger: everything a job has made outside this schema, entered before it is made.
+CREATE TABLE IF NOT EXISTS pgrecast.object (
+    job_id             bigint NOT NULL REFERENCES pgrecast.job ON DELETE CASCADE,
+    seq                integer NOT NULL,
+    kind               text NOT NULL,             -- publication, slot, table, spool, …
+    name               text NOT NULL,
+    undo               text NOT NULL,             -- the statement that removes it; for a spool its directory
+    PRIMARY KEY (job_id, seq)
+);

@@ -1,0 +1,29 @@
+-- The clone's columns between two of the user's statements.
+-- $1 oid of the clone
+SELECT a.attnum,
+       a.attname,
+       pg_catalog.format_type(a.atttypid, a.atttypmod),
+       pg_catalog.format_type(a.atttypid, -1),
+       a.atttypid || ' ' || a.atttypmod || ' ' || a.attcollation,
+       -- a cast would cut the value short where ALTER TABLE would refuse it
+       a.atttypmod >= 0 AND a.atttypid IN (1042, 1043, 1560, 1562)
+           OR t.typtype = 'd' AND t.typtypmod >= 0 AND t.typbasetype IN (1042, 1043, 1560, 1562),
+       a.attgenerated,
+       a.attidentity,
+       (a.attmissingval::pg_catalog.text::pg_catalog.text[])[1],
+       COALESCE(pg_catalog.pg_get_expr(ad.adbin, ad.adrelid),
+                CASE WHEN t.typtype = 'd' THEN COALESCE(pg_catalog.pg_get_expr(t.typdefaultbin, 0),
+                                                        pg_catalog.quote_literal(t.typdefault)) END),
+       EXISTS (
+           SELECT FROM pg_catalog.regexp_matches(
+                           COALESCE(ad.adbin, CASE WHEN t.typtype = 'd' THEN t.typdefaultbin END)::pg_catalog.text,
+                           ':(?:funcid|opfuncid) (\d+)', 'g') f (id)
+           JOIN pg_catalog.pg_proc p ON p.oid = f.id[1]::pg_catalog.oid
+           WHERE p.provolatile = 'v')
+       OR COALESCE(ad.adbin::pg_catalog.text LIKE '%{NEXTVALUEEXPR%', false),
+       pg_catalog.quote_ident(a.attname)
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_catalog.pg_attrdef ad ON ad.adrelid = a.attrelid AND ad.adnum = a.attnum
+WHERE a.attrelid = $1::pg_catalog.oid AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum;

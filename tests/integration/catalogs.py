@@ -1,0 +1,182 @@
+"""Describes a table from the catalogs of any major: all that a user can see or set, by names, in order.
+
+Two tables made in different ways are the same where their descriptions are equal. Left out are oids, physical
+column numbers, sizes, and the server's own pg_attver (since 15.20 the log position of a column's last change of type
+among the column's options, which nobody can set).
+"""
+
+import re
+
+COLUMNS = r"""
+SELECT a.attname AS name,
+       format_type(a.atttypid, a.atttypmod) AS type,
+       CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END AS collation,
+       a.attnotnull AS not_null,
+       pg_get_expr(d.adbin, d.adrelid) AS default,
+       a.attidentity::text AS identity,
+       a.attgenerated::text AS generated,
+       a.attstorage::text AS storage,
+       a.attcompression::text AS compression,
+       coalesce(a.attstattarget, -1) AS statistics,
+       (SELECT array_agg(o ORDER BY o) FROM unnest(a.attoptions) o WHERE o NOT LIKE 'pg\_attver=%%')::text AS options,
+       a.attislocal AS local,
+       a.attinhcount AS inherited,
+       col_description(a.attrelid, a.attnum) AS comment,
+       a.attacl::text AS acl
+  FROM pg_attribute a
+  JOIN pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+ WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attnum
+"""
+
+CONSTRAINTS = """
+SELECT conname AS name, contype::text AS type, pg_get_constraintdef(c.oid) AS definition, convalidated AS validated,
+       condeferrable AS deferrable, condeferred AS deferred, conislocal AS local, coninhcount AS inherited,
+       connoinherit AS no_inherit, i.relname AS index, obj_description(c.oid, 'pg_constraint') AS comment
+  FROM pg_constraint c
+  LEFT JOIN pg_class i ON i.oid = c.conindid
+ WHERE conrelid = %(oid)s
+ ORDER BY conname
+"""
+
+INDEXES = """
+SELECT i.relname AS name, pg_get_indexdef(x.indexrelid) AS definition, x.indisunique AS unique,
+       x.indisprimary AS primary, x.indisvalid AS valid, x.indisready AS ready, x.indimmediate AS immediate,
+       x.indisclustered AS clustered, x.indisreplident AS replica_identity, i.reloptions::text AS options,
+       s.spcname AS tablespace, pg_get_userbyid(i.relowner) AS owner, obj_description(i.oid, 'pg_class') AS comment,
+       (SELECT string_agg(attname || ':' || attstattarget, ' ' ORDER BY attnum) FROM pg_attribute
+         WHERE attrelid = i.oid AND attstattarget >= 0) AS statistics
+  FROM pg_index x
+  JOIN pg_class i ON i.oid = x.indexrelid
+  LEFT JOIN pg_tablespace s ON s.oid = i.reltablespace
+ WHERE x.indrelid = %(oid)s
+ ORDER BY i.relname
+"""
+
+STATISTICS = """
+SELECT pg_get_statisticsobjdef(oid) AS definition, coalesce(stxstattarget, -1) AS target,
+       pg_get_userbyid(stxowner) AS owner, obj_description(oid, 'pg_statistic_ext') AS comment
+  FROM pg_statistic_ext
+ WHERE stxrelid = %(oid)s
+ ORDER BY stxname
+"""
+
+# 'a' is a sequence OWNED BY a column (serial), 'i' one of an identity column.
+SEQUENCES = """
+SELECT s.oid::regclass::text AS name, a.attname AS column, d.deptype::text AS kind, format_type(q.seqtypid, NULL) AS type,
+       q.seqstart AS start, q.seqincrement AS increment, q.seqmin AS minimum, q.seqmax AS maximum,
+       q.seqcache AS cache, q.seqcycle AS cycle, pg_get_userbyid(s.relowner) AS owner, s.relacl::text AS acl,
+       s.relpersistence::text AS persistence, obj_description(s.oid, 'pg_class') AS comment
+  FROM pg_depend d
+  JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+  JOIN pg_sequence q ON q.seqrelid = s.oid
+  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+ WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s
+   AND d.deptype IN ('a', 'i')
+ ORDER BY 1
+"""
+
+TABLE = """
+SELECT c.relname AS name, n.nspname AS schema, c.relkind::text AS kind, c.relpersistence::text AS persistence,
+       pg_get_userbyid(c.relowner) AS owner, c.relacl::text AS acl, c.reloptions::text AS options,
+       t.reloptions::text AS toast_options, s.spcname AS tablespace, m.amname AS access_method,
+       c.relreplident::text AS replica_identity, c.relrowsecurity AS row_security,
+       c.relforcerowsecurity AS force_row_security, c.relhastriggers AS has_triggers,
+       obj_description(c.oid, 'pg_class') AS comment, y.typname AS row_type, pg_get_userbyid(y.typowner) AS row_type_owner
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_class t ON t.oid = c.reltoastrelid
+  LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
+  LEFT JOIN pg_am m ON m.oid = c.relam
+  LEFT JOIN pg_type y ON y.oid = c.reltype
+ WHERE c.oid = %(oid)s
+"""
+
+# What hangs on the table and is not told above: views, policies, triggers, publications, rules …
+DEPENDENTS = """
+SELECT DISTINCT pg_describe_object(classid, objid, objsubid) AS object
+  FROM pg_depend
+ WHERE refclassid = 'pg_class'::regclass AND refobjid = %(oid)s AND deptype = 'n'
+   AND classid NOT IN ('pg_attrdef'::regclass, 'pg_constraint'::regclass)
+ ORDER BY 1
+"""
+
+
+def _rows(cursor, query, parameters):
+    cursor.execute(query, parameters)
+    names = [column.name for column in cursor.description]
+    return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+def describe(conn, schema, table):
+    """A dict of the table's whole description; None where there is no such table."""
+    with conn.cursor() as cursor:
+        cursor.execute("SELECT set_config('search_path', '', false)")
+        cursor.execute("SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+                       " WHERE n.nspname = %s AND c.relname = %s", (schema, table))
+        found = cursor.fetchone()
+        if found is None:
+            return None
+        parameters = {"oid": found[0]}
+        description = {
+            "table": _rows(cursor, TABLE, parameters)[0],
+            "columns": _rows(cursor, COLUMNS, parameters),
+            "constraints": _rows(cursor, CONSTRAINTS, parameters),
+            "indexes": _rows(cursor, INDEXES, parameters),
+            "statistics": _rows(cursor, STATISTICS, parameters),
+            "sequences": _rows(cursor, SEQUENCES, parameters),
+            "dependents": _rows(cursor, DEPENDENTS, parameters),
+        }
+        for sequence in description["sequences"]:
+            cursor.execute(f"SELECT last_value, is_called FROM {sequence['name']}")
+            sequence["last_value"], sequence["is_called"] = cursor.fetchone()
+        return description
+
+
+def relations(conn):
+    """Every relation, constraint and type of the user's schemas, by name: what a stray object shows up in."""
+    with conn.cursor() as cursor:
+        cursor.execute("SELECT n.nspname, c.relkind::text, c.relname FROM pg_class c"
+                       "  JOIN pg_namespace n ON n.oid = c.relnamespace"
+                       " WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgrecast')"
+                       " UNION ALL SELECT n.nspname, 'type', t.typname FROM pg_type t"
+                       "  JOIN pg_namespace n ON n.oid = t.typnamespace"
+                       " WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgrecast')"
+                       " ORDER BY 1, 2, 3")
+        return [" ".join(row) for row in cursor.fetchall()]
+
+
+def lines(description):
+    """The description as a list of lines, for a readable comparison."""
+    text = []
+    for section in ("table", "columns", "constraints", "indexes", "statistics", "sequences", "dependents"):
+        entries = description[section]
+        for entry in entries if isinstance(entries, list) else [entries]:
+            name = entry.get("name") or entry.get("object") or entry.get("definition")
+            text += [f"{section} {name} {key}: {value}" for key, value in entry.items() if value is not None]
+    return text
+
+
+def differences(expected, actual):
+    """Lines that only one of two descriptions has, and orders that differ; empty where they are the same."""
+    if expected is None or actual is None:
+        return [] if expected is actual else ["one of the two tables does not exist"]
+    wanted, found = lines(expected), lines(actual)
+    result = [f"missing: {line}" for line in wanted if line not in set(found)]
+    result += [f"unexpected: {line}" for line in found if line not in set(wanted)]
+    if not result and wanted != found:
+        result = ["the same in another order:", *found]
+    return result
+
+
+def without(description, pattern):
+    """A description without the entries whose section and key match: for what a test does not look at."""
+    kept = {}
+    for section, entries in description.items():
+        if isinstance(entries, dict):
+            kept[section] = {k: v for k, v in entries.items() if not re.fullmatch(pattern, f"{section}.{k}")}
+        else:
+            kept[section] = [{k: v for k, v in entry.items() if not re.fullmatch(pattern, f"{section}.{k}")}
+                             for entry in entries]
+    return kept

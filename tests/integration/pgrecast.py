@@ -1,0 +1,221 @@
+"""Runs the program as a person would, and looks at what it leaves behind."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+
+from servers import APP_ROLE, die_with_parent, wait_until
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = os.environ.get("PGRECAST_PROGRAM") or str(REPOSITORY / "build" / "pgrecast")
+
+# Exit status.
+DONE, FAILED, USAGE, REFUSED, NO_PARITY, NO_LOCK, NO_ROLLBACK = range(7)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """How one call of the program ended."""
+
+    command: list
+    status: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def text(self):
+        return self.stdout + self.stderr
+
+    def __str__(self):
+        return (f"{' '.join(self.command)}\nexit status {self.status} after {self.seconds:.1f} s\n"
+                f"--- stdout\n{self.stdout[-4000:]}\n--- stderr\n{self.stderr[-8000:]}")
+
+
+class Running:
+    """The program, under way. Its output goes to files, so that it never waits for a reader."""
+
+    def __init__(self, database, arguments, hold=None, environment=None, user=APP_ROLE, program=None):
+        """hold: the phase at whose entry it is to stop until release()."""
+        self.database = database
+        self.command = [program or PROGRAM, *map(str, arguments)]
+        self._stdout = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()
+        self._started = time.monotonic()
+        self._seconds = None
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        variables.update(database.environment(user))
+        variables.update({"LC_ALL": "C.UTF-8", "PGPASSFILE": "/nonexistent"})
+        if hold:
+            variables["PGRECAST_TEST_HOLD"] = hold
+        variables.update(environment or {})
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self._stdout,
+                                        stderr=self._stderr, env=variables,
+                                        preexec_fn=die_with_parent(signal.SIGKILL))
+
+    def poll(self):
+        return self.process.poll()
+
+    def wait(self, timeout=120):
+        """Its outcome; a program that does not end is killed, and that is an error."""
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"did not end within {timeout} s: {self.outcome()}") from None
+        return self.outcome()
+
+    def kill(self, signal_number=signal.SIGKILL):
+        """Send a signal to this process; after SIGKILL wait for its end."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal_number)
+            if signal_number == signal.SIGKILL:
+                self.process.wait()
+        return self
+
+    def outcome(self):
+        if self._seconds is None:
+            self._seconds = time.monotonic() - self._started
+        return Outcome(self.command, self.process.returncode, self._text(self._stdout), self._text(self._stderr),
+                       self._seconds)
+
+    @staticmethod
+    def _text(file):
+        file.seek(0)
+        return file.read().decode(errors="replace")
+
+    def wait_phase(self, *phases, timeout=60):
+        """Wait until the job is in one of these phases; an error when the program ends before."""
+
+        def there():
+            phase = job_phase(self.database)
+            if phase in phases:
+                return phase
+            if self.poll() is not None:
+                raise AssertionError(f"ended in phase {phase}, before {phases}: {self.outcome()}")
+            return None
+
+        return wait_until(there, f"phase {' or '.join(phases)}", timeout)
+
+    def release(self):
+        """Let a job that was held go on."""
+        self.database.execute("UPDATE pgrecast.job SET released = true")
+
+    def peak_memory(self):
+        """The most resident memory so far, in bytes; 0 once it has ended."""
+        try:
+            for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+        except FileNotFoundError:
+            pass
+        return 0
+
+
+def call(database, *arguments, timeout=120, **options):
+    """Run a command to its end."""
+    return Running(database, arguments, **options).wait(timeout)
+
+
+def start_run(database, sql, *arguments, spool=None, **options):
+    """Start `run` with the given SQL. Its spool is in a folder of the test's."""
+    spool = spool or tempfile.mkdtemp(prefix="spool-", dir=database.server.socket_folder)
+    how = ["--sql", sql] if sql is not None else []
+    return Running(database, ["run", *how, "--spool-dir", spool, *arguments], **options)
+
+
+def run(database, sql, *arguments, timeout=120, **options):
+    """`run` to its end."""
+    return start_run(database, sql, *arguments, **options).wait(timeout)
+
+
+def rebuild(database, table, *arguments, **options):
+    return run(database, None, "--rebuild", "-t", table, *arguments, **options)
+
+
+def status(database, *arguments):
+    """`status --json`: one object per job."""
+    outcome = call(database, "status", "--json", *arguments)
+    assert outcome.status == DONE, str(outcome)
+    text = outcome.stdout.strip()
+    if not text:
+        return []
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return [json.loads(line) for line in text.splitlines()]
+    return found if isinstance(found, list) else [found]
+
+
+def job_phase(database):
+    """The phase of the only (or newest) job, None where there is none."""
+    try:
+        return database.value("SELECT phase FROM pgrecast.job ORDER BY created_at DESC LIMIT 1")
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
+        return None
+    except psycopg2.errors.UndefinedColumn:
+        return database.value("SELECT phase FROM pgrecast.job LIMIT 1")
+
+
+LEFTOVERS = """
+SELECT 'slot ' || slot_name FROM pg_replication_slots
+ WHERE database = current_database() OR (database IS NULL AND slot_name LIKE '%pgrecast%')
+UNION ALL
+SELECT 'publication ' || pubname FROM pg_publication WHERE pubname ~* 'pgrecast'
+UNION ALL
+SELECT 'relation ' || c.oid::regclass FROM pg_class c
+  LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relname ~* 'pgrecast' AND n.nspname IS DISTINCT FROM 'pgrecast'
+UNION ALL
+SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname ~* 'pgrecast' AND nspname <> 'pgrecast'
+UNION ALL
+SELECT 'constraint ' || conname || ' of ' || conrelid::regclass FROM pg_constraint c
+  JOIN pg_namespace n ON n.oid = c.connamespace
+ WHERE conname ~* 'pgrecast' AND n.nspname <> 'pgrecast'
+UNION ALL
+SELECT 'column ' || attname || ' of ' || attrelid::regclass FROM pg_attribute a
+  JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE attname ~* 'pgrecast' AND NOT attisdropped AND n.nspname <> 'pgrecast'
+UNION ALL
+SELECT 'type ' || t.oid::regtype FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+ WHERE typname ~* 'pgrecast' AND n.nspname <> 'pgrecast'
+UNION ALL
+SELECT 'function ' || p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE proname ~* 'pgrecast' AND n.nspname <> 'pgrecast'
+UNION ALL
+SELECT 'trigger ' || tgname || ' of ' || tgrelid::regclass FROM pg_trigger
+ WHERE tgname ~* 'pgrecast' AND NOT tgisinternal
+UNION ALL
+SELECT 'statistics ' || stxname FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
+ WHERE stxname ~* 'pgrecast' AND n.nspname <> 'pgrecast'
+UNION ALL
+SELECT 'replication origin ' || roname FROM pg_replication_origin WHERE roname ~* 'pgrecast'
+"""
+
+SESSIONS = """
+SELECT 'session ' || pid || ' ' || application_name || ': ' || query FROM pg_stat_activity
+ WHERE application_name ~* 'pgrecast' AND datname = current_database()
+"""
+
+
+def leftovers(database):
+    """Names of what a finished, refused or aborted job must not leave. Sessions get a moment to end."""
+    try:
+        wait_until(lambda: not database.superuser(SESSIONS), "sessions to end", timeout=5)
+    except TimeoutError:
+        pass
+    return [name for (name,) in database.superuser(SESSIONS) + database.superuser(LEFTOVERS)]
+
+
+def job_rows(database):
+    """How many jobs the state schema knows; 0 where there is no such schema."""
+    if database.value("SELECT to_regclass('pgrecast.job')") is None:
+        return 0
+    return database.value("SELECT count(*) FROM pgrecast.job")

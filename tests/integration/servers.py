@@ -1,0 +1,402 @@
+"""Throwaway PostgreSQL servers of every supported major, and a fresh database in one for each test.
+
+A server lives in a temporary folder, on a unix socket and a free loopback port. It is started as a child process
+and stopped by its pid. It dies with this process, however that ends: the kernel sends it a signal (PDEATHSIG).
+
+PostgreSQL refuses to run as root; as root, servers run as the first of UNPRIVILEGED_USERS that exists.
+"""
+
+import ctypes
+import fcntl
+import itertools
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+
+MAJORS = (14, 15, 16, 17, 18)
+UNPRIVILEGED_USERS = ("pgrecast-test", "postgres", "nobody")
+APP_ROLE = "app_owner"
+CLIENT_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
+
+SETTINGS = {
+    "wal_level": "logical",
+    "max_wal_senders": 20,
+    "max_replication_slots": 20,
+    "max_prepared_transactions": 20,
+    "max_connections": 100,
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "on",
+    "timezone": "UTC",
+    "log_min_messages": "warning",
+    "log_line_prefix": "%m [%p] %a %u@%d ",
+}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(signal_number):
+    """A preexec_fn: the child gets the signal when the thread that started it ends."""
+
+    def set_signal():
+        _libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
+
+    return set_signal
+
+
+def server_user():
+    """The account that servers run as: None means the present one."""
+    if os.getuid() != 0:
+        return None
+    for name in UNPRIVILEGED_USERS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("no unprivileged user to run PostgreSQL as: " + ", ".join(UNPRIVILEGED_USERS))
+
+
+def cache_folder():
+    if "PGRECAST_CACHE" in os.environ:
+        return pathlib.Path(os.environ["PGRECAST_CACHE"])
+    if os.getuid() == 0:
+        return pathlib.Path("/var/cache/pgrecast")
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "pgrecast"
+
+
+def binaries(major):
+    """The folder of initdb and postgres of one major."""
+    debian = pathlib.Path(f"/usr/lib/postgresql/{major}/bin")
+    cached = sorted((cache_folder() / "servers").glob(f"{major}.*/bin"))
+    for folder in [debian, *reversed(cached)]:
+        if (folder / "postgres").exists():
+            return folder
+    raise RuntimeError(f"PostgreSQL {major} is not here: ./dev test installs it")
+
+
+def chosen_majors():
+    """All majors, or those in PGRECAST_MAJORS, as in "14,18"."""
+    wanted = os.environ.get("PGRECAST_MAJORS")
+    if not wanted:
+        return MAJORS
+    majors = tuple(int(word) for word in wanted.replace(",", " ").split())
+    unknown = set(majors) - set(MAJORS)
+    if unknown:
+        raise RuntimeError(f"PGRECAST_MAJORS names majors that are not supported: {sorted(unknown)}")
+    return majors
+
+
+def wait_until(condition, what, timeout=60, interval=0.02):
+    """Poll until condition() is true, and return its value; TimeoutError names what was waited for."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout} s for {what}")
+        time.sleep(interval)
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class TemporaryFolder:
+    """A folder with a short path (a unix socket's may have 107 bytes), held by a lock so that others can tell
+    whether its maker still lives."""
+
+    PREFIX = "pgr-"
+
+    def __init__(self, owner):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix=self.PREFIX, dir="/tmp"))
+        self.path.chmod(0o755)
+        self._lock = open(self.path / "lock", "w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        if owner:
+            os.chown(self.path, owner.pw_uid, owner.pw_gid)
+
+    def remove(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.close()
+
+    @classmethod
+    def remove_abandoned(cls):
+        """Remove folders whose maker was killed."""
+        for path in pathlib.Path("/tmp").glob(cls.PREFIX + "*"):
+            try:
+                with open(path / "lock", "r") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path, ignore_errors=True)
+            except OSError:
+                continue  # in use, or another user's
+
+
+class Server:
+    """One cluster. Use as a context manager, or call start() and remove()."""
+
+    def __init__(self, major, **settings):
+        self.major = major
+        self.settings = {**SETTINGS, **settings}
+        self.bin = binaries(major)
+        self.user = server_user()
+        self.process = None
+        TemporaryFolder.remove_abandoned()
+        self._folder = TemporaryFolder(self.user)
+        self.data = self._folder.path / "data"
+        self.log = self._folder.path / "log"
+        self.socket_folder = str(self._folder.path)
+        self.port = None
+        self._database_numbers = itertools.count(1)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc_info):
+        self.remove()
+
+    # Life
+
+    def start(self):
+        """Start it, made first if it is new, and return self once it answers."""
+        if not self.data.exists():
+            self._make()
+        for _ in range(5):
+            if self.port is None:
+                self.port = _free_port()
+            self._write_settings()
+            self._spawn()
+            if self._wait_ready():
+                self._make_role()
+                return self
+            self.port = None  # taken meanwhile, most likely
+        raise RuntimeError(f"PostgreSQL {self.major} does not start:\n{self.log_tail()}")
+
+    def stop(self, mode="fast"):
+        """Stop by pid: smart, fast or immediate, as pg_ctl means them."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(
+                {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.send_signal(signal.SIGQUIT)
+                self.process.wait(30)
+        self.process = None
+
+    def crash(self):
+        """Stop as a crash does: no checkpoint, recovery at the next start."""
+        self.stop("immediate")
+
+    def restart(self, mode="fast", **settings):
+        self.settings.update(settings)
+        self.stop(mode)
+        return self.start()
+
+    def remove(self):
+        try:
+            self.stop("immediate")
+        finally:
+            self._folder.remove()
+
+    def configure(self, **settings):
+        """Change settings that need no restart."""
+        self.settings.update(settings)
+        self._write_settings()
+        loaded = self.execute("SELECT pg_conf_load_time()")
+        self.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: self.execute("SELECT pg_conf_load_time()") != loaded, "the settings to be reloaded")
+
+    def _make(self):
+        self._run(self.bin / "initdb", "--pgdata", self.data, "--username", "postgres", "--auth", "trust",
+                  "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions")
+
+    def _write_settings(self):
+        lines = [f"{name} = '{value}'" for name, value in self.settings.items()]
+        lines += [f"port = {self.port}", "listen_addresses = '127.0.0.1'",
+                  f"unix_socket_directories = '{self.socket_folder}'"]
+        target = self.data / "postgresql.conf"
+        target.write_text("\n".join(lines) + "\n")
+
+    def _process_options(self):
+        options = {"cwd": self._folder.path, "start_new_session": True, "stdin": subprocess.DEVNULL}
+        if self.user:
+            options.update(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[])
+        return options
+
+    def _run(self, *command):
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+        done = subprocess.run([str(word) for word in command], env=environment, text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, check=False, **self._process_options())
+        if done.returncode != 0:
+            raise RuntimeError(f"{command[0]} failed:\n{done.stdout}")
+
+    def _spawn(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [str(self.bin / "postgres"), "-D", str(self.data)], stdout=log, stderr=log,
+                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+                preexec_fn=die_with_parent(signal.SIGQUIT), **self._process_options())
+
+    def _wait_ready(self):
+        """True once it answers, False if it ended."""
+
+        def ready():
+            if self.process.poll() is not None:
+                return "ended"
+            try:
+                self.connect().close()
+                return "answers"
+            except psycopg2.OperationalError:
+                return None
+
+        if wait_until(ready, f"PostgreSQL {self.major} to answer", timeout=60) == "answers":
+            return True
+        self.process = None
+        return False
+
+    def _make_role(self):
+        with self.connect() as conn, conn.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APP_ROLE,))
+            if cursor.fetchone() is None:
+                cursor.execute(f"CREATE ROLE {APP_ROLE} LOGIN REPLICATION")
+
+    # Use
+
+    def connect(self, database="postgres", user="postgres", autocommit=True, **options):
+        conn = psycopg2.connect(host=self.socket_folder, port=self.port, dbname=database, user=user,
+                                connect_timeout=10, **options)
+        conn.autocommit = autocommit
+        return conn
+
+    def execute(self, sql, *parameters, database="postgres"):
+        """One statement as superuser; rows, if it gives any."""
+        conn = self.connect(database)
+        try:
+            with conn.cursor() as cursor:
+                cursor.execute(sql, parameters or None)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            conn.close()
+
+    def new_database(self, name=None):
+        """A fresh database in which the application's role may create."""
+        name = name or f"test_{os.getpid()}_{next(self._database_numbers)}"
+        self.execute(f'CREATE DATABASE "{name}"')
+        self.execute(f'GRANT CREATE ON DATABASE "{name}" TO {APP_ROLE}')
+        self.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {APP_ROLE}", database=name)
+        return Database(self, name)
+
+    def tablespace(self, name):
+        """Make a tablespace that the application's role may use, unless it is there."""
+        if self.execute("SELECT 1 FROM pg_tablespace WHERE spcname = %s", name):
+            return
+        folder = self._folder.path / f"tablespace_{name}"
+        folder.mkdir()
+        if self.user:
+            os.chown(folder, self.user.pw_uid, self.user.pw_gid)
+        self.execute(f"CREATE TABLESPACE {name} LOCATION '{folder}'")
+        self.execute(f"GRANT CREATE ON TABLESPACE {name} TO {APP_ROLE}")
+
+    def role(self, name, member=False):
+        """Make a role without login, unless it is there; member: the application's role is one of its members."""
+        if not self.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", name):
+            self.execute(f"CREATE ROLE {name}")
+        if member:
+            self.execute(f"GRANT {name} TO {APP_ROLE}")
+
+    def log_tail(self, lines=40):
+        try:
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        except FileNotFoundError:
+            return ""
+
+    def log_size(self):
+        return self.log.stat().st_size
+
+    def log_since(self, size):
+        with open(self.log, "rb") as log:
+            log.seek(size)
+            return log.read().decode(errors="replace")
+
+
+class Database:
+    """One database of a server, seen as the application's role unless a superuser is asked for."""
+
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+
+    @property
+    def major(self):
+        return self.server.major
+
+    def connect(self, user=APP_ROLE, autocommit=True, **options):
+        return self.server.connect(self.name, user, autocommit, **options)
+
+    def execute(self, sql, *parameters, user=APP_ROLE):
+        """Run SQL (several statements are allowed) and return the rows of the last one, if it gives any."""
+        conn = self.connect(user)
+        try:
+            with conn.cursor() as cursor:
+                cursor.execute(sql, parameters or None)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            conn.close()
+
+    def value(self, sql, *parameters, user=APP_ROLE):
+        """The only value of the only row, or None where there is no row."""
+        rows = self.execute(sql, *parameters, user=user)
+        return rows[0][0] if rows else None
+
+    def superuser(self, sql, *parameters):
+        return self.execute(sql, *parameters, user="postgres")
+
+    def environment(self, user=APP_ROLE):
+        """The PG* variables by which a libpq program gets here."""
+        return {"PGHOST": self.server.socket_folder, "PGPORT": str(self.server.port), "PGUSER": user,
+                "PGDATABASE": self.name}
+
+    def dsn(self, user=APP_ROLE):
+        return (f"host={self.server.socket_folder} port={self.server.port} dbname={self.name} user={user} "
+                "connect_timeout=10")
+
+    def drop(self):
+        """Drop it with everything that keeps it: prepared transactions, slots, sessions."""
+        server = self.server
+        for (gid,) in self.superuser("SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"):
+            self.superuser("ROLLBACK PREPARED %s", gid)
+        for (slot,) in server.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", self.name):
+            drop_slot(server, slot)
+        server.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
+
+
+def drop_slot(server, slot):
+    """Drop a slot, whoever streams from it."""
+
+    def dropped():
+        server.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+                       " WHERE slot_name = %s AND active_pid IS NOT NULL", slot)
+        try:
+            server.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                           " WHERE slot_name = %s", slot)
+            return True
+        except psycopg2.Error:
+            return False  # still active
+
+    wait_until(dropped, f"slot {slot} to be dropped", timeout=20)

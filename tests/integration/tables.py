@@ -1,0 +1,65 @@
+"""Tables that several tests use, and the comparison of a job's result with plain ALTER TABLE's."""
+
+import catalogs
+import pgrecast
+
+
+def describe(database, table, schema="public"):
+    conn = database.connect("postgres")
+    try:
+        return catalogs.describe(conn, schema, table)
+    finally:
+        conn.close()
+
+
+def relations(database):
+    conn = database.connect("postgres")
+    try:
+        return catalogs.relations(conn)
+    finally:
+        conn.close()
+
+
+def schema_differences(database, twin, table, schema="public"):
+    """What differs between the table here and in the database that took the plain ALTER TABLE."""
+    found = catalogs.differences(describe(twin, table, schema), describe(database, table, schema))
+    here, there = set(relations(database)), set(relations(twin))
+    found += [f"missing: {name}" for name in sorted(there - here)]
+    found += [f"unexpected: {name}" for name in sorted(here - there)]
+    return found
+
+
+def rows(database, table, ignore=()):
+    """All rows as texts, sorted: for tables small enough to compare at once."""
+    names = [name for (name,) in database.execute(
+        "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+        " AND NOT attisdropped ORDER BY attnum", table) if name not in ignore]
+    values = ", ".join(f"{name}::text" for name in names)
+    conn = database.connect(options="-c extra_float_digits=3 -c datestyle=ISO -c intervalstyle=postgres"
+                            " -c bytea_output=hex -c timezone=UTC")
+    try:
+        with conn.cursor() as cursor:
+            cursor.execute(f"SELECT {values} FROM {table}")
+            return sorted(cursor.fetchall(), key=repr)
+    finally:
+        conn.close()
+
+
+def assert_clean(database, twin=None):
+    """Nothing of the job is left: with a twin, its every relation is here and no other."""
+    assert pgrecast.leftovers(database) == []
+    if twin:
+        assert relations(database) == relations(twin)
+
+
+def assert_untouched(database, before, table, schema="public"):
+    """After a refusal or an abort: no trace, and the table as it was described before."""
+    assert pgrecast.leftovers(database) == []
+    assert catalogs.differences(before, describe(database, table, schema)) == []
+
+
+def filled(database, sql):
+    """Run the DDL and DML that make a table; the statistics are there, as they would be in life."""
+    database.execute(sql)
+    database.execute("ANALYZE")
+    return database

@@ -1,0 +1,168 @@
+"""Commits that are in the log but not yet visible: the hole through which rows are lost, and that it is closed.
+
+With synchronous_standby_names naming a standby that is not there, a commit is written, flushed and decoded, while
+it hangs waiting for the standby and no snapshot sees it.
+"""
+
+import threading
+
+import pytest
+
+import oracle
+import pgrecast
+from servers import Server, wait_until
+from tables import assert_clean
+
+TABLE = """
+CREATE TABLE t (id integer PRIMARY KEY, a integer, b text);
+CREATE TABLE m (id integer, a integer, b text);
+INSERT INTO t SELECT g, g % 10, 'b' || g FROM generate_series(1, 1000) g;
+INSERT INTO m SELECT * FROM t;
+"""
+ALTER = "ALTER TABLE t ALTER COLUMN id TYPE bigint"
+CHANGE = "INSERT INTO {t} VALUES (5000, 1, 'hangs'); UPDATE {t} SET a = 77 WHERE id = 5; DELETE FROM {t} WHERE id = 6"
+
+
+@pytest.fixture
+def own_server(major):
+    with Server(major) as server:
+        yield server
+
+
+class HangingCommit:
+    """A transaction on table and mirror whose commit waits for the absent standby, in a thread of its own."""
+
+    def __init__(self, database):
+        self.database = database
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        conn = self.database.connect()
+        with conn.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = on; SET application_name = 'hanging'")
+            cursor.execute(f"BEGIN; {CHANGE.format(t='t')}; {CHANGE.format(t='m')}; COMMIT")
+        conn.close()
+
+    def wait_until_it_hangs(self):
+        wait_until(lambda: self.database.superuser("SELECT 1 FROM pg_stat_activity WHERE application_name = 'hanging'"
+                                                   " AND wait_event = 'SyncRep'"), "the commit to hang")
+
+    def join(self):
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+
+
+def absent_standby(server, names="nobody_is_here"):
+    server.configure(synchronous_standby_names=names)
+
+
+def prepared(server):
+    database = server.new_database()
+    database.execute(TABLE)
+    # What the tests and the tool do themselves need not wait.
+    database.superuser(f'ALTER DATABASE "{database.name}" SET synchronous_commit = local')
+    return database
+
+
+def test_the_hole_is_real(own_server):
+    """The premise: such a commit comes out of a slot while a new snapshot does not see it."""
+    database = prepared(own_server)
+    database.execute("SELECT pg_create_logical_replication_slot('premise', 'test_decoding')")
+    absent_standby(own_server)
+    hanging = HangingCommit(database)
+    hanging.wait_until_it_hangs()
+    changes = [data for (data,) in database.execute("SELECT data FROM pg_logical_slot_peek_changes('premise', NULL, NULL)")]
+    assert any("hangs" in data for data in changes)
+    assert database.value("SELECT count(*) FROM t WHERE id = 5000") == 0
+    own_server.configure(synchronous_standby_names="")
+    hanging.join()
+    assert database.value("SELECT count(*) FROM t WHERE id = 5000") == 1
+
+
+def test_commit_that_hangs_across_the_start(own_server):
+    """It began before the slot and is visible only after: copied, not streamed, and there."""
+    database = prepared(own_server)
+    absent_standby(own_server)
+    hanging = HangingCommit(database)
+    hanging.wait_until_it_hangs()
+    job = pgrecast.start_run(database, ALTER)
+    # It must not get to the copy while the commit hangs.
+    wait_until(lambda: job.poll() is not None or database.superuser(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name ~ 'pgrecast'"), "the job to begin")
+    wait_until(lambda: job.poll() is not None or pgrecast.job_phase(database) == "init", "the job to be entered")
+    assert job.poll() is None, str(job.outcome())
+    own_server.configure(synchronous_standby_names="")
+    hanging.join()
+    outcome = job.wait()
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert not oracle.compare(database, "t", "m")
+    assert_clean(database)
+
+
+def test_commit_that_hangs_from_the_slot_on(own_server):
+    """It begins when the slot is made and commits, unseen, before the copy would begin."""
+    database = prepared(own_server)
+    open_one = database.connect()
+    cursor = open_one.cursor()
+    cursor.execute("BEGIN; SELECT pg_current_xact_id()")  # makes the slot wait
+    job = pgrecast.start_run(database, ALTER)
+    wait_until(lambda: database.superuser("SELECT 1 FROM pg_replication_slots WHERE database = current_database()"),
+               "the slot to be under way")
+    absent_standby(own_server)
+    hanging = HangingCommit(database)
+    hanging.wait_until_it_hangs()
+    cursor.execute("ROLLBACK")
+    open_one.close()
+    wait_until(lambda: job.poll() is not None or database.superuser(
+        "SELECT 1 FROM pg_replication_slots WHERE database = current_database() AND confirmed_flush_lsn IS NOT NULL"
+        ) or pgrecast.job_phase(database) == "init", "the slot to be there")
+    assert job.poll() is None, str(job.outcome())
+    own_server.configure(synchronous_standby_names="")
+    hanging.join()
+    outcome = job.wait()
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert not oracle.compare(database, "t", "m")
+    assert_clean(database)
+
+
+@pytest.mark.parametrize("phase", ["copy", "catchup", "verify", "ready"])
+def test_commit_that_hangs_during_the_run(own_server, phase):
+    """It is streamed before it is visible; the unchanged large value of its row included."""
+    database = prepared(own_server)
+    for table in ("t", "m"):
+        database.execute(f"ALTER TABLE {table} ALTER b SET STORAGE EXTERNAL;"
+                         f"UPDATE {table} SET b = repeat('large', 2000) WHERE id BETWEEN 5 AND 9")
+    job = pgrecast.start_run(database, ALTER, hold=phase)
+    job.wait_phase(phase)
+    absent_standby(own_server)
+    hanging = HangingCommit(database)
+    hanging.wait_until_it_hangs()
+    job.release()
+    wait_until(lambda: job.poll() is not None or pgrecast.job_phase(database) != phase
+               or database.superuser("SELECT 1 FROM pg_locks WHERE NOT granted"), "the job to go on", timeout=30)
+    own_server.configure(synchronous_standby_names="")
+    hanging.join()
+    outcome = job.wait()
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert not oracle.compare(database, "t", "m")
+    assert_clean(database)
+
+
+def test_never_becomes_the_synchronous_standby(own_server):
+    """synchronous_standby_names = '*' matches every walsender: the tool refuses, or acknowledges so that nothing waits."""
+    database = prepared(own_server)
+    absent_standby(own_server, "*")
+    job = pgrecast.start_run(database, ALTER, hold="ready")
+    wait_until(lambda: job.poll() is not None or pgrecast.job_phase(database) == "ready", "the job to be in sync or refused")
+    if job.poll() is None:
+        assert not database.superuser("SELECT 1 FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')")
+        job.release()
+    outcome = job.wait()
+    own_server.configure(synchronous_standby_names="")
+    if outcome.status == pgrecast.REFUSED:
+        assert "synchronous_standby_names" in outcome.stderr, str(outcome)
+    else:
+        assert outcome.status == pgrecast.DONE, str(outcome)
+    assert not oracle.compare(database, "t", "m")
+    assert_clean(database)

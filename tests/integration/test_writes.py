@@ -1,0 +1,217 @@
+"""Writes of unusual kinds and sizes during the run."""
+
+import pytest
+
+import oracle
+import pgrecast
+from conftest import MAIN_MAJOR
+from load import Load
+from servers import wait_until
+from tables import assert_clean
+
+TABLE = """
+CREATE TABLE t (id integer PRIMARY KEY, a integer, b text UNIQUE);
+CREATE TABLE m (id integer, a integer, b text);
+INSERT INTO t SELECT g, g % 10, 'b' || g FROM generate_series(1, 2000) g;
+INSERT INTO m SELECT * FROM t;
+"""
+ALTER = "ALTER TABLE t ALTER COLUMN id TYPE bigint, ALTER COLUMN a TYPE bigint"
+
+
+def both(database, sql):
+    """One transaction on table and mirror."""
+    database.execute(f"BEGIN; {sql.format(t='t')}; {sql.format(t='m')}; COMMIT")
+
+
+def run_with(database, phase, *statements, timeout=120):
+    """A run held at the entry of a phase, in which the statements change table and mirror."""
+    job = pgrecast.start_run(database, ALTER, hold=phase)
+    job.wait_phase(phase)
+    for sql in statements:
+        both(database, sql)
+    job.release()
+    return job.wait(timeout)
+
+
+def assert_equal(database, outcome):
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert not oracle.compare(database, "t", "m")
+    assert_clean(database)
+
+
+@pytest.fixture
+def table(database):
+    database.execute(TABLE)
+    return database
+
+
+@pytest.mark.parametrize("phase", ["copy", "catchup", "ready"])
+def test_truncate(table, phase):
+    """Rows before it go, rows after it stay."""
+    outcome = run_with(table, phase,
+                       "INSERT INTO {t} VALUES (5000, 1, 'before')",
+                       "TRUNCATE {t}",
+                       "INSERT INTO {t} VALUES (5, 1, 'after'), (5001, 2, 'after too')",
+                       "UPDATE {t} SET a = 3 WHERE id = 5")
+    assert_equal(table, outcome)
+    assert table.value("SELECT count(*) FROM t") == 2
+
+
+def test_truncate_and_refill_in_one_transaction(table):
+    outcome = run_with(table, "copy",
+                       "UPDATE {t} SET a = 77 WHERE id < 10; TRUNCATE {t}; INSERT INTO {t} VALUES (1, 1, 'b1');"
+                       "SAVEPOINT s; INSERT INTO {t} VALUES (2, 2, 'gone'); ROLLBACK TO s; INSERT INTO {t} VALUES (2, 3, 'b2')")
+    assert_equal(table, outcome)
+
+
+@pytest.mark.timeout(600)
+def test_huge_transaction(table, major):
+    """One transaction of a million rows (a tenth of that on all majors but one), with less memory than it has rows."""
+    rows = 1_000_000 if major == MAIN_MAJOR else 100_000
+    job = pgrecast.start_run(table, ALTER, hold="catchup")
+    job.wait_phase("catchup")
+    both(table, f"INSERT INTO {{t}} SELECT g, g % 10, 'b' || g FROM generate_series(10000, {9999 + rows}) g")
+    both(table, "UPDATE {t} SET a = a + 1, b = b || 'x' WHERE id % 10 = 0")
+    job.release()
+    peak = 0
+    while job.poll() is None:
+        peak = max(peak, job.peak_memory())
+        try:
+            job.process.wait(0.2)
+        except Exception:
+            continue
+    assert_equal(table, job.wait())
+    assert peak < 100 * 1024 * 1024, f"{peak / 1048576:.0f} MB of client memory"
+
+
+@pytest.mark.parametrize("phase", ["copy", "catchup", "ready"])
+def test_chains_of_one_key(table, phase):
+    """Delete and reinsert, key changes in a ring, and back again; all of it in one transaction and in several."""
+    ring = ("UPDATE {t} SET id = -1 WHERE id = 1; UPDATE {t} SET id = 1 WHERE id = 2; UPDATE {t} SET id = 2 WHERE id = 3;"
+            "UPDATE {t} SET id = 3 WHERE id = -1")
+    outcome = run_with(table, phase, ring, ring,
+                       "DELETE FROM {t} WHERE id = 10; INSERT INTO {t} VALUES (10, 5, 'b10')",
+                       "DELETE FROM {t} WHERE id = 11", "INSERT INTO {t} VALUES (11, 6, 'again')",
+                       "UPDATE {t} SET id = 9000 WHERE id = 12", "INSERT INTO {t} VALUES (12, 7, 'new')",
+                       "DELETE FROM {t} WHERE id = 9000", "UPDATE {t} SET id = 9000 WHERE id = 13",
+                       "INSERT INTO {t} VALUES (9100, 1, 'short-lived')", "DELETE FROM {t} WHERE id = 9100")
+    assert_equal(table, outcome)
+
+
+@pytest.mark.parametrize("phase", ["copy", "catchup", "ready"])
+def test_unique_values_change_hands(table, phase):
+    swap = ("UPDATE {t} SET b = 'parked' WHERE id = 20; UPDATE {t} SET b = 'b20' WHERE id = 21;"
+            "UPDATE {t} SET b = 'b21' WHERE id = 20")
+    outcome = run_with(table, phase, swap,
+                       "DELETE FROM {t} WHERE id = 30; INSERT INTO {t} VALUES (8000, 1, 'b30')",
+                       "UPDATE {t} SET b = NULL WHERE id = 31; UPDATE {t} SET b = 'b31' WHERE id = 32",
+                       "UPDATE {t} SET b = 'b32' WHERE id = 33")
+    assert_equal(table, outcome)
+
+
+def test_prepared_across_the_cutover(table):
+    """A prepared transaction holds its lock: the swap waits for it, and has its rows."""
+    job = pgrecast.start_run(table, ALTER, "--cutover-attempts=1000", hold="ready")
+    job.wait_phase("ready")
+    gid = f"{table.name}/prepared"
+    table.execute(f"BEGIN; UPDATE t SET a = 1234 WHERE id = 7; UPDATE m SET a = 1234 WHERE id = 7; PREPARE TRANSACTION '{gid}'")
+    job.release()
+    job.wait_phase("cutover", "ready")
+    table.execute(f"COMMIT PREPARED '{gid}'")
+    assert_equal(table, job.wait())
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_open_across_the_start(table, end):
+    """A transaction that wrote before the job began, and ends after: it is waited for, its rows are there (or not)."""
+    conn = table.connect(autocommit=True)
+    cursor = conn.cursor()
+    cursor.execute("BEGIN; UPDATE t SET a = 999 WHERE id = 9; INSERT INTO t VALUES (7000, 1, 'open');"
+                   "UPDATE m SET a = 999 WHERE id = 9; INSERT INTO m VALUES (7000, 1, 'open')")
+    job = pgrecast.start_run(table, ALTER)
+    wait_until(lambda: job.poll() is not None or table.superuser(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name ~ 'pgrecast' AND (wait_event_type = 'Lock' OR state = 'active')"),
+        "the job to wait for the transaction")
+    cursor.execute("DELETE FROM t WHERE id = 10; DELETE FROM m WHERE id = 10")
+    cursor.execute(end)
+    conn.close()
+    assert_equal(table, job.wait())
+
+
+def test_snapshot_older_than_the_swap(table):
+    """A REPEATABLE READ transaction from before the copy never sees an empty table: the swap waits for it."""
+    reader = table.connect(autocommit=True)
+    cursor = reader.cursor()
+    cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM m")
+    job = pgrecast.start_run(table, ALTER, "--cutover-attempts=1000")
+    wait_until(lambda: job.poll() is not None or pgrecast.job_phase(table) in ("cutover", "finished"), "the cutover")
+    cursor.execute("SELECT count(*) FROM t")
+    assert cursor.fetchone() == (2000,)
+    cursor.execute("COMMIT")
+    reader.close()
+    assert_equal(table, job.wait())
+
+
+def test_empty_table(table):
+    table.execute("TRUNCATE t, m")
+    assert_equal(table, pgrecast.run(table, ALTER))
+
+
+def test_empty_table_that_fills(table):
+    table.execute("TRUNCATE t, m")
+    assert_equal(table, run_with(table, "copy", "INSERT INTO {t} SELECT g, g, 'n' || g FROM generate_series(1, 500) g"))
+
+
+def test_table_that_empties(table):
+    assert_equal(table, run_with(table, "copy", "DELETE FROM {t}"))
+
+
+@pytest.mark.parametrize("phase", ["copy", "catchup"])
+def test_table_that_grows(table, phase):
+    """It gets many times as large while it is held, and again under load of inserts only."""
+    assert_equal(table, run_with(table, phase, "INSERT INTO {t} SELECT g, g, 'n' || g FROM generate_series(3000, 60000) g"))
+
+
+def test_growing_under_load(database):
+    """Inserts as fast as they go from the first block to the swap."""
+    weights = {"insert_many": 200, "update": 10}
+    load = Load(database, rows=5000, rate=0, writers=2, weights=weights).prepare()
+    with load:
+        load.wait_for(100)
+        outcome = pgrecast.run(database, load.workload.alter)
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert load.result.failed == {} and not load.result.broken
+    assert not oracle.compare(database, "items", "items_mirror")
+    assert_clean(database)
+
+
+@pytest.mark.parametrize("phase", ["copy", "catchup", "ready"])
+@pytest.mark.parametrize("rewrite", ["VACUUM FULL t", "CLUSTER t USING t_pkey", "ALTER TABLE t SET TABLESPACE other_space"],
+                         ids=["vacuum_full", "cluster", "tablespace"])
+def test_rewritten_during_the_run(server, table, rewrite, phase):
+    """Somebody rewrites the table: the job ends well or says so and cleans up, but never loses a row."""
+    server.tablespace("other_space")
+    both(table, "DELETE FROM {t} WHERE id % 3 = 0")
+    job = pgrecast.start_run(table, ALTER, hold=phase)
+    job.wait_phase(phase)
+    table.execute(rewrite)
+    both(table, "UPDATE {t} SET a = 55 WHERE id < 100")
+    job.release()
+    outcome = job.wait()
+    assert outcome.status in (pgrecast.DONE, pgrecast.FAILED), str(outcome)
+    assert not oracle.compare(table, "t", "m")
+    assert_clean(table)
+
+
+def test_vacuum_goes_on(table):
+    """A held job keeps no snapshot: dead rows go. (An ordinary VACUUM, and what it moves, harms nothing.)"""
+    both(table, "DELETE FROM {t} WHERE id % 2 = 0")
+    job = pgrecast.start_run(table, ALTER, hold="catchup")
+    job.wait_phase("catchup")
+    both(table, "DELETE FROM {t} WHERE id % 3 = 0")
+    table.execute("VACUUM t")
+    assert table.value("SELECT count(*) FROM pg_stat_activity WHERE application_name ~ 'pgrecast' AND backend_xmin IS NOT NULL"
+                       " AND backend_type = 'client backend'") == 0
+    both(table, "INSERT INTO {t} SELECT g, g, 'n' || g FROM generate_series(3000, 4000) g")
+    job.release()
+    assert_equal(table, job.wait())

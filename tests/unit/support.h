@@ -1,0 +1,57 @@
+/*
+ * What unit tests share: temporary directories, messages as text, recorded bytes of real servers.
+ */
+#ifndef PGRECAST_TESTS_UNIT_SUPPORT_H
+#define PGRECAST_TESTS_UNIT_SUPPORT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/buffer.h"
+#include "core/error.h"
+#include "core/lsn.h"
+#include "decode/message.h"
+
+/* Fail the test with the error's message when ok is false. */
+#define assert_ok(ok, err)                                                                                   \
+    do {                                                                                                     \
+        if (!(ok))                                                                                           \
+            fail_msg("%s", (err)->message != NULL ? (err)->message : "failed without a message");            \
+    } while (0)
+
+/* The error must be ERROR_FAILED and hold the text; it is cleared. */
+void assert_error(struct error *err, const char *text);
+
+/* A new directory; directory_drop() removes it with the files in it. */
+char *directory_make_temporary(void);
+void directory_drop(char *directory);
+
+/* A message as one line of text, all of its fields in it: equal messages have equal lines. */
+void message_describe(const struct message *m, struct buffer *out);
+
+/* A message of a server, as recorded by golden/record.sh. */
+struct golden_message {
+    lsn_t lsn;
+    unsigned char *data;
+    size_t len;
+};
+
+struct golden {
+    struct golden_message *messages;
+    size_t count;
+};
+
+extern const int golden_majors[];
+#define GOLDEN_MAJOR_COUNT 5
+
+struct golden golden_load(int major);
+void golden_free(struct golden *g);
+
+/* The content of a file beside the goldens, as text. */
+char *golden_text(const char *name);
+
+#endif

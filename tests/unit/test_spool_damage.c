@@ -1,0 +1,671 @@
+/* What crashes, full disks and rotten bits do to a spool, and what it does about them. */
+#include "spool_fixture.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+
+static bool syncs_fail;
+
+/*
+ * These two take the place of libc's in this program: nothing here depends on the disk, and hundreds of
+ * spools are opened.
+ */
+int
+fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+int
+fdatasync(int fd)
+{
+    (void)fd;
+    errno = EIO;
+    return syncs_fail ? -1 : 0;
+}
+
+static int
+make_directory(void **state)
+{
+    *state = directory_make_temporary();
+    return 0;
+}
+
+static int
+drop_directory(void **state)
+{
+    directory_drop(*state);
+    return 0;
+}
+
+/* A file's content, to be put back after it was changed. */
+struct image {
+    char *path;
+    char *data;
+    size_t size;
+};
+
+static struct image
+image_of(const char *directory, uint64_t number)
+{
+    struct image image = {.path = segment_path(directory, number)};
+    FILE *file = fopen(image.path, "r");
+
+    assert_non_null(file);
+    image.size = file_size(image.path);
+    image.data = mem_realloc(NULL, image.size);
+    assert_int_equal(fread(image.data, 1, image.size, file), image.size);
+    fclose(file);
+    return image;
+}
+
+static void
+image_restore(const struct image *image)
+{
+    FILE *file = fopen(image->path, "w");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(image->data, 1, image->size, file), image->size);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void
+image_free(struct image *image)
+{
+    free(image->path);
+    free(image->data);
+}
+
+static void
+expect_not_opened(const char *directory, const char *text)
+{
+    struct spool_identity identity = fixture_identity();
+    struct error err = {0};
+
+    assert_null(spool_open(directory, &identity, LARGE_SEGMENTS, &err));
+    assert_error(&err, text);
+}
+
+/* A spool as a crash leaves it: transactions 1 and 2 are on disk, 3 is written. */
+struct crashed {
+    char *directory;
+    struct image image;
+    size_t synced; /* end of transaction 2 */
+};
+
+static struct crashed
+crash(char *directory)
+{
+    struct spool *s = fixture_open(directory, LARGE_SEGMENTS);
+    struct crashed crashed = {0};
+    struct error err = {0};
+    char *path = segment_path(directory, 1);
+
+    append_transactions(s, 1, 1, 2);
+    sync_spool(s);
+    append_transaction(s, 2, 2);
+    sync_spool(s);
+    crashed.synced = file_size(path);
+    append_transaction(s, 3, 2);
+    assert_ok(spool_flush(s, &err), &err);
+    crashed.directory = directory_copy(directory);
+    crashed.image = image_of(crashed.directory, 1);
+    spool_close(s);
+    free(path);
+    return crashed;
+}
+
+static void
+crashed_free(struct crashed *crashed)
+{
+    image_free(&crashed->image);
+    directory_drop(crashed->directory);
+}
+
+/* The spool opens, ends with transaction 2, and takes 3 again. */
+static void
+assert_recovers(const struct crashed *crashed)
+{
+    struct spool *s = fixture_open(crashed->directory, LARGE_SEGMENTS);
+
+    assert_true(spool_end_lsn(s) == end_of(2));
+    assert_int_equal(file_size(crashed->image.path), crashed->synced);
+    append_transactions(s, 3, 3, 2);
+    assert_transactions(read_spool(s, 0), "1 2 3");
+    spool_close(s);
+    assert_transactions(read_directory(crashed->directory), "1 2 3");
+}
+
+static void
+test_crash_of_the_program_alone(void **state)
+{
+    struct crashed crashed = crash(*state);
+    struct spool *s = fixture_open(crashed.directory, LARGE_SEGMENTS);
+
+    assert_true(spool_end_lsn(s) == end_of(3));
+    assert_transactions(read_spool(s, 0), "1 2 3");
+    spool_close(s);
+    crashed_free(&crashed);
+}
+
+static void
+test_torn_at_every_byte(void **state)
+{
+    struct crashed crashed = crash(*state);
+
+    for (size_t size = crashed.synced; size < crashed.image.size; size++) {
+        char *text;
+
+        image_restore(&crashed.image);
+        file_cut(crashed.image.path, size);
+        text = read_directory(crashed.directory); /* ends where the file ends */
+        assert_non_null(strstr(text, "COMMIT 0/B54 0/B86"));
+        assert_null(strstr(text, "COMMIT 0/F3C"));
+        free(text);
+        assert_recovers(&crashed);
+    }
+    crashed_free(&crashed);
+}
+
+/* After a power failure any block behind the last sync may be missing: here it reads as zeros. */
+static void
+test_holes_at_every_byte(void **state)
+{
+    struct crashed crashed = crash(*state);
+    char zeros[64] = {0};
+
+    for (size_t at = crashed.synced; at < crashed.image.size; at++) {
+        size_t len = crashed.image.size - at < sizeof(zeros) ? crashed.image.size - at : sizeof(zeros);
+
+        image_restore(&crashed.image);
+        file_overwrite(crashed.image.path, at, zeros, len);
+        if (memcmp(crashed.image.data + at, zeros, len) != 0)
+            assert_recovers(&crashed);
+    }
+    crashed_free(&crashed);
+}
+
+static void
+test_flips_behind_the_last_sync(void **state)
+{
+    struct crashed crashed = crash(*state);
+
+    for (size_t at = crashed.synced; at < crashed.image.size; at++) {
+        image_restore(&crashed.image);
+        file_flip(crashed.image.path, at, (unsigned char)(1 << at % 8));
+        assert_recovers(&crashed);
+    }
+    crashed_free(&crashed);
+}
+
+/* What was on disk before the last write is not torn but damaged: nothing of that may be cut silently. */
+static void
+test_flips_before_the_last_sync(void **state)
+{
+    struct crashed crashed = crash(*state);
+    struct spool_position marked = {0};
+    struct error err = {0};
+    struct spool_reader *r = spool_reader_open_directory(crashed.directory, &err);
+    struct spool_record record;
+
+    assert_ok(r != NULL, &err);
+    do
+        assert_int_equal(spool_read(r, &record, &err), SPOOL_RECORD);
+    while (record.message.kind != MESSAGE_COMMIT);
+    marked = record.next; /* the second sync noted what the first had brought to disk */
+    spool_reader_close(r);
+    for (size_t at = SEGMENT_HEADER; at < marked.offset; at++) {
+        image_restore(&crashed.image);
+        file_flip(crashed.image.path, at, (unsigned char)(1 << at % 8));
+        expect_not_opened(crashed.directory, "0000000000000001.spool\" is damaged at offset 1");
+        image_restore(&crashed.image);
+        file_cut(crashed.image.path, at);
+        expect_not_opened(crashed.directory, "is damaged at offset 1");
+    }
+    crashed_free(&crashed);
+}
+
+/* Any bit of a spool that was closed well: readers never return anything but what was written. */
+static void
+test_flips_anywhere(void **state)
+{
+    struct spool *s = fixture_open(*state, LARGE_SEGMENTS);
+    struct image image;
+    char *expected;
+
+    append_transactions(s, 1, 3, 2);
+    spool_close(s);
+    image = image_of(*state, 1);
+    expected = read_directory(*state);
+    for (size_t at = 0; at < image.size; at++) {
+        bool covered = at < 216 || (at >= 512 && at < 528) || at >= SEGMENT_HEADER;
+        struct error err = {0};
+        struct spool_reader *r;
+        struct spool_record record;
+        enum spool_outcome outcome = SPOOL_ERROR;
+
+        image_restore(&image);
+        file_flip(image.path, at, (unsigned char)(1 << at % 8));
+        if (!covered) {
+            char *text = read_directory(*state);
+
+            assert_string_equal(text, expected);
+            free(text);
+            continue;
+        }
+        r = spool_reader_open_directory(*state, &err);
+        while (r != NULL && (outcome = spool_read(r, &record, &err)) == SPOOL_RECORD)
+            continue;
+        assert_int_equal(outcome, SPOOL_ERROR);
+        spool_reader_close(r);
+        assert_error(&err, "0000000000000001.spool\" is damaged at offset ");
+        expect_not_opened(*state, "0000000000000001.spool\" is damaged at offset ");
+    }
+    free(expected);
+    image_free(&image);
+}
+
+/* Whole frames that were lost or doubled are sound by themselves; their sequence gives them away. */
+static void
+test_missing_record(void **state)
+{
+    struct spool *s = fixture_open(*state, LARGE_SEGMENTS);
+    struct spool_position from = {0}, to = {0};
+    struct spool_record record;
+    struct spool_reader *r;
+    struct error err = {0};
+    struct image image;
+
+    append_transactions(s, 1, 3, 2);
+    spool_close(s);
+    r = spool_reader_open_directory(*state, &err);
+    assert_ok(r != NULL, &err);
+    while (spool_read(r, &record, &err) == SPOOL_RECORD) {
+        if (record.message.kind == MESSAGE_INSERT && record.lsn == 2000) {
+            from = record.position;
+            to = record.next;
+        }
+    }
+    spool_reader_close(r);
+    image = image_of(*state, 1);
+    memmove(image.data + from.offset, image.data + to.offset, image.size - to.offset);
+    image.size -= to.offset - from.offset;
+    image_restore(&image);
+    expect_not_opened(*state, "a record is out of sequence");
+    image_free(&image);
+}
+
+static void
+test_damage_in_an_earlier_segment(void **state)
+{
+    struct spool *s = fixture_open(*state, 1500);
+    char *path = segment_path(*state, 3);
+    struct error err = {0};
+    struct spool_record record;
+    struct spool_reader *r;
+
+    append_transactions(s, 1, 30, 2);
+    spool_close(s);
+    file_flip(path, SEGMENT_HEADER + 30, 1);
+    s = fixture_open(*state, 1500); /* only the end is read */
+    assert_transactions(read_spool(s, end_of(29)), "30");
+    r = spool_reader_open(s, 0, &err);
+    assert_ok(r != NULL, &err);
+    while (spool_read(r, &record, &err) == SPOOL_RECORD)
+        continue;
+    assert_non_null(err.hint);
+    assert_error(
+        &err, "0000000000000003.spool\" is damaged at offset 1024: the checksum of a record does not match");
+    spool_reader_close(r);
+    spool_close(s);
+    free(path);
+}
+
+static void
+test_earlier_segment_cut_short(void **state)
+{
+    struct spool *s = fixture_open(*state, 1500);
+    char *path = segment_path(*state, 3);
+    struct error err = {0};
+    struct spool_record record;
+    struct spool_reader *r;
+
+    append_transactions(s, 1, 30, 2);
+    spool_close(s);
+    file_cut(path, file_size(path) - 1);
+    r = spool_reader_open_directory(*state, &err);
+    assert_ok(r != NULL, &err);
+    while (spool_read(r, &record, &err) == SPOOL_RECORD)
+        continue;
+    assert_error(&err, "the file ends within a record");
+    spool_reader_close(r);
+    free(path);
+}
+
+static void
+test_missing_segment(void **state)
+{
+    struct spool *s = fixture_open(*state, 1500);
+    char *path = segment_path(*state, 4);
+
+    append_transactions(s, 1, 30, 2);
+    spool_close(s);
+    assert_int_equal(unlink(path), 0);
+    expect_not_opened(*state, "0000000000000004.spool\" is damaged at offset 0: the file is missing");
+    free(path);
+}
+
+/* A crash while a segment is made leaves a file that was never part of the spool. */
+static void
+test_segment_not_yet_made(void **state)
+{
+    struct spool *s = fixture_open(*state, LARGE_SEGMENTS);
+    char *path = mem_printf("%s/0000000000000002.spool.tmp", (char *)*state);
+    FILE *file;
+
+    append_transactions(s, 1, 2, 2);
+    spool_close(s);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+    assert_transactions(read_directory(*state), "1 2");
+    s = fixture_open(*state, LARGE_SEGMENTS);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_transactions(read_spool(s, 0), "1 2");
+    spool_close(s);
+    free(path);
+}
+
+/* A transaction over many segments is cut at its beginning, wherever in it the crash was. */
+static void
+test_torn_within_a_long_transaction(void **state)
+{
+    struct spool *s = fixture_open(*state, 1500);
+    size_t kept, segments;
+
+    append_transactions(s, 1, 5, 2);
+    kept = file_count(*state);
+    append_begin(s, 6);
+    for (unsigned id = 0; id < 100; id++)
+        append_insert(s, 6, id, "a row of a long transaction", 27);
+    sync_spool(s);
+    segments = file_count(*state);
+    assert_true(segments > kept + 3);
+    for (size_t number = kept; number <= segments; number++) {
+        char *copy = directory_copy(*state);
+        struct spool *again;
+
+        for (size_t gone = number + 1; gone <= segments; gone++) {
+            char *path = segment_path(copy, gone);
+
+            assert_int_equal(unlink(path), 0); /* so that the crash was in an earlier one */
+            free(path);
+        }
+        again = fixture_open(copy, 1500);
+        assert_true(spool_end_lsn(again) == end_of(5));
+        assert_in_range(file_count(copy), 1, kept + 1);
+        append_transactions(again, 6, 7, 1);
+        assert_transactions(read_spool(again, 0), "1 2 3 4 5 6 7");
+        spool_close(again);
+        directory_drop(copy);
+    }
+    spool_close(s);
+}
+
+/* The end of a long transaction was read and its segments trimmed, but a crash has undone that end on disk.
+ */
+static void
+test_torn_after_its_begin_was_trimmed(void **state)
+{
+    struct spool_position beyond = {UINT64_MAX, 0};
+    struct spool *s = fixture_open(*state, 1500);
+    struct error err = {0};
+    size_t before, number;
+    char *copy, *path;
+
+    append_transactions(s, 1, 5, 2);
+    append_begin(s, 6);
+    for (unsigned id = 0; id < 100; id++)
+        append_insert(s, 6, id, "a row of a long transaction", 27);
+    sync_spool(s);
+    number = file_count(*state);
+    path = segment_path(*state, number);
+    before = file_size(path);
+    free(path);
+    append_commit(s, 6);
+    assert_ok(spool_flush(s, &err), &err);
+    assert_ok(spool_trim(s, beyond, &err), &err);
+    assert_int_equal(file_count(*state), 1);
+    copy = directory_copy(*state);
+    spool_close(s);
+    path = segment_path(copy, number);
+    file_cut(path, before);
+    free(path);
+
+    s = fixture_open(copy, 1500);
+    assert_true(spool_end_lsn(s) == end_of(5));
+    assert_transactions(read_spool(s, end_of(5)), "");
+    append_transactions(s, 6, 7, 1);
+    assert_transactions(read_spool(s, end_of(5)), "6 7");
+    spool_close(s);
+    directory_drop(copy);
+}
+
+/* Files of this process may not grow beyond so many bytes: a full disk for everyone, not only for root. */
+static void
+limit_file_size(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+static int
+lift_limit(void **state)
+{
+    limit_file_size(RLIM_INFINITY);
+    return drop_directory(state);
+}
+
+static struct message
+wide_insert(struct value values[1], const char *body, size_t len)
+{
+    struct message m = {.kind = MESSAGE_INSERT};
+
+    values[0] = (struct value){VALUE_TEXT, body, (uint32_t)len};
+    m.row.relation = TABLE_OID;
+    m.row.new_row.count = 1;
+    m.row.new_row.values = values;
+    return m;
+}
+
+/* Appends until it fails, each row once; returns how many rows there are then. */
+static unsigned
+append_until_full(struct spool *s, size_t len, struct error *err)
+{
+    char *body = mem_alloc(len);
+    struct value values[1];
+    struct message m = wide_insert(values, body, len);
+    unsigned rows = 0;
+
+    while (rows < 1000000 && spool_append(s, &m, rows, err))
+        rows++;
+    free(body);
+    return rows;
+}
+
+static unsigned
+count_inserts(const char *text)
+{
+    unsigned count = 0;
+
+    for (const char *at = text; (at = strstr(at, "INSERT")) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* Full while rows of this length are appended: what was written is readable, and with room again all goes on.
+ */
+static void
+fill_up(char *directory, size_t len)
+{
+    struct spool *s = fixture_open(directory, LARGE_SEGMENTS);
+    struct error err = {0};
+    unsigned rows, readable;
+    char *text, *copy;
+
+    append_transactions(s, 1, 1, 1);
+    append_begin(s, 2);
+    limit_file_size(1000003);
+    rows = append_until_full(s, len, &err);
+    assert_true(rows > 0);
+    assert_non_null(err.hint);
+    assert_non_null(strstr(err.hint, "Make room"));
+    assert_error(&err, "0000000000000001.spool\": File too large");
+    assert_false(spool_sync(s, &err) && len < 200000);
+    error_clear(&err);
+
+    copy = directory_copy(directory);
+    text = read_directory(directory);
+    readable = count_inserts(text) - 1; /* the one of transaction 1 */
+    assert_in_range(readable, 1, rows);
+    assert_true((readable + 1) * (len + 50) > 1000003 - 60 - len);
+    free(text);
+
+    limit_file_size(RLIM_INFINITY);
+    append_insert(s, 2, 0, "x", 1);
+    append_commit(s, 2);
+    append_transaction(s, 3, 1);
+    text = read_spool(s, 0);
+    assert_int_equal(count_inserts(text), 1 + rows + 1 + 1);
+    assert_transactions(text, "1 2 3");
+    spool_close(s);
+
+    s = fixture_open(copy, LARGE_SEGMENTS); /* as if it had died when the disk was full */
+    assert_true(spool_end_lsn(s) == end_of(1));
+    assert_transactions(read_spool(s, 0), "1");
+    spool_close(s);
+    directory_drop(copy);
+}
+
+static void
+test_full_disk_with_small_rows(void **state)
+{
+    fill_up(*state, 100);
+}
+
+static void
+test_full_disk_with_large_rows(void **state)
+{
+    fill_up(*state, 300000);
+}
+
+/* No room for a new segment: the old one goes on as soon as there is. */
+static void
+test_full_disk_at_a_new_segment(void **state)
+{
+    struct spool *s = fixture_open(*state, 1500);
+    struct error err = {0};
+    struct message m = {.kind = MESSAGE_BEGIN};
+    unsigned n = 1;
+
+    append_table(s, 1);
+    for (; file_count(*state) < 2; n++)
+        append_transaction(s, n, 2);
+    do
+        append_transaction(s, n++, 2);
+    while (spool_bytes(s) == 0 || n % 4 != 0);
+    limit_file_size(1000); /* less than a header */
+    for (bool ok = true; ok; n++) {
+        m.begin.final_lsn = commit_of(n);
+        m.begin.xid = n;
+        ok = spool_append(s, &m, (lsn_t)n * 1000, &err);
+        if (ok)
+            append_commit(s, n);
+    }
+    n--;
+    assert_error(&err, "spool");
+    limit_file_size(RLIM_INFINITY);
+    append_transaction(s, n, 2);
+    sync_spool(s);
+    {
+        char *text = read_spool(s, 0);
+        char *found = transactions_of(text);
+        unsigned last = (unsigned)strtoul(strrchr(found, ' ') + 1, NULL, 10);
+
+        assert_int_equal(last, n);
+        assert_null(strstr(found, "end"));
+        free(found);
+        free(text);
+    }
+    spool_close(s);
+}
+
+/* After a failed fsync nobody knows what is on disk; a second one would say that all is well. */
+static void
+test_failed_sync_is_final(void **state)
+{
+    struct spool *s = fixture_open(*state, LARGE_SEGMENTS);
+    struct message m = {.kind = MESSAGE_BEGIN};
+    struct error err = {0};
+
+    append_transactions(s, 1, 2, 2);
+    syncs_fail = true;
+    assert_false(spool_sync(s, &err));
+    assert_error(&err, "cannot sync");
+    syncs_fail = false;
+    assert_false(spool_sync(s, &err));
+    assert_error(&err, "has to be opened again");
+    assert_false(spool_flush(s, &err));
+    assert_error(&err, "has to be opened again");
+    assert_false(spool_append(s, &m, 1, &err));
+    assert_error(&err, "has to be opened again");
+    assert_false(spool_append_progress(s, 1, &err));
+    assert_error(&err, "has to be opened again");
+    spool_close(s);
+    s = fixture_open(*state, LARGE_SEGMENTS);
+    assert_true(spool_end_lsn(s) == end_of(2));
+    spool_close(s);
+}
+
+#define IN_DIRECTORY(function) cmocka_unit_test_setup_teardown(function, make_directory, drop_directory)
+#define WITH_LIMIT(function) cmocka_unit_test_setup_teardown(function, make_directory, lift_limit)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_DIRECTORY(test_crash_of_the_program_alone),
+        IN_DIRECTORY(test_torn_at_every_byte),
+        IN_DIRECTORY(test_holes_at_every_byte),
+        IN_DIRECTORY(test_flips_behind_the_last_sync),
+        IN_DIRECTORY(test_flips_before_the_last_sync),
+        IN_DIRECTORY(test_flips_anywhere),
+        IN_DIRECTORY(test_missing_record),
+        IN_DIRECTORY(test_damage_in_an_earlier_segment),
+        IN_DIRECTORY(test_earlier_segment_cut_short),
+        IN_DIRECTORY(test_missing_segment),
+        IN_DIRECTORY(test_segment_not_yet_made),
+        IN_DIRECTORY(test_torn_within_a_long_transaction),
+        IN_DIRECTORY(test_torn_after_its_begin_was_trimmed),
+        WITH_LIMIT(test_full_disk_with_small_rows),
+        WITH_LIMIT(test_full_disk_with_large_rows),
+        WITH_LIMIT(test_full_disk_at_a_new_segment),
+        IN_DIRECTORY(test_failed_sync_is_final),
+    };
+
+    log_configure(LOG_TEXT, LOG_ERROR); /* hundreds of torn tails are announced */
+    return cmocka_run_group_tests_name("spool/damage", tests, NULL, NULL);
+}
