@@ -87,7 +87,7 @@ bool apply_dirty_truncated(const struct apply *a); /* a TRUNCATE came by: all ke
 
 /*
  * Load the dirty set into the temporary table APPLY_KEYS_TABLE (k1 … kN, the key's source types) of the apply's session,
- * replacing its content, and start a new set: keys touched from now on are recorded there.
+ * which is empty at the begin of each transaction, and start a new set: keys touched from now on are recorded there.
  */
 #define APPLY_KEYS_TABLE "pg_temp.pgrecast_keys"
 bool apply_dirty_load(struct apply *a, struct error *err);

@@ -254,8 +254,11 @@ finish_batch(struct apply *a, struct error *err)
             return false;
         a->flush.overlay = false;
     }
-    if (a->transaction_open && !session_execute(a->session, err, "COMMIT"))
-        return false;
+    if (a->transaction_open) {
+        if (!session_execute(a->session, err, "COMMIT"))
+            return false;
+        flush_transaction_ended(&a->flush);
+    }
     a->transaction_open = false;
     a->xids.count = 0;
     a->applied = a->done;
@@ -565,8 +568,7 @@ apply_dirty_load(struct apply *a, struct error *err)
     const char *key;
     uint32_t len;
     size_t at = 0;
-    bool ok = session_execute(a->session, err, "TRUNCATE " APPLY_KEYS_TABLE) &&
-              session_copy_in_begin(a->session, err, "COPY " APPLY_KEYS_TABLE " FROM STDIN");
+    bool ok = session_copy_in_begin(a->session, err, "COPY " APPLY_KEYS_TABLE " FROM STDIN");
 
     if (!ok)
         goto out;
@@ -616,6 +618,7 @@ bool
 apply_leave(struct apply *a, bool committed, struct error *err)
 {
     a->external = false;
+    flush_transaction_ended(&a->flush);
     if (committed) {
         a->resume = spool_reader_position(a->reader);
         return true;

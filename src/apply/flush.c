@@ -10,6 +10,7 @@
 
 #define COPY_PIECE (1024 * 1024)
 #define VISIBLE_POLL_MS 5
+#define FEW_ROWS 1000
 
 bool
 flush_open(struct flush *f, const struct plan *plan, struct session *s, struct error *err)
@@ -260,13 +261,27 @@ write_rows(struct flush *f, const struct batch *b, enum flush_trust trust, struc
     return run(f, statement_insert(f->plan, target(f), f->keeps_defaults), err);
 }
 
+/*
+ * The temporary tables empty themselves at a commit. Inside one transaction (a large one, or the cutover's) the batch
+ * before must go first. A TRUNCATE gives the table new storage: for few rows it costs more than it saves.
+ */
 static bool
-clear_stage(struct flush *f, const struct batch *b, struct error *err)
+clear_stage(struct flush *f, struct error *err)
 {
-    bool saving = f->keeps_defaults || b->mask_count > 1;
+    bool few = f->staged <= FEW_ROWS;
 
+    if (f->staged == 0)
+        return true;
+    f->staged = 0;
     return session_execute(f->session, err,
-                           saving ? "TRUNCATE " STAGE_TABLE ", " SAVED_TABLE : "TRUNCATE " STAGE_TABLE);
+                           few ? "DELETE FROM " STAGE_TABLE "; DELETE FROM " SAVED_TABLE
+                               : "TRUNCATE " STAGE_TABLE ", " SAVED_TABLE);
+}
+
+void
+flush_transaction_ended(struct flush *f)
+{
+    f->staged = 0;
 }
 
 bool
@@ -285,8 +300,9 @@ flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint
              (!f->overlay || session_execute(f->session, err, "TRUNCATE " OVERLAY_TABLE));
     }
     if (ok && b->entry_count > 0) {
-        ok = fill_stage(f, b, trust, err) && (!f->overlay || run(f, statement_overlay_take(f->plan), err)) &&
-             write_rows(f, b, trust, err) && (!f->overlay || clear_stage(f, b, err));
+        ok = clear_stage(f, err) && fill_stage(f, b, trust, err) &&
+             (!f->overlay || run(f, statement_overlay_take(f->plan), err)) && write_rows(f, b, trust, err);
+        f->staged = b->entry_count;
     }
     if (!ok)
         error_redact(err);

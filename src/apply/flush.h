@@ -31,6 +31,8 @@ struct flush {
     int xid_count;
     bool awaited; /* they are visible */
 
+    int staged; /* rows in the temporary tables, of a batch in the same transaction */
+
     /* set by a flush that read values from the source: those may be newer than the batch */
     bool filled;
 };
@@ -45,6 +47,9 @@ bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const
 
 /* Bring the overlay's rows back to the shadow. */
 bool flush_merge(struct flush *f, struct error *err);
+
+/* To be called after each commit or rollback: the temporary tables are empty again. */
+void flush_transaction_ended(struct flush *f);
 
 /* A value in COPY's text format. */
 void flush_add_value(struct buffer *text, const struct value *v);

@@ -104,7 +104,7 @@ statement_create(const struct plan *plan, const struct stream_columns *c)
         buffer_printf(&sql, "%sk%d ", i > 0 ? ", " : "", i + 1);
         add_type(&sql, &plan->source->columns[plan->key[i].source]);
     }
-    buffer_add_text(&sql, ")");
+    buffer_add_text(&sql, ") ON COMMIT DELETE ROWS");
     (void)c;
     return buffer_take(&sql);
 }

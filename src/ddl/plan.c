@@ -179,6 +179,8 @@ explore(struct making *m, struct plan *p, struct typed_name *rebuild)
     refuse_names(p, &m->relations, &m->reasons, &m->hints);
     if (!refuse_if(p->source, &m->reasons, &m->hints, m->err))
         return false;
+    list_add(&m->relations, mem_strdup(p->shadow_name));
+    list_add(&m->relations, mem_strdup(p->old_name));
     return clone_run(m->s, p->source, m->clone_schema, &m->statements, &m->clone, m->err);
 }
 

@@ -1,5 +1,5 @@
 /*
- * What unit tests share: temporary directories, messages as text, recorded bytes of real servers.
+ * What unit tests share: temporary directories, errors, recorded bytes of real servers.
  */
 #ifndef PGRECAST_TESTS_UNIT_SUPPORT_H
 #define PGRECAST_TESTS_UNIT_SUPPORT_H
@@ -14,7 +14,7 @@
 #include "core/buffer.h"
 #include "core/error.h"
 #include "core/lsn.h"
-#include "decode/message.h"
+#include "describe.h"
 
 /* Fail the test with the error's message when ok is false. */
 #define assert_ok(ok, err)                                                                                   \
@@ -29,9 +29,6 @@ void assert_error(struct error *err, const char *text);
 /* A new directory; directory_drop() removes it with the files in it. */
 char *directory_make_temporary(void);
 void directory_drop(char *directory);
-
-/* A message as one line of text, all of its fields in it: equal messages have equal lines. */
-void message_describe(const struct message *m, struct buffer *out);
 
 /* A message of a server, as recorded by golden/record.sh. */
 struct golden_message {

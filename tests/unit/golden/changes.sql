@@ -87,14 +87,20 @@ SELECT pg_logical_emit_message(false, 'golden', '\x00ff00'::bytea) \g /dev/null
 -- A transaction without changes for the publication: 14 sends it empty, later versions leave it out
 INSERT INTO g.unpublished VALUES (1);
 
--- 12: truncate; cascade reaches the child, and identities restart
+-- 12: prepared, and committed later
+BEGIN;
+INSERT INTO g.plain VALUES (7, 'prepared', NULL);
+PREPARE TRANSACTION 'golden';
+COMMIT PREPARED 'golden';
+
+-- 13: truncate; cascade reaches the child, and identities restart
 INSERT INTO g.parent VALUES (1);
--- 13
-TRUNCATE g.plain;
 -- 14
+TRUNCATE g.plain;
+-- 15
 TRUNCATE g.parent RESTART IDENTITY CASCADE;
 
--- 15: the relation is sent again after its definition has changed
+-- 16: the relation is sent again after its definition has changed
 ALTER TABLE g.plain DROP COLUMN price;
 ALTER TABLE g.plain RENAME COLUMN name TO label;
 INSERT INTO g.plain VALUES (6, 'six');

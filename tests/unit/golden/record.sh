@@ -16,7 +16,7 @@ record() {
     if [ "$(id -u)" = 0 ]; then chown postgres: "$data"; fi
     as_server "$bin/initdb" --no-sync -A trust -U postgres -E UTF8 --locale=C -D "$data/cluster" >/dev/null
     as_server "$bin/pg_ctl" -s -w -D "$data/cluster" -l "$data/log" \
-        -o "-k $data -c listen_addresses='' -c wal_level=logical -c autovacuum=off" start
+        -o "-k $data -c listen_addresses='' -c wal_level=logical -c autovacuum=off -c max_prepared_transactions=1" start
     trap 'as_server "$bin/pg_ctl" -s -m immediate -D "$data/cluster" stop; rm -rf "$data"' EXIT
     PGOPTIONS='-c DateStyle=ISO -c TimeZone=UTC' psql -X -q -h "$data" -U postgres -f "$here/changes.sql"
     psql -X -q -A -t -F ' ' -v ON_ERROR_STOP=1 -h "$data" -U postgres >"$here/pgoutput-$major.hex" <<SQL
