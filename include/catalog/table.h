@@ -196,6 +196,13 @@ bool table_resolve(struct session *s, const char *schema, const char *name, char
 /* Only the fingerprint, in few round trips: for the check under the lock. NULL on an error. */
 char *table_fingerprint(struct session *s, oid_t oid, struct error *err);
 
+/*
+ * The same in two parts, for a session that asks again under a lock: its planning takes ten times what its execution
+ * does. prepare once per session; it changes the session's plan_cache_mode.
+ */
+bool table_fingerprint_prepare(struct session *s, struct error *err);
+char *table_fingerprint_prepared(struct session *s, oid_t oid, struct error *err);
+
 void table_free(struct table *t); /* NULL-safe */
 
 const struct column *table_column(const struct table *t, int attnum); /* NULL where there is none */

@@ -152,17 +152,3 @@ table_resolve(struct session *s, const char *schema, const char *name, char **ou
     buffer_free(&typed);
     return ok;
 }
-
-char *
-table_fingerprint(struct session *s, oid_t oid, struct error *err)
-{
-    struct result r = {0};
-    char *fingerprint = NULL;
-    char text[16];
-
-    snprintf(text, sizeof(text), "%u", oid);
-    if (session_row(s, &r, err, sql_catalog_fingerprint, 1, text))
-        fingerprint = mem_strdup(result_text(&r, 0, 0));
-    result_free(&r);
-    return fingerprint;
-}

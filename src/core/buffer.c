@@ -50,18 +50,21 @@ buffer_add_text(struct buffer *buf, const char *text)
 void
 buffer_printf(struct buffer *buf, const char *fmt, ...)
 {
-    va_list args, again;
+    size_t room = 128; /* enough for most; otherwise once more with what it takes */
+    va_list args;
     int len;
 
-    va_start(args, fmt);
-    va_copy(again, args);
-    len = vsnprintf(NULL, 0, fmt, args);
-    va_end(args);
-    if (len > 0) {
-        vsnprintf(buffer_reserve(buf, (size_t)len), (size_t)len + 1, fmt, again);
-        buf->len += (size_t)len;
+    for (;;) {
+        va_start(args, fmt);
+        len = vsnprintf(buffer_reserve(buf, room), room + 1, fmt, args);
+        va_end(args);
+        if (len < 0 || (size_t)len <= room)
+            break;
+        room = (size_t)len;
     }
-    va_end(again);
+    if (len > 0)
+        buf->len += (size_t)len;
+    buf->data[buf->len] = '\0';
 }
 
 void

@@ -74,6 +74,35 @@ exchange(struct engine *e, struct error *err)
     return true;
 }
 
+/* The stream has ended by an error. When the server took the slot away, that is what must be said. */
+static bool
+stream_lost(struct engine *e, struct error *err)
+{
+    struct result res = {0};
+    struct error ignored = {0};
+
+    if (session_query(
+            e->control, &res, &ignored,
+            "SELECT coalesce(wal_status, 'lost') FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
+            1, e->job.slot_name) &&
+        (result_rows(&res) == 0 || strcmp(result_text(&res, 0, 0), "lost") == 0)) {
+        bool gone = result_rows(&res) == 0;
+
+        error_set(err, ERROR_FAILED, "replication slot \"%s\" was %s by the server", e->job.slot_name,
+                  gone ? "dropped" : "invalidated");
+        error_detail(err,
+                     gone ? "Changes since then are not known to the job."
+                          : "It held more WAL than max_slot_wal_keep_size allows, or it was taken away for "
+                            "another reason in the server's log.");
+        error_hint(err,
+                   gone ? "The table is untouched. Start the job again."
+                        : "The table is untouched. Raise max_slot_wal_keep_size and start the job again.");
+    }
+    result_free(&res);
+    error_clear(&ignored);
+    return false;
+}
+
 bool
 engine_tick(struct engine *e, struct error *err)
 {
@@ -83,7 +112,7 @@ engine_tick(struct engine *e, struct error *err)
         return false;
     }
     if (e->stream != NULL && stream_failed(e->stream, err))
-        return false;
+        return stream_lost(e, err);
     return clock_ms() - e->tick_at_ms < TICK_MS || exchange(e, err);
 }
 
@@ -137,7 +166,8 @@ show_apply(struct engine *e, const char *extra)
 {
     uint64_t applied = apply_changes(e->apply), spooled = spool_changes(e->spool);
 
-    progress_show(&e->progress, (int64_t)applied, (int64_t)spooled, (int64_t)applied, "changes applied", extra);
+    progress_show(&e->progress, (int64_t)applied, (int64_t)spooled, (int64_t)applied, "changes applied",
+                  extra);
     return true;
 }
 
@@ -163,7 +193,7 @@ step(struct engine *e, bool *reached, struct error *err)
     case APPLY_PROGRESS:
         break;
     }
-    return show_apply(e, NULL) && (e->stream == NULL || !stream_failed(e->stream, err));
+    return show_apply(e, NULL);
 }
 
 bool

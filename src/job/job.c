@@ -42,7 +42,8 @@ default_spool_parent(void)
     return mem_printf("/var/tmp/pgrecast-%ld", (long)getuid());
 }
 
-/* pgrecast_JOB_xxxxxxxx: slot names are lower case letters, digits and underscores, and unique in the whole cluster. */
+/* pgrecast_JOB_xxxxxxxx: slot names are lower case letters, digits and underscores, and unique in the whole
+ * cluster. */
 static char *
 make_slot_name(const char *job, const char *salt)
 {
@@ -125,21 +126,26 @@ close_stages(struct engine *e)
     e->spool = NULL;
 }
 
-/* After a failure: nothing is left behind where the server can be reached. The first error stays the one reported. */
+/* After a failure: nothing is left behind where the server can be reached. The first error stays the one
+ * reported. */
 static void
 clean_up(struct engine *e, struct error *err)
 {
     struct error failed = {0};
+    char *message;
     bool ok;
 
     if (!e->entered)
         return;
     stop_hold();
+    message = mem_printf("%s%s%s", err->message, err->detail != NULL ? "\n" : "",
+                         err->detail != NULL ? err->detail : "");
     session_rollback(e->control);
     session_close(e->control); /* its state is unknown after an error: a fresh session cleans up */
     e->control = session_open(e->options->connection, SESSION_SQL, "control", &failed);
     ok = e->control != NULL && ledger_undo(e->control, &e->job, &failed) &&
-         job_state_end(e->control, &e->job, err->stopped ? PHASE_ABORTED : PHASE_FAILED, err->message, &failed);
+         job_state_end(e->control, &e->job, err->stopped ? PHASE_ABORTED : PHASE_FAILED, message, &failed);
+    free(message);
     if (ok && err->hint == NULL)
         error_hint(err, "The table is untouched and everything the job had made is removed.");
     if (!ok) {
@@ -160,7 +166,8 @@ run_phases(struct engine *e, struct error *err)
     return true;
 }
 
-/* After the swap nothing can take it back: the rest is tidying up, and a failure of it does not undo the result. */
+/* After the swap nothing can take it back: the rest is tidying up, and a failure of it does not undo the
+ * result. */
 static bool
 end_swapped(struct engine *e, struct error *err)
 {
@@ -190,6 +197,19 @@ engine_close(struct engine *e)
     job_state_clear(&e->job);
 }
 
+static void
+log_start(const struct engine *e)
+{
+    const struct table *t = e->plan->source;
+
+    if (t->estimated_rows >= 0)
+        log_info("job %s: %s, about %" PRId64 " rows, %" PRId64 " MB", e->job.name, e->plan->source_sql,
+                 t->estimated_rows, t->bytes / 1000000);
+    else
+        log_info("job %s: %s, %" PRId64 " MB, never analyzed", e->job.name, e->plan->source_sql,
+                 t->bytes / 1000000);
+}
+
 bool
 job_run(const struct job_options *options, struct job_report *report, struct error *err)
 {
@@ -199,8 +219,7 @@ job_run(const struct job_options *options, struct job_report *report, struct err
     memset(report, 0, sizeof(*report));
     progress_init(&e.progress, options->progress);
     if (prepare(&e, err)) {
-        log_info("job %s: %s, about %" PRId64 " rows, %" PRId64 " MB", e.job.name, e.plan->source_sql,
-                 e.plan->source->estimated_rows, e.plan->source->bytes / 1000000);
+        log_start(&e);
         ok = run_phases(&e, err);
         progress_end(&e.progress);
         if (e.apply != NULL)

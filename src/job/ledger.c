@@ -12,26 +12,29 @@
 #define DROP_ATTEMPTS 100     /* each waits for a lock as long as lock_timeout below */
 
 bool
-ledger_enter(struct session *s, const struct job_state *job, const char *kind, const char *name, const char *undo,
-             struct error *err)
+ledger_enter(struct session *s, const struct job_state *job, const char *kind, const char *name,
+             const char *undo, struct error *err)
+{
+    char id[24];
+
+    snprintf(id, sizeof(id), "%" PRId64, job->id);
+    return session_query(
+        s, NULL, err,
+        "INSERT INTO pgrecast.object (job_id, seq, kind, name, undo) "
+        "SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4 FROM pgrecast.object WHERE job_id = $1",
+        4, id, kind, name, undo);
+}
+
+bool
+ledger_forget(struct session *s, const struct job_state *job, const char *kind, const char *name,
+              struct error *err)
 {
     char id[24];
 
     snprintf(id, sizeof(id), "%" PRId64, job->id);
     return session_query(s, NULL, err,
-                         "INSERT INTO pgrecast.object (job_id, seq, kind, name, undo) "
-                         "SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4 FROM pgrecast.object WHERE job_id = $1",
-                         4, id, kind, name, undo);
-}
-
-bool
-ledger_forget(struct session *s, const struct job_state *job, const char *kind, const char *name, struct error *err)
-{
-    char id[24];
-
-    snprintf(id, sizeof(id), "%" PRId64, job->id);
-    return session_query(s, NULL, err, "DELETE FROM pgrecast.object WHERE job_id = $1 AND kind = $2 AND name = $3", 3,
-                         id, kind, name);
+                         "DELETE FROM pgrecast.object WHERE job_id = $1 AND kind = $2 AND name = $3", 3, id,
+                         kind, name);
 }
 
 /* The server notices a closed replication connection a moment later: until then the slot is active. */
@@ -54,14 +57,16 @@ drop_slot(struct session *s, const char *slot, struct error *err)
     }
 }
 
-/* DROP TABLE waits for whoever still reads the table; in short waits, so that nobody queues behind it for long. */
+/* DROP TABLE waits for whoever still reads the table; in short waits, so that nobody queues behind it for
+ * long. */
 static bool
 run_statement(struct session *s, const char *sql, struct error *err)
 {
     struct backoff backoff = {.first_ms = 50, .most_ms = 2000};
 
     for (int attempt = 1;; attempt++) {
-        bool ok = session_execute(s, err, "BEGIN; SET LOCAL lock_timeout = 200; SET LOCAL client_min_messages = error") &&
+        bool ok = session_execute(
+                      s, err, "BEGIN; SET LOCAL lock_timeout = 200; SET LOCAL client_min_messages = error") &&
                   session_execute(s, err, sql) && session_execute(s, err, "COMMIT");
 
         if (ok)
@@ -91,14 +96,16 @@ ledger_undo(struct session *s, const struct job_state *job, struct error *err)
     char id[24];
 
     snprintf(id, sizeof(id), "%" PRId64, job->id);
-    if (!session_query(s, &res, err, "SELECT kind, name, undo FROM pgrecast.object WHERE job_id = $1 ORDER BY seq DESC",
-                       1, id))
+    if (!session_query(s, &res, err,
+                       "SELECT kind, name, undo FROM pgrecast.object WHERE job_id = $1 ORDER BY seq DESC", 1,
+                       id))
         return false;
     for (int i = 0; i < result_rows(&res); i++) {
         struct error one = {0};
         const char *kind = result_text(&res, i, 0), *name = result_text(&res, i, 1);
 
-        if (undo_one(s, kind, name, result_text(&res, i, 2), &one) && ledger_forget(s, job, kind, name, &one)) {
+        if (undo_one(s, kind, name, result_text(&res, i, 2), &one) &&
+            ledger_forget(s, job, kind, name, &one)) {
             error_clear(&one);
             continue;
         }

@@ -12,8 +12,8 @@
 #include "pg/redact.h"
 
 #define POLL_MS 50
-#define RESTARTS_MOST 20     /* of the copy, after the source was rewritten */
-#define CAUGHT_UP_MS 1000    /* a marker comes through in this time: the apply keeps up */
+#define RESTARTS_MOST 20  /* of the copy, after the source was rewritten */
+#define CAUGHT_UP_MS 1000 /* a marker comes through in this time: the apply keeps up */
 #define BEHIND_REPORT_MS 60000
 
 static int64_t
@@ -46,7 +46,8 @@ copy_once(struct engine *e, enum copy_outcome *outcome, struct error *err)
             copy_cancel(copy);
         }
         progress_show(&e->progress, source_bytes(e, atomic_load(&e->copied.blocks)),
-                      source_bytes(e, atomic_load(&e->copied.total_blocks)), atomic_load(&e->copied.rows), "rows", NULL);
+                      source_bytes(e, atomic_load(&e->copied.total_blocks)), atomic_load(&e->copied.rows),
+                      "rows", NULL);
     }
     *outcome = copy_finish(copy, err);
     if (!ok)
@@ -66,7 +67,8 @@ refresh_source(struct engine *e, struct error *err)
 
     snprintf(oid, sizeof(oid), "%" PRIu32, e->plan->source->oid);
     ok = session_row(e->control, &res, err,
-                     "SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid::pg_catalog.regclass)", 1, oid);
+                     "SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid::pg_catalog.regclass)", 1,
+                     oid);
     if (ok && result_null(&res, 0, 0))
         ok = error_set(err, ERROR_FAILED, "%s was dropped while the job was running", e->plan->source_sql);
     if (ok) {
@@ -87,7 +89,8 @@ start_over(struct engine *e, struct error *err)
 {
     char id[24];
 
-    log_info("%s got new storage (TRUNCATE, VACUUM FULL or CLUSTER): the copy starts over", e->plan->source_sql);
+    log_info("%s got new storage (TRUNCATE, VACUUM FULL or CLUSTER): the copy starts over",
+             e->plan->source_sql);
     snprintf(id, sizeof(id), "%" PRId64, e->job.id);
     return session_execute(e->control, err, "BEGIN") &&
            session_executef(e->control, err, "TRUNCATE ONLY %s", e->plan->shadow_sql) &&
@@ -139,7 +142,8 @@ build(struct engine *e, const char *const *sql, int count, int workers, struct e
         error_redact(err);
         error_context(err, "building the indexes of %s", e->plan->shadow_sql);
         if (strcmp(err->sqlstate, "23505") == 0)
-            error_hint(err, "The data violates a unique constraint of the new definition. Nothing was swapped.");
+            error_hint(err,
+                       "The data violates a unique constraint of the new definition. Nothing was swapped.");
         ok = false;
     }
     if (stop.message != NULL)
@@ -179,8 +183,9 @@ open_apply(struct engine *e, struct error *err)
 }
 
 /*
- * The key first. Then what happened up to the start barrier is applied: copied rows may be newer than those changes, so that
- * values of other unique indexes may collide for a while. Then the other indexes, those that need the table alone last.
+ * The key first. Then what happened up to the start barrier is applied: copied rows may be newer than those
+ * changes, so that values of other unique indexes may collide for a while. Then the other indexes, those that
+ * need the table alone last.
  */
 bool
 phase_index(struct engine *e, struct error *err)
@@ -227,8 +232,9 @@ catch_up(struct engine *e, struct error *err)
         if (clock_ms() - asked < CAUGHT_UP_MS)
             return true;
         if (clock_ms() - reported > BEHIND_REPORT_MS) {
-            log_warning("applying changes is slower than the writes to the table: still %.0f s behind after %.0f min",
-                        (double)(clock_ms() - asked) / 1000, (double)(clock_ms() - began) / 60000);
+            log_warning(
+                "applying changes is slower than the writes to the table: still %.0f s behind after %.0f min",
+                (double)(clock_ms() - asked) / 1000, (double)(clock_ms() - began) / 60000);
             reported = clock_ms();
         }
     }
@@ -261,6 +267,6 @@ note_complete(struct engine *e, struct error *err)
 bool
 phase_catchup(struct engine *e, struct error *err)
 {
-    return catch_up(e, err) && run_list(e, &e->plan->finish_shadow, err) && vacuum(e, err) && catch_up(e, err) &&
-           note_complete(e, err);
+    return catch_up(e, err) && run_list(e, &e->plan->finish_shadow, err) && vacuum(e, err) &&
+           catch_up(e, err) && note_complete(e, err);
 }

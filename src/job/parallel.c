@@ -62,8 +62,8 @@ worker_main(void *arg)
 }
 
 struct parallel *
-parallel_start(const struct connection_options *connection, const char *purpose, const char *const *sql, int count,
-               int workers)
+parallel_start(const struct connection_options *connection, const char *purpose, const char *const *sql,
+               int count, int workers)
 {
     struct parallel *p = mem_alloc(sizeof(*p));
 

@@ -10,7 +10,7 @@
 #include "engine.h"
 
 #define HOLD_RETRY_MS 20
-#define DIRTY_FEW 500      /* so many keys may be left for the check under the lock */
+#define DIRTY_FEW 500 /* so many keys may be left for the check under the lock */
 #define DIRTY_ROUNDS 20
 #define TRUNCATED_ROUNDS 5 /* a TRUNCATE during the verification makes it start over */
 #define MISMATCHES_SHOWN 10
@@ -63,9 +63,9 @@ export_snapshot(struct engine *e, struct exported *x, struct error *err)
 }
 
 /*
- * Bring the shadow to exactly what the source's snapshot sees: apply, up to a marker that follows it, the transactions it
- * sees and hold back those it does not. A snapshot that does not see a transaction already applied (its commit waits
- * for a standby) is taken again.
+ * Bring the shadow to exactly what the source's snapshot sees: apply, up to a marker that follows it, the
+ * transactions it sees and hold back those it does not. A snapshot that does not see a transaction already
+ * applied (its commit waits for a standby) is taken again.
  */
 static bool
 align(struct engine *e, struct exported *source, struct exported *shadow, struct error *err)
@@ -93,8 +93,8 @@ align(struct engine *e, struct exported *source, struct exported *shadow, struct
 }
 
 static bool
-compare(struct engine *e, const struct exported *source, const struct exported *shadow, struct verify_result *result,
-        struct error *err)
+compare(struct engine *e, const struct exported *source, const struct exported *shadow,
+        struct verify_result *result, struct error *err)
 {
     struct verify_request request = {
         .plan = e->plan,
@@ -115,8 +115,8 @@ compare(struct engine *e, const struct exported *source, const struct exported *
             verify_cancel(v);
         else if (!ok)
             clock_sleep(HOLD_RETRY_MS);
-        progress_show(&e->progress, (int64_t)(verify_progress(v) * 10000), 10000, verify_rows_read(v) / 2, "rows",
-                      NULL);
+        progress_show(&e->progress, (int64_t)(verify_progress(v) * 10000), 10000, verify_rows_read(v) / 2,
+                      "rows", NULL);
     }
     if (!verify_finish(v, result, err))
         ok = error_context(err, "verifying parity");
@@ -134,10 +134,11 @@ parity_failed(const struct verify_result *r, uint64_t count, struct error *err)
     struct buffer text = {0};
     int shown = 0;
 
-    error_set(err, ERROR_PARITY, "parity failed: %" PRIu64 " keys differ, nothing was swapped", count);
+    error_set(err, ERROR_PARITY, "parity failed: %s%" PRIu64 " %s, nothing was swapped",
+              r->count_is_least ? "at least " : "", count, count == 1 ? "key differs" : "keys differ");
     for (int i = 0; i < r->kept && shown < MISMATCHES_SHOWN; i++, shown++)
-        buffer_printf(&text, "%s%s in the new table: %s", i > 0 ? "\n" : "", what[r->mismatches[i].difference],
-                      r->mismatches[i].key);
+        buffer_printf(&text, "%s%s in the new table: %s", i > 0 ? "\n" : "",
+                      what[r->mismatches[i].difference], r->mismatches[i].key);
     if (shown > 0)
         error_detail(err, "%s", text.data);
     buffer_free(&text);
@@ -145,8 +146,8 @@ parity_failed(const struct verify_result *r, uint64_t count, struct error *err)
 }
 
 /*
- * A key that differs and that the stream has touched since the snapshot is checked again with the dirty keys (a value read from
- * the source may be newer than the snapshot). Any other is a failure.
+ * A key that differs and that the stream has touched since the snapshot is checked again with the dirty keys
+ * (a value read from the source may be newer than the snapshot). Any other is a failure.
  */
 static bool
 judge(struct engine *e, const struct verify_result *r, struct error *err)
@@ -176,10 +177,11 @@ save_result(struct engine *e, const struct verify_result *r, lsn_t lsn, struct e
     e->report->verify_lsn = lsn;
     e->report->rows_verified = r->source_rows;
     snprintf(e->report->hash, sizeof(e->report->hash), "%s", r->hash);
-    return session_query(e->control, NULL, err,
-                         "UPDATE pgrecast.progress SET verify_lsn = $2, verify_rows = $3, verify_mismatches = $4, "
-                         "verify_hash = $5 WHERE job_id = $1",
-                         5, id, lsn_format(lsn, text), rows, mismatches, r->hash);
+    return session_query(
+        e->control, NULL, err,
+        "UPDATE pgrecast.progress SET verify_lsn = $2, verify_rows = $3, verify_mismatches = $4, "
+        "verify_hash = $5 WHERE job_id = $1",
+        5, id, lsn_format(lsn, text), rows, mismatches, r->hash);
 }
 
 static bool
@@ -195,8 +197,8 @@ verify_once(struct engine *e, struct error *err)
     exported_close(&shadow);
     ok = ok && judge(e, &result, err) && save_result(e, &result, lsn, err);
     if (ok)
-        log_info("verified: %" PRId64 " rows are equal at %s, hash %s", result.source_rows, lsn_format(lsn, text),
-                 result.hash);
+        log_info("verified: %" PRId64 " rows are equal at %s, hash %s", result.source_rows,
+                 lsn_format(lsn, text), result.hash);
     verify_result_free(&result);
     return ok;
 }
@@ -223,8 +225,8 @@ phase_verify(struct engine *e, struct error *err)
 }
 
 /*
- * Compare the dirty keys as one snapshot sees both sides. A key that is equal there is proven as of that snapshot, and whatever
- * touches it later makes it dirty again. One that is not may only lag: it stays dirty.
+ * Compare the dirty keys as one snapshot sees both sides. A key that is equal there is proven as of that
+ * snapshot, and whatever touches it later makes it dirty again. One that is not may only lag: it stays dirty.
  */
 bool
 parity_reduce_dirty(struct engine *e, struct error *err)
@@ -240,8 +242,9 @@ parity_reduce_dirty(struct engine *e, struct error *err)
                 return false;
             continue;
         }
-        ok = session_execute(s, err, "BEGIN ISOLATION LEVEL REPEATABLE READ") && apply_dirty_load(e->apply, err) &&
-             verify_keys(s, e->plan, APPLY_KEYS_TABLE, &result, err) && session_execute(s, err, "COMMIT");
+        ok = session_execute(s, err, "BEGIN ISOLATION LEVEL REPEATABLE READ") &&
+             apply_dirty_load(e->apply, err) && verify_keys(s, e->plan, APPLY_KEYS_TABLE, &result, err) &&
+             session_execute(s, err, "COMMIT");
         for (int i = 0; ok && i < result.kept; i++)
             apply_dirty_add(e->apply, result.mismatches[i].key_values);
         if (ok && result.mismatch_count > (uint64_t)result.kept)

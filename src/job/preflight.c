@@ -23,8 +23,8 @@ add_reason(struct reasons *r, const char *reason)
 }
 
 /*
- * With '*' in synchronous_standby_names (or our name) the receiver would become the standby that every commit of the
- * application waits for.
+ * With '*' in synchronous_standby_names (or our name) the receiver would become the standby that every commit
+ * of the application waits for.
  */
 static bool
 would_be_synchronous(const char *names)
@@ -38,19 +38,23 @@ check_settings(const struct result *r, struct reasons *reasons)
     if (result_bool(r, 0, 0))
         add_reason(reasons, "The server is a standby. Connect to the primary.");
     if (strcmp(result_text(r, 0, 1), "logical") != 0) {
-        char *reason = mem_printf("wal_level is %s. Set wal_level = logical and restart the server (on Amazon RDS: "
-                                  "rds.logical_replication = 1).",
-                                  result_text(r, 0, 1));
+        char *reason =
+            mem_printf("wal_level is %s. Set wal_level = logical and restart the server (on Amazon RDS: "
+                       "rds.logical_replication = 1).",
+                       result_text(r, 0, 1));
         add_reason(reasons, reason);
         free(reason);
     }
     if (result_int(r, 0, 2) < 1)
-        add_reason(reasons, "No replication slot is free. Raise max_replication_slots or drop a slot that is not used.");
+        add_reason(
+            reasons,
+            "No replication slot is free. Raise max_replication_slots or drop a slot that is not used.");
     if (result_int(r, 0, 3) < 1)
         add_reason(reasons, "No WAL sender is free. Raise max_wal_senders.");
     if (would_be_synchronous(result_text(r, 0, 6)))
-        add_reason(reasons, "synchronous_standby_names matches any name: pgrecast's connection would become a standby "
-                            "that commits wait for. Name the standbys.");
+        add_reason(reasons,
+                   "synchronous_standby_names matches any name: pgrecast's connection would become a standby "
+                   "that commits wait for. Name the standbys.");
 }
 
 static void
@@ -74,9 +78,10 @@ check_replication(const struct connection_options *connection, struct reasons *r
     struct session *s = session_open(connection, SESSION_REPLICATION, "preflight", &err);
 
     if (s == NULL) {
-        char *reason = mem_printf("A replication connection is not possible: %s. The role needs the REPLICATION "
-                                  "attribute and a line in pg_hba.conf for the database.",
-                                  err.message);
+        char *reason =
+            mem_printf("A replication connection is not possible: %s. The role needs the REPLICATION "
+                       "attribute and a line in pg_hba.conf for the database.",
+                       err.message);
         add_reason(reasons, reason);
         free(reason);
     }
@@ -93,8 +98,8 @@ job_check_server(struct session *s, const struct connection_options *connection,
     bool ok;
 
     if (major < OLDEST_MAJOR || major > NEWEST_MAJOR)
-        return error_set(err, ERROR_REFUSED, "PostgreSQL %d is not supported: %d to %d are", major, OLDEST_MAJOR,
-                         NEWEST_MAJOR);
+        return error_set(err, ERROR_REFUSED, "PostgreSQL %d is not supported: %d to %d are", major,
+                         OLDEST_MAJOR, NEWEST_MAJOR);
     if (!session_row(s, &res, err, sql_preflight, 0))
         return false;
     check_settings(&res, &reasons);

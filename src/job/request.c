@@ -12,7 +12,8 @@
 
 /* Open a session and read the job. The caller closes and clears both, also on failure. */
 static struct session *
-open_job(const struct connection_options *connection, const char *name, struct job_state *job, struct error *err)
+open_job(const struct connection_options *connection, const char *name, struct job_state *job,
+         struct error *err)
 {
     struct session *s = session_open(connection, SESSION_SQL, "control", err);
     struct result res = {0};
@@ -57,7 +58,8 @@ job_abort(const struct connection_options *connection, const char *name, struct 
 }
 
 bool
-job_finish(const struct connection_options *connection, const char *name, bool keep_original, struct error *err)
+job_finish(const struct connection_options *connection, const char *name, bool keep_original,
+           struct error *err)
 {
     struct job_state job;
     struct session *s = open_job(connection, name, &job, err);
@@ -70,8 +72,9 @@ job_finish(const struct connection_options *connection, const char *name, bool k
     if (ok && keep_original) {
         struct result res = {0};
 
-        ok = session_query(s, &res, err, "DELETE FROM pgrecast.object WHERE job_id = (SELECT id FROM pgrecast.job "
-                                         "WHERE name = $1) AND kind = 'table'",
+        ok = session_query(s, &res, err,
+                           "DELETE FROM pgrecast.object WHERE job_id = (SELECT id FROM pgrecast.job "
+                           "WHERE name = $1) AND kind = 'table'",
                            1, name);
         result_free(&res);
     }
@@ -92,15 +95,17 @@ require_running(struct session *s, const struct job_state *job, struct error *er
     bool ok;
 
     snprintf(id, sizeof(id), "%" PRId64, job->id);
-    ok = session_row(s, &res, err,
-                     "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND "
-                     "classid = 1885827683 AND objid = $1::pg_catalog.int8::pg_catalog.oid)",
-                     1, id);
+    ok = session_row(
+        s, &res, err,
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND "
+        "classid = 1885827683 AND objid = $1::pg_catalog.int8::pg_catalog.oid)",
+        1, id);
     if (ok && !result_bool(&res, 0, 0)) {
         ok = error_set(err, ERROR_FAILED, "no instance is running job \"%s\" (it is in phase %s)", job->name,
                        job_phase_name(job->phase));
-        error_hint(err, job->swapped ? "Complete it with: pgrecast finish %s" : "Remove it with: pgrecast abort %s",
-                   job->name);
+        error_hint(
+            err, job->swapped ? "Complete it with: pgrecast finish %s" : "Remove it with: pgrecast abort %s",
+            job->name);
     }
     result_free(&res);
     return ok;
@@ -112,7 +117,8 @@ job_request_cutover(const struct connection_options *connection, const char *nam
     struct job_state job;
     struct session *s = open_job(connection, name, &job, err);
     bool ok = s != NULL && require_running(s, &job, err) &&
-              session_query(s, NULL, err, "UPDATE pgrecast.job SET cutover_requested = true WHERE name = $1", 1, name);
+              session_query(s, NULL, err, "UPDATE pgrecast.job SET cutover_requested = true WHERE name = $1",
+                            1, name);
 
     if (ok)
         log_info("job %s will cut over as soon as it is in sync", name);
@@ -122,17 +128,18 @@ job_request_cutover(const struct connection_options *connection, const char *nam
 }
 
 static bool
-await_answer(struct session *s, const struct job_state *job, const char *request, struct job_verification *out,
-             struct error *err)
+await_answer(struct session *s, const struct job_state *job, const char *request,
+             struct job_verification *out, struct error *err)
 {
     for (;;) {
         struct result res = {0};
-        bool ok = session_query(s, &res, err,
-                                "SELECT p.verify_lsn, p.verify_rows, p.verify_mismatches, p.verify_hash, "
-                                "j.ended_at IS NOT NULL, j.error FROM pgrecast.job AS j JOIN pgrecast.progress AS p "
-                                "ON p.job_id = j.id WHERE j.name = $1 AND (j.verify_answered >= $2 OR j.ended_at IS "
-                                "NOT NULL)",
-                                2, job->name, request);
+        bool ok = session_query(
+            s, &res, err,
+            "SELECT p.verify_lsn, p.verify_rows, p.verify_mismatches, p.verify_hash, "
+            "j.ended_at IS NOT NULL, j.error FROM pgrecast.job AS j JOIN pgrecast.progress AS p "
+            "ON p.job_id = j.id WHERE j.name = $1 AND (j.verify_answered >= $2 OR j.ended_at IS "
+            "NOT NULL)",
+            2, job->name, request);
         bool answered = ok && result_rows(&res) > 0;
 
         if (answered && (result_bool(&res, 0, 4) || result_null(&res, 0, 3)))
@@ -155,8 +162,8 @@ await_answer(struct session *s, const struct job_state *job, const char *request
 }
 
 bool
-job_request_verify(const struct connection_options *connection, const char *name, struct job_verification *out,
-                   struct error *err)
+job_request_verify(const struct connection_options *connection, const char *name,
+                   struct job_verification *out, struct error *err)
 {
     struct job_state job;
     struct session *s = open_job(connection, name, &job, err);

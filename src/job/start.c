@@ -11,12 +11,15 @@
 #include "core/mem.h"
 #include "engine.h"
 
-#define LOCK_WAIT_MS 2000 /* a try to create the publication or the slot; then what is waited for is named */
+#define LOCK_WAIT_MS                                                                                         \
+    2000 /* a try to create the publication or the slot; then what is waited for is named                    \
+          */
 #define BARRIER_POLL_MS 20
 #define BARRIER_REPORT_MS 3000
 #define SEGMENT_BYTES (UINT64_C(64) * 1024 * 1024)
 
-/* The oldest transaction of the cluster that has written something: what slot creation and the barrier wait for. */
+/* The oldest transaction of the cluster that has written something: what slot creation and the barrier wait
+ * for. */
 static char *
 describe_oldest(struct engine *e)
 {
@@ -24,21 +27,23 @@ describe_oldest(struct engine *e)
     struct error ignored = {0};
     char *text = NULL;
 
-    if (session_query(e->control, &res, &ignored,
-                      "SELECT pg_catalog.format('process %s (%s, database %s, open for %s s)', pid, "
-                      "coalesce(pg_catalog.nullif(application_name, ''), 'unnamed'), datname, "
-                      "coalesce(pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - xact_start))::text, "
-                      "'?')) FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL "
-                      "AND pid <> pg_catalog.pg_backend_pid() ORDER BY pg_catalog.age(backend_xid) DESC LIMIT 1",
-                      0) &&
+    if (session_query(
+            e->control, &res, &ignored,
+            "SELECT pg_catalog.format('process %s (%s, database %s, open for %s s)', pid, "
+            "coalesce(pg_catalog.nullif(application_name, ''), 'unnamed'), datname, "
+            "coalesce(pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - xact_start))::text, "
+            "'?')) FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL "
+            "AND pid <> pg_catalog.pg_backend_pid() ORDER BY pg_catalog.age(backend_xid) DESC LIMIT 1",
+            0) &&
         result_rows(&res) > 0)
         text = mem_strdup(result_text(&res, 0, 0));
     result_free(&res);
     if (text == NULL &&
-        session_query(e->control, &res, &ignored,
-                      "SELECT pg_catalog.format('the prepared transaction %L of database %s', gid, database) FROM "
-                      "pg_catalog.pg_prepared_xacts ORDER BY prepared LIMIT 1",
-                      0) &&
+        session_query(
+            e->control, &res, &ignored,
+            "SELECT pg_catalog.format('the prepared transaction %L of database %s', gid, database) FROM "
+            "pg_catalog.pg_prepared_xacts ORDER BY prepared LIMIT 1",
+            0) &&
         result_rows(&res) > 0)
         text = mem_strdup(result_text(&res, 0, 0));
     result_free(&res);
@@ -112,23 +117,25 @@ create_slot(struct engine *e, struct error *err)
 
     if (!ledger_enter(e->control, &e->job, LEDGER_SLOT, e->job.slot_name, "", err) ||
         !run_waiting(e, "the replication slot",
-                     "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')", 1, params, err))
+                     "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')", 1,
+                     params, err))
         return error_context(err, "creating replication slot \"%s\"", e->job.slot_name);
     return true;
 }
 
 /*
- * The start barrier. A transaction that began before the slot was ready may commit without being streamed, and stay
- * invisible for a while after its commit (a synchronous standby): wait until every transaction older than x0 is over and
- * visible. Then all rows older than x0 can be read, and all later changes come through the slot.
+ * The start barrier. A transaction that began before the slot was ready may commit without being streamed,
+ * and stay invisible for a while after its commit (a synchronous standby): wait until every transaction older
+ * than x0 is over and visible. Then all rows older than x0 can be read, and all later changes come through
+ * the slot.
  */
 static bool
 pass_barrier(struct engine *e, struct error *err)
 {
     int64_t began = clock_ms(), reported = began;
     struct result res = {0};
-    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())",
-                          0);
+    bool ok = session_row(e->control, &res, err,
+                          "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0);
     char x0[24];
 
     if (!ok)
@@ -136,10 +143,11 @@ pass_barrier(struct engine *e, struct error *err)
     e->job.x0 = strtoull(result_text(&res, 0, 0), NULL, 10);
     snprintf(x0, sizeof(x0), "%" PRIu64, e->job.x0);
     for (;;) {
-        ok = session_row(e->control, &res, err,
-                         "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) >= $1::pg_catalog.xid8, "
-                         "pg_catalog.pg_current_wal_insert_lsn()",
-                         1, x0);
+        ok = session_row(
+            e->control, &res, err,
+            "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) >= $1::pg_catalog.xid8, "
+            "pg_catalog.pg_current_wal_insert_lsn()",
+            1, x0);
         if (!ok || result_bool(&res, 0, 0))
             break;
         if (clock_ms() - began > (int64_t)e->options->start_timeout_s * 1000) {
@@ -270,7 +278,8 @@ create_shadow(struct engine *e, struct error *err)
     return ok;
 }
 
-/* Between the plan and the slot somebody may have changed the table: the plan must still be that of the table. */
+/* Between the plan and the slot somebody may have changed the table: the plan must still be that of the
+ * table. */
 static bool
 check_unchanged(struct engine *e, struct error *err)
 {
@@ -287,6 +296,6 @@ check_unchanged(struct engine *e, struct error *err)
 bool
 phase_start(struct engine *e, struct error *err)
 {
-    return create_publication(e, err) && create_slot(e, err) && pass_barrier(e, err) && check_unchanged(e, err) &&
-           open_spool(e, err) && start_stream(e, err) && create_shadow(e, err);
+    return create_publication(e, err) && create_slot(e, err) && pass_barrier(e, err) &&
+           check_unchanged(e, err) && open_spool(e, err) && start_stream(e, err) && create_shadow(e, err);
 }

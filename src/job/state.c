@@ -27,7 +27,8 @@ parse_phase(const char *name, enum job_phase *phase, struct error *err)
             return true;
         }
     }
-    return error_set(err, ERROR_FAILED, "the job is in a phase that this program does not know: \"%s\"", name);
+    return error_set(err, ERROR_FAILED, "the job is in a phase that this program does not know: \"%s\"",
+                     name);
 }
 
 void
@@ -75,7 +76,8 @@ job_state_lock(struct session *s, const struct job_state *job, struct error *err
 
     snprintf(class, sizeof(class), "%d", JOB_LOCK_CLASS);
     id_text(job, id);
-    ok = session_row(s, &res, err, "SELECT pg_catalog.pg_try_advisory_lock($1::pg_catalog.int4, $2::pg_catalog.int4)", 2,
+    ok = session_row(s, &res, err,
+                     "SELECT pg_catalog.pg_try_advisory_lock($1::pg_catalog.int4, $2::pg_catalog.int4)", 2,
                      class, id);
     if (ok && !result_bool(&res, 0, 0)) {
         ok = error_set(err, ERROR_FAILED, "another instance is running job \"%s\"", job->name);
@@ -97,14 +99,15 @@ insert_job(struct session *s, struct job_state *job, struct error *err)
     snprintf(timeline, sizeof(timeline), "%d", job->timeline);
     snprintf(pid, sizeof(pid), "%ld", (long)getpid());
     gethostname(host, sizeof(host) - 1);
-    ok = session_row(s, &res, err,
-                     "INSERT INTO pgrecast.job (format, name, phase, schema_name, table_name, source_oid, sql, "
-                     "fingerprint, system_identifier, timeline, slot_name, publication_name, host, pid, "
-                     "spool_directory) VALUES ($1, $2, 'init', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
-                     "RETURNING id",
-                     14, format, job->name, job->schema_name, job->table_name, oid, job->sql, job->fingerprint,
-                     job->system_identifier, timeline, job->slot_name, job->publication_name, host, pid,
-                     job->spool_directory);
+    ok = session_row(
+        s, &res, err,
+        "INSERT INTO pgrecast.job (format, name, phase, schema_name, table_name, source_oid, sql, "
+        "fingerprint, system_identifier, timeline, slot_name, publication_name, host, pid, "
+        "spool_directory) VALUES ($1, $2, 'init', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
+        "RETURNING id",
+        14, format, job->name, job->schema_name, job->table_name, oid, job->sql, job->fingerprint,
+        job->system_identifier, timeline, job->slot_name, job->publication_name, host, pid,
+        job->spool_directory);
     if (ok) {
         job->id = result_int(&res, 0, 0);
         job->phase = PHASE_INIT;
@@ -118,15 +121,16 @@ static bool
 replace_ended(struct session *s, const struct job_state *job, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_query(s, NULL, err, "DELETE FROM pgrecast.job WHERE name = $1 AND ended_at IS NOT NULL", 1,
-                            job->name) &&
+    bool ok = session_query(s, NULL, err, "DELETE FROM pgrecast.job WHERE name = $1 AND ended_at IS NOT NULL",
+                            1, job->name) &&
               session_query(s, &res, err, "SELECT phase FROM pgrecast.job WHERE name = $1", 1, job->name);
 
     if (ok && result_rows(&res) > 0) {
         ok = error_set(err, ERROR_REFUSED, "there is a job \"%s\" already, in phase %s", job->name,
                        result_text(&res, 0, 0));
-        error_hint(err, "See it with: pgrecast status %s; remove it with: pgrecast abort %s; or name another with "
-                        "--job.",
+        error_hint(err,
+                   "See it with: pgrecast status %s; remove it with: pgrecast abort %s; or name another with "
+                   "--job.",
                    job->name, job->name);
     }
     result_free(&res);
@@ -174,11 +178,12 @@ bool
 job_state_read(struct session *s, const char *name, struct job_state *job, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_query(s, &res, err,
-                            "SELECT id, name, phase, schema_name, table_name, source_oid, sql, fingerprint, "
-                            "system_identifier, timeline, slot_name, publication_name, spool_directory, swapped_at, "
-                            "barrier_lsn, exact_lsn, format FROM pgrecast.job WHERE name = $1",
-                            1, name);
+    bool ok = session_query(
+        s, &res, err,
+        "SELECT id, name, phase, schema_name, table_name, source_oid, sql, fingerprint, "
+        "system_identifier, timeline, slot_name, publication_name, spool_directory, swapped_at, "
+        "barrier_lsn, exact_lsn, format FROM pgrecast.job WHERE name = $1",
+        1, name);
 
     memset(job, 0, sizeof(*job));
     if (ok && result_rows(&res) == 0) {
@@ -186,8 +191,9 @@ job_state_read(struct session *s, const char *name, struct job_state *job, struc
         error_hint(err, "List the jobs with: pgrecast jobs");
     }
     if (ok && result_int(&res, 0, 16) != JOB_FORMAT)
-        ok = error_set(err, ERROR_FAILED, "job \"%s\" was made by another version of pgrecast (format %s, not %d)",
-                       name, result_text(&res, 0, 16), JOB_FORMAT);
+        ok = error_set(err, ERROR_FAILED,
+                       "job \"%s\" was made by another version of pgrecast (format %s, not %d)", name,
+                       result_text(&res, 0, 16), JOB_FORMAT);
     ok = ok && parse_phase(result_text(&res, 0, 2), &job->phase, err);
     if (ok)
         take_row(job, &res);
@@ -201,9 +207,10 @@ job_state_set_phase(struct session *s, struct job_state *job, enum job_phase pha
     char id[24];
 
     id_text(job, id);
-    if (!session_query(s, NULL, err,
-                       "UPDATE pgrecast.job SET phase = $2, phase_since = pg_catalog.clock_timestamp() WHERE id = $1", 2,
-                       id, job_phase_name(phase)))
+    if (!session_query(
+            s, NULL, err,
+            "UPDATE pgrecast.job SET phase = $2, phase_since = pg_catalog.clock_timestamp() WHERE id = $1", 2,
+            id, job_phase_name(phase)))
         return false;
     job->phase = phase;
     return true;
@@ -223,7 +230,8 @@ job_state_save_start(struct session *s, const struct job_state *job, struct erro
 }
 
 bool
-job_state_end(struct session *s, struct job_state *job, enum job_phase phase, const char *message, struct error *err)
+job_state_end(struct session *s, struct job_state *job, enum job_phase phase, const char *message,
+              struct error *err)
 {
     char id[24];
 

@@ -24,8 +24,8 @@ answer_verify(struct engine *e, struct error *err)
     snprintf(answered, sizeof(answered), "%d", e->verify_requested);
     e->verify_answered = e->verify_requested;
     return parity_verify(e, err) &&
-           session_query(e->control, NULL, err, "UPDATE pgrecast.job SET verify_answered = $2 WHERE id = $1", 2, id,
-                         answered);
+           session_query(e->control, NULL, err, "UPDATE pgrecast.job SET verify_answered = $2 WHERE id = $1",
+                         2, id, answered);
 }
 
 bool
@@ -102,7 +102,8 @@ hook_drain(void *arg, struct error *err)
             break;
         }
         if (clock_ms() > until)
-            return error_set(err, ERROR_LOCK, "the last changes were not applied within %d ms", DRAIN_MOST_MS);
+            return error_set(err, ERROR_LOCK, "the last changes were not applied within %d ms",
+                             DRAIN_MOST_MS);
     }
     return true;
 }
@@ -130,10 +131,11 @@ hook_record(void *arg, struct error *err)
     for (int i = 0; i < e->plan->drop_old.count; i++)
         buffer_printf(&undo, "%s%s", i > 0 ? ";\n" : "", e->plan->drop_old.items[i]);
     ok = session_query(s, NULL, err,
-                       "UPDATE pgrecast.object SET name = $2, undo = $3 WHERE job_id = $1 AND kind = 'table'", 3, id,
-                       e->plan->old_sql, undo.data) &&
+                       "UPDATE pgrecast.object SET name = $2, undo = $3 WHERE job_id = $1 AND kind = 'table'",
+                       3, id, e->plan->old_sql, undo.data) &&
          session_query(s, NULL, err,
-                       "UPDATE pgrecast.job SET swapped_at = pg_catalog.clock_timestamp() WHERE id = $1", 1, id);
+                       "UPDATE pgrecast.job SET swapped_at = pg_catalog.clock_timestamp() WHERE id = $1", 1,
+                       id);
     buffer_free(&undo);
     return ok;
 }
@@ -158,10 +160,11 @@ save_report(struct engine *e, struct error *err)
     snprintf(attempts, sizeof(attempts), "%d", e->cutover.attempts);
     snprintf(wait, sizeof(wait), "%.3f", e->cutover.lock_wait_ms);
     snprintf(held, sizeof(held), "%.3f", e->cutover.lock_held_ms);
-    return session_query(e->control, NULL, err,
-                         "UPDATE pgrecast.progress SET lock_attempts = $2, lock_wait_ms = $3, lock_held_ms = $4 "
-                         "WHERE job_id = $1",
-                         4, id, attempts, wait, held);
+    return session_query(
+        e->control, NULL, err,
+        "UPDATE pgrecast.progress SET lock_attempts = $2, lock_wait_ms = $3, lock_held_ms = $4 "
+        "WHERE job_id = $1",
+        4, id, attempts, wait, held);
 }
 
 bool

@@ -31,6 +31,7 @@ static const char *const pinned_settings[][2] = {
     {"extra_float_digits", "3"},
     {"bytea_output", "hex"},
     {"xmloption", "content"},
+    {"array_nulls", "on"},
     {"search_path", ""},
     {"standard_conforming_strings", "on"},
     {"row_security", "off"}, /* an error instead of rows silently left out */

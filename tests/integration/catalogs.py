@@ -7,6 +7,13 @@ among the column's options, which nobody can set).
 
 import re
 
+
+def _acl(acl, default):
+    """SQL for an access list as sorted text; NULL where it says no more than the default."""
+    return (f"(SELECT string_agg(item::text, ' ' ORDER BY item::text) FROM unnest({acl}) AS item"
+            f" WHERE NOT ({acl} @> {default} AND {acl} <@ {default}))")
+
+
 COLUMNS = r"""
 SELECT a.attname AS name,
        format_type(a.atttypid, a.atttypmod) AS type,
@@ -22,8 +29,9 @@ SELECT a.attname AS name,
        a.attislocal AS local,
        a.attinhcount AS inherited,
        col_description(a.attrelid, a.attnum) AS comment,
-       a.attacl::text AS acl
+       {column_acl} AS acl
   FROM pg_attribute a
+  JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
@@ -66,7 +74,7 @@ SELECT pg_get_statisticsobjdef(oid) AS definition, coalesce(stxstattarget, -1) A
 SEQUENCES = """
 SELECT s.oid::regclass::text AS name, a.attname AS column, d.deptype::text AS kind, format_type(q.seqtypid, NULL) AS type,
        q.seqstart AS start, q.seqincrement AS increment, q.seqmin AS minimum, q.seqmax AS maximum,
-       q.seqcache AS cache, q.seqcycle AS cycle, pg_get_userbyid(s.relowner) AS owner, s.relacl::text AS acl,
+       q.seqcache AS cache, q.seqcycle AS cycle, pg_get_userbyid(s.relowner) AS owner, {sequence_acl} AS acl,
        s.relpersistence::text AS persistence, obj_description(s.oid, 'pg_class') AS comment
   FROM pg_depend d
   JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
@@ -79,7 +87,7 @@ SELECT s.oid::regclass::text AS name, a.attname AS column, d.deptype::text AS ki
 
 TABLE = """
 SELECT c.relname AS name, n.nspname AS schema, c.relkind::text AS kind, c.relpersistence::text AS persistence,
-       pg_get_userbyid(c.relowner) AS owner, c.relacl::text AS acl, c.reloptions::text AS options,
+       pg_get_userbyid(c.relowner) AS owner, {table_acl} AS acl, c.reloptions::text AS options,
        t.reloptions::text AS toast_options, s.spcname AS tablespace, m.amname AS access_method,
        c.relreplident::text AS replica_identity, c.relrowsecurity AS row_security,
        c.relforcerowsecurity AS force_row_security, c.relhastriggers AS has_triggers,
@@ -104,7 +112,9 @@ SELECT DISTINCT pg_describe_object(classid, objid, objsubid) AS object
 
 
 def _rows(cursor, query, parameters):
-    cursor.execute(query, parameters)
+    cursor.execute(query.replace("{column_acl}", _acl("a.attacl", "acldefault('c', c.relowner)"))
+                   .replace("{sequence_acl}", _acl("s.relacl", "acldefault('s', s.relowner)"))
+                   .replace("{table_acl}", _acl("c.relacl", "acldefault('r', c.relowner)")), parameters)
     names = [column.name for column in cursor.description]
     return [dict(zip(names, row)) for row in cursor.fetchall()]
 

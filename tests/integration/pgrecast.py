@@ -52,7 +52,7 @@ class Running:
         self._seconds = None
         variables = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         variables.update(database.environment(user))
-        variables.update({"LC_ALL": "C.UTF-8", "PGPASSFILE": "/nonexistent"})
+        variables.update({"LC_ALL": "C.UTF-8", "HOME": "/nonexistent"})  # no .pgpass, no service file
         if hold:
             variables["PGRECAST_TEST_HOLD"] = hold
         variables.update(environment or {})

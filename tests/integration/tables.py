@@ -29,12 +29,31 @@ def schema_differences(database, twin, table, schema="public"):
     return found
 
 
+def row_differences(database, twin, table, ignore=()):
+    """Values that differ between two small tables, by row; empty where the tables are the same."""
+    names = [name for name in column_names(database, table) if name not in ignore]
+    here, there = rows(database, table, ignore), rows(twin, table, ignore)
+    if names != [name for name in column_names(twin, table) if name not in ignore]:
+        return ["other columns"]
+    if len(here) != len(there):
+        return [f"{len(here)} rows, {len(there)} in the twin",
+                *(f"unexpected: {row[:3]}" for row in here if row not in there),
+                *(f"missing: {row[:3]}" for row in there if row not in here)]
+    return [f"{mine[:1]}: {name} is {a!r:.200}, {b!r:.200} in the twin" for mine, other in zip(here, there)
+            for name, a, b in zip(names, mine, other) if a != b]
+
+
+def column_names(database, table):
+    return [name for (name,) in database.execute(
+        "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+        " AND NOT attisdropped ORDER BY attnum", table)]
+
+
 def rows(database, table, ignore=()):
     """All rows as texts, sorted: for tables small enough to compare at once."""
-    names = [name for (name,) in database.execute(
-        "SELECT quote_ident(attname) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
-        " AND NOT attisdropped ORDER BY attnum", table) if name not in ignore]
-    values = ", ".join(f"{name}::text" for name in names)
+    names = [name for name in column_names(database, table) if name not in ignore]
+    # By the output functions: a cast to text shows how an xml value was once spelled, which no client gets to see.
+    values = ", ".join(f"CASE WHEN num_nulls({name}) = 0 THEN format('%s', {name}) END" for name in names)
     conn = database.connect(options="-c extra_float_digits=3 -c datestyle=ISO -c intervalstyle=postgres"
                             " -c bytea_output=hex -c timezone=UTC")
     try:

@@ -213,6 +213,16 @@ assert_transactions(char *text, const char *expected)
     free(text);
 }
 
+char *
+numbers_from(unsigned first, unsigned last)
+{
+    struct buffer text = {0};
+
+    for (unsigned n = first; n <= last; n++)
+        buffer_printf(&text, "%s%u", n > first ? " " : "", n);
+    return buffer_take(&text);
+}
+
 static void
 copy_file(const char *from, const char *to)
 {

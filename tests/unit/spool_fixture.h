@@ -40,6 +40,7 @@ char *read_directory(const char *directory);
 
 /* The transactions in such a text, e.g. "1 2 3"; without definitions and rows. */
 char *transactions_of(const char *text);
+char *numbers_from(unsigned first, unsigned last);          /* such a list */
 void assert_transactions(char *text, const char *expected); /* frees text */
 
 /* A spool as a crash would leave it: what was written, without the writer's farewell. */

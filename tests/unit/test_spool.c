@@ -248,16 +248,6 @@ test_reopened_spool_goes_on(void **state)
     assert_transactions(read_directory(*state), "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22");
 }
 
-static char *
-numbers_from(unsigned first, unsigned last)
-{
-    struct buffer text = {0};
-
-    for (unsigned n = first; n <= last; n++)
-        buffer_printf(&text, "%s%u", n > first ? " " : "", n);
-    return buffer_take(&text);
-}
-
 /* Every place to start from, in many small segments, with a transaction over several of them in the midst. */
 static void
 test_open_after_each_transaction(void **state)
@@ -735,12 +725,11 @@ resident_kb(void)
     return resident * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-/* A value of 200 MB passes, and leaves no memory behind. */
+/* A large value passes, and leaves no memory behind. */
 static void
-test_huge_value(void **state)
+pass_large_value(const char *directory, size_t len, uint64_t segment_bytes)
 {
-    size_t len = (size_t)200 * 1024 * 1024;
-    struct spool *s = fixture_open(*state, 64 * 1024 * 1024);
+    struct spool *s = fixture_open(directory, segment_bytes);
     char *body = mem_realloc(NULL, len);
     struct spool_record record;
     struct spool_reader *r;
@@ -769,6 +758,18 @@ test_huge_value(void **state)
     assert_transactions(read_to_end(r), "3");
     free(body);
     spool_close(s);
+}
+
+static void
+test_value_of_200_mb(void **state)
+{
+    pass_large_value(*state, (size_t)200 * 1024 * 1024, LARGE_SEGMENTS);
+}
+
+static void
+test_value_larger_than_a_segment(void **state)
+{
+    pass_large_value(*state, (size_t)40 * 1024 * 1024, 1024 * 1024);
 }
 
 static void
@@ -887,7 +888,8 @@ main(void)
         IN_DIRECTORY(test_one_writer),
         IN_DIRECTORY(test_remove),
         IN_DIRECTORY(test_directory_without_a_spool),
-        IN_DIRECTORY(test_huge_value),
+        IN_DIRECTORY(test_value_of_200_mb),
+        IN_DIRECTORY(test_value_larger_than_a_segment),
         IN_DIRECTORY(test_record_over_the_cap),
         IN_DIRECTORY(test_reader_in_another_thread),
     };
