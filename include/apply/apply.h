@@ -1,14 +1,14 @@
 /*
- * The apply: change records from the spool to the shadow, in batches of whole source transactions, the last image per
- * key, position and effect in one transaction. Applying a change that the shadow already holds does no harm.
+ * The apply: change records from the spool to the shadow, in batches of whole source transactions, the last
+ * image per key, position and effect in one transaction. Applying a change that the shadow already holds does
+ * no harm.
  *
  * Three stretches of the log, by LSN (struct apply_bounds):
- *   up to .barrier    copied rows may be newer than the change at hand. Only the key index exists, so nothing but the
- *                     key can collide.
- *   up to .exact      every row in the shadow is right, but one that was changed before its chunk was read is
- *                     missing until its change is applied. A value that an update left unchanged (TOAST) and that
- *                     is not in the shadow is read from the source.
- *   after that        the shadow at LSN n equals the source at LSN n; a missing row is an error.
+ *   up to .barrier    copied rows may be newer than the change at hand. Only the key index exists, so nothing
+ * but the key can collide. up to .exact      every row in the shadow is right, but one that was changed
+ * before its chunk was read is missing until its change is applied. A value that an update left unchanged
+ * (TOAST) and that is not in the shadow is read from the source. after that        the shadow at LSN n equals
+ * the source at LSN n; a missing row is an error.
  *
  * Refuses: guessing. A relation that no longer has the columns of the plan ends the job.
  */
@@ -57,20 +57,21 @@ enum apply_outcome apply_step(struct apply *a, struct error *err);
 void apply_wait(struct apply *a, int ms);
 
 /*
- * Markers are logical messages with this prefix, whose content is "JOB_ID NUMBER", written by the program itself:
- * a place in the stream that it can wait for.
+ * Markers are logical messages with this prefix, whose content is "JOB_ID NUMBER", written by the program
+ * itself: a place in the stream that it can wait for.
  */
 #define APPLY_MARKER_PREFIX "pgrecast"
 int64_t apply_marker(const struct apply *a); /* NUMBER of the last marker passed, 0 before the first */
 
-lsn_t apply_lsn(const struct apply *a);        /* end of the last transaction applied */
-uint64_t apply_changes(const struct apply *a); /* row changes applied, in this process */
+lsn_t apply_lsn(const struct apply *a);                      /* end of the last transaction applied */
+uint64_t apply_changes(const struct apply *a);               /* row changes applied, in this process */
 struct spool_position apply_position(const struct apply *a); /* what lies before it is no longer needed */
 
 /*
- * Hold back transactions that the snapshot (pg_current_snapshot() as text) does not see, until the next marker; they
- * are kept in the spool and applied by the first apply_step() after apply_release(). A transaction seen cannot depend on
- * one held back: a later writer of a row waits until the earlier one has left the server's list of running transactions.
+ * Hold back transactions that the snapshot (pg_current_snapshot() as text) does not see, until the next
+ * marker; they are kept in the spool and applied by the first apply_step() after apply_release(). A
+ * transaction seen cannot depend on one held back: a later writer of a row waits until the earlier one has
+ * left the server's list of running transactions.
  */
 enum apply_hold_outcome {
     HOLD_DONE,
@@ -80,14 +81,16 @@ enum apply_hold_outcome {
 enum apply_hold_outcome apply_hold(struct apply *a, const char *snapshot, struct error *err);
 void apply_release(struct apply *a);
 
-/* Keys the apply touches are recorded from apply_dirty_start() on (which forgets those recorded so far): the dirty set of the parity check. */
+/* Keys the apply touches are recorded from apply_dirty_start() on (which forgets those recorded so far): the
+ * dirty set of the parity check. */
 void apply_dirty_start(struct apply *a);
 int64_t apply_dirty_count(const struct apply *a);
 bool apply_dirty_truncated(const struct apply *a); /* a TRUNCATE came by: all keys are dirty */
 
 /*
- * Load the dirty set into the temporary table APPLY_KEYS_TABLE (k1 … kN, the key's source types) of the apply's session,
- * which is empty at the begin of each transaction, and start a new set: keys touched from now on are recorded there.
+ * Load the dirty set into the temporary table APPLY_KEYS_TABLE (k1 … kN, the key's source types) of the
+ * apply's session, which is empty at the begin of each transaction, and start a new set: keys touched from
+ * now on are recorded there.
  */
 #define APPLY_KEYS_TABLE "pg_temp.pgrecast_keys"
 bool apply_dirty_load(struct apply *a, struct error *err);
@@ -96,13 +99,16 @@ bool apply_dirty_load(struct apply *a, struct error *err);
 void apply_dirty_add(struct apply *a, char *const *values);
 bool apply_dirty_has(const struct apply *a, char *const *values);
 
+/* The shadow was completed by other means up to this position: it is exact from there on. */
+void apply_set_exact(struct apply *a, lsn_t exact);
+
 /* The session of the apply, for the cutover: it locks, drains, checks and swaps in one transaction. */
 struct session *apply_session(struct apply *a);
 
 /*
- * Between these two the caller's transaction is open on apply_session(): apply_step() works inside it and commits
- * nothing. leave with committed = false after a rollback: the apply goes back to where it was at enter.
- * Only where apply_at_boundary(): not in the middle of a large transaction, nothing held back.
+ * Between these two the caller's transaction is open on apply_session(): apply_step() works inside it and
+ * commits nothing. leave with committed = false after a rollback: the apply goes back to where it was at
+ * enter. Only where apply_at_boundary(): not in the middle of a large transaction, nothing held back.
  */
 bool apply_at_boundary(const struct apply *a);
 void apply_enter(struct apply *a);

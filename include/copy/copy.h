@@ -1,10 +1,11 @@
 /*
- * The copy: chunks of blocks of the source, read and written by the server itself (INSERT … SELECT), in parallel short
- * transactions. No snapshot outlives a chunk.
+ * The copy: chunks of blocks of the source, read and written by the server itself (INSERT … SELECT), in
+ * parallel short transactions. No snapshot outlives a chunk.
  *
- * Copied are only row versions older than x0 that are still alive. No such version can be created any more, so no key
- * comes twice, in any order; whatever else was written came after the replication slot and is in the stream. Each chunk
- * is recorded in pgrecast.chunk in its own transaction: what is recorded is there, what is not is not.
+ * Copied are only row versions older than x0 that are still alive. No such version can be created any more,
+ * so no key comes twice, in any order; whatever else was written came after the replication slot and is in
+ * the stream. Each chunk is recorded in pgrecast.chunk in its own transaction: what is recorded is there,
+ * what is not is not.
  */
 #ifndef PGRECAST_COPY_COPY_H
 #define PGRECAST_COPY_COPY_H
@@ -37,9 +38,22 @@ struct copy_request {
 
 enum copy_outcome {
     COPY_DONE,
-    COPY_REWRITTEN, /* the source got new storage (TRUNCATE, VACUUM FULL, CLUSTER): empty the shadow and start over */
+    COPY_REWRITTEN, /* the source got new storage (TRUNCATE, VACUUM FULL, CLUSTER): empty the shadow and start
+                       over */
     COPY_FAILED,
 };
+
+/*
+ * The sweep, for clusters past their first 2^32 transactions: there an old frozen row may carry the number of
+ * a transaction since x0, so that the copy took it for new. find lists the rows that look new and are absent
+ * from the shadow. When everything committed before that has been applied, insert writes those that are still
+ * absent and still the same versions: they were old. Both on the session that applies, between transactions;
+ * what they find is in no particular order.
+ */
+bool copy_sweep_needed(const struct copy_request *request);
+bool copy_sweep_find(struct session *s, const struct copy_request *request, struct error *err);
+bool copy_sweep_insert(struct session *s, const struct copy_request *request, int64_t *rows,
+                       struct error *err);
 
 struct copy; /* a copy under way */
 

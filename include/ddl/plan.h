@@ -128,6 +128,16 @@ struct plan {
  */
 struct plan *plan_make(struct session *s, const struct plan_options *options, struct error *err);
 
+/*
+ * The condition that finds a row by column number of the key: "alias.column = (value::type COLLATE …)", with the equality
+ * of the key's own index and in the column's own type and collation, so that the index serves whatever the value's are.
+ * value is an SQL expression.
+ */
+enum plan_side { PLAN_SOURCE, PLAN_SHADOW };
+struct buffer;
+void plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side, const char *alias,
+                        const char *value);
+
 /* The plan as text for people. */
 void plan_print(const struct plan *p, FILE *out);
 void plan_free(struct plan *p); /* NULL-safe */

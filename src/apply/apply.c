@@ -595,6 +595,12 @@ out:
     return ok;
 }
 
+void
+apply_set_exact(struct apply *a, lsn_t exact)
+{
+    a->bounds.exact = exact;
+}
+
 struct session *
 apply_session(struct apply *a)
 {

@@ -123,40 +123,17 @@ statement_copy_stage(const struct plan *plan, const struct stream_columns *c)
     return buffer_take(&sql);
 }
 
-/*
- * shadow key = stage key, in the shadow's type and collation, so that the shadow's key index serves: an
- * implicit collation on each side would be a conflict.
- */
+/* The row of the source or the shadow that has the key of a row of the stage. */
 static void
-add_shadow_match(struct buffer *sql, const struct plan *plan, const char *shadow, const char *stage)
+add_match(struct buffer *sql, const struct plan *plan, enum plan_side side, const char *alias, const char *stage)
 {
     for (int i = 0; i < plan->key_count; i++) {
-        const struct plan_key_column *key = &plan->key[i];
-        const struct column *from = &plan->source->columns[key->source];
-        const struct column *to = key->hidden ? from : table_column_named(plan->target, key->shadow_name);
+        struct buffer value = {0};
 
+        add_column(&value, stage, plan->key[i].source_name);
         buffer_add_text(sql, i > 0 ? " AND " : "");
-        add_column(sql, shadow, key->shadow_name);
-        buffer_printf(sql, " %s (", key->shadow_equals != NULL ? key->shadow_equals : "=");
-        add_column(sql, stage, key->source_name);
-        buffer_printf(sql, "::%s", to->base_type);
-        if (to->collation != NULL || from->collation != NULL)
-            buffer_printf(sql, " COLLATE %s",
-                          to->collation != NULL ? to->collation : "pg_catalog.\"default\"");
-        buffer_add_char(sql, ')');
-    }
-}
-
-static void
-add_source_match(struct buffer *sql, const struct plan *plan, const char *source, const char *stage)
-{
-    for (int i = 0; i < plan->key_count; i++) {
-        const struct plan_key_column *key = &plan->key[i];
-
-        buffer_add_text(sql, i > 0 ? " AND " : "");
-        add_column(sql, source, key->source_name);
-        buffer_printf(sql, " %s ", key->source_equals != NULL ? key->source_equals : "=");
-        add_column(sql, stage, key->source_name);
+        plan_add_key_match(sql, plan, i, side, alias, value.data);
+        buffer_free(&value);
     }
 }
 
@@ -166,7 +143,7 @@ statement_delete(const struct plan *plan, const char *target)
     struct buffer sql = {0};
 
     buffer_printf(&sql, "DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ", target);
-    add_shadow_match(&sql, plan, "s", "t");
+    add_match(&sql, plan, PLAN_SHADOW, "s", "t");
     return buffer_take(&sql);
 }
 
@@ -177,7 +154,7 @@ statement_delete_saving(const struct plan *plan, const char *target)
     bool overlay = strcmp(target, OVERLAY_TABLE) == 0; /* it has the insert list's columns, in that order */
 
     buffer_printf(&sql, "WITH gone AS (DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ", target);
-    add_shadow_match(&sql, plan, "s", "t");
+    add_match(&sql, plan, PLAN_SHADOW, "s", "t");
     buffer_add_text(&sql, " RETURNING t.pgrecast_seq, s.*) INSERT INTO " SAVED_TABLE);
     if (overlay)
         buffer_printf(&sql, " (pgrecast_seq, %s)", plan->insert_columns);
@@ -258,7 +235,7 @@ statement_fill(const struct plan *plan, const struct stream_columns *c, int mask
         add_column(&sql, "s", name);
     }
     buffer_printf(&sql, " FROM ONLY %s AS s WHERE ", plan->source_sql);
-    add_source_match(&sql, plan, "s", "t");
+    add_match(&sql, plan, PLAN_SOURCE, "s", "t");
     buffer_printf(&sql, " AND t.pgrecast_op = 'r' AND t.pgrecast_mask = %d", mask);
     if (!all)
         buffer_printf(&sql, NOT_SAVED, "t");
@@ -303,7 +280,7 @@ statement_overlay_take(const struct plan *plan)
 
     buffer_printf(&sql, "WITH taken AS (DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ",
                   plan->shadow_sql);
-    add_shadow_match(&sql, plan, "s", "t");
+    add_match(&sql, plan, PLAN_SHADOW, "s", "t");
     buffer_add_text(&sql, " RETURNING s.*) INSERT INTO " OVERLAY_TABLE " SELECT ");
     buffer_printf(&sql, "%s FROM taken", plan->insert_columns);
     return buffer_take(&sql);

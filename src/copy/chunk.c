@@ -5,16 +5,14 @@
 
 #include "core/mem.h"
 
-#define XID_SPAN UINT64_C(4294967296)
-
 /*
  * "The row version is older than x0", on the 32 bits that a row keeps of its transaction. In a cluster's
  * first 2^32 transactions age() orders them. Later an old frozen row may carry any number, so only those in
  * [x0, horizon) are taken for new; the few old ones among them are found by the sweep. Numbers below 3 are
  * permanent, so old.
  */
-static void
-add_age_filter(struct buffer *sql, uint64_t x0, uint64_t horizon)
+void
+chunk_add_age_filter(struct buffer *sql, uint64_t x0, uint64_t horizon)
 {
     if (horizon < XID_SPAN)
         buffer_printf(
@@ -40,7 +38,7 @@ chunk_sql(const struct copy_request *request, struct chunk chunk, uint64_t horiz
         "WHERE pgrecast_src.ctid >= '(%" PRId64 ",0)' AND pgrecast_src.ctid < '(%" PRId64 ",0)' AND ",
         plan->shadow_sql, plan->insert_columns, plan->source_sql, plan->transform_insert, chunk.from,
         chunk.to);
-    add_age_filter(&sql, request->x0, horizon);
+    chunk_add_age_filter(&sql, request->x0, horizon);
     return buffer_take(&sql);
 }
 

@@ -4,6 +4,13 @@
 
 #include "copy/copy.h"
 
+#include "core/buffer.h"
+
+#define XID_SPAN UINT64_C(4294967296) /* transactions that 32 bits can tell apart */
+
+/* The condition on pgrecast_src that its version is older than x0; horizon as in chunk_sql(). */
+void chunk_add_age_filter(struct buffer *sql, uint64_t x0, uint64_t horizon);
+
 /* Blocks [from, to) of the source. */
 struct chunk {
     int64_t from;

@@ -22,10 +22,10 @@ source_bytes(const struct engine *e, int64_t blocks)
     return blocks * e->copied.block_size;
 }
 
-static bool
-copy_once(struct engine *e, enum copy_outcome *outcome, struct error *err)
+static struct copy_request
+copy_request(struct engine *e)
 {
-    struct copy_request request = {
+    return (struct copy_request){
         .plan = e->plan,
         .connection = e->options->connection,
         .job_id = e->job.id,
@@ -34,6 +34,12 @@ copy_once(struct engine *e, enum copy_outcome *outcome, struct error *err)
         .chunk_bytes = e->options->chunk_bytes,
         .progress = &e->copied,
     };
+}
+
+static bool
+copy_once(struct engine *e, enum copy_outcome *outcome, struct error *err)
+{
+    struct copy_request request = copy_request(e);
     struct copy *copy = copy_start(&request, err);
     struct error stop = {0};
     bool ok = true;
@@ -177,7 +183,10 @@ open_apply(struct engine *e, struct error *err)
         .job_id = e->job.id,
         .bounds = {.barrier = e->job.barrier, .exact = e->job.exact},
     };
+    struct copy_request request = copy_request(e);
 
+    if (copy_sweep_needed(&request)) /* rows may be missing until the sweep */
+        options.bounds.exact = UINT64_MAX;
     e->apply = apply_open(&options, err);
     return e->apply != NULL;
 }
@@ -250,6 +259,28 @@ run_list(struct engine *e, const struct string_list *list, struct error *err)
     return true;
 }
 
+/* See copy.h. While the list is made and until it is used, the apply goes on as ever. */
+static bool
+sweep(struct engine *e, struct error *err)
+{
+    struct copy_request request = copy_request(e);
+    int64_t rows;
+
+    if (!copy_sweep_needed(&request))
+        return true;
+    while (!apply_at_boundary(e->apply)) {
+        if (!engine_apply(e, err))
+            return false;
+    }
+    if (!copy_sweep_find(apply_session(e->apply), &request, err) || !engine_sync(e, err) ||
+        !copy_sweep_insert(apply_session(e->apply), &request, &rows, err) || !note_exact(e, err))
+        return error_context(err, "looking for old rows that look new");
+    if (rows > 0)
+        log_info("%" PRId64 " old rows carried the numbers of recent transactions and were copied now", rows);
+    apply_set_exact(e->apply, e->job.exact);
+    return true;
+}
+
 /* Snapshots taken from here on see the shadow complete. */
 static bool
 note_complete(struct engine *e, struct error *err)
@@ -267,6 +298,6 @@ note_complete(struct engine *e, struct error *err)
 bool
 phase_catchup(struct engine *e, struct error *err)
 {
-    return catch_up(e, err) && run_list(e, &e->plan->finish_shadow, err) && vacuum(e, err) &&
+    return catch_up(e, err) && sweep(e, err) && run_list(e, &e->plan->finish_shadow, err) && vacuum(e, err) &&
            catch_up(e, err) && note_complete(e, err);
 }

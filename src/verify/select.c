@@ -1,5 +1,7 @@
 #include "select.h"
 
+#include <stdio.h>
+
 #include "core/buffer.h"
 
 const char *
@@ -67,27 +69,13 @@ select_blocks(const struct plan *plan, enum verify_side side, int64_t first, int
     return buffer_take(&sql);
 }
 
-/*
- * column = key, the key in the column's own type and collation, so that its index serves: an implicit
- * collation on each side would be a conflict. The operator is the index's own, which need not be found by the
- * name "=".
- */
 static void
 add_match(struct buffer *sql, const struct plan *plan, enum verify_side side, int number)
 {
-    const struct plan_key_column *key = &plan->key[number];
-    const struct column *from = &plan->source->columns[key->source];
-    const struct column *to = from;
-    const char *equals = side == SIDE_SOURCE ? key->source_equals : key->shadow_equals;
+    char value[32];
 
-    if (side == SIDE_SHADOW && !key->hidden)
-        to = table_column_named(plan->target, key->shadow_name);
-    buffer_printf(sql, "%s.", row_alias(side));
-    buffer_add_identifier(sql, side == SIDE_SOURCE ? key->source_name : key->shadow_name);
-    buffer_printf(sql, " %s (pgrecast_key.k%d::%s", equals != NULL ? equals : "=", number + 1, to->base_type);
-    if (to->collation != NULL || from->collation != NULL)
-        buffer_printf(sql, " COLLATE %s", to->collation != NULL ? to->collation : "pg_catalog.\"default\"");
-    buffer_add_char(sql, ')');
+    snprintf(value, sizeof(value), "pgrecast_key.k%d", number + 1);
+    plan_add_key_match(sql, plan, number, side == SIDE_SOURCE ? PLAN_SOURCE : PLAN_SHADOW, row_alias(side), value);
 }
 
 /*

@@ -1,0 +1,76 @@
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "chunk.h"
+#include "core/mem.h"
+
+bool
+copy_sweep_needed(const struct copy_request *request)
+{
+    return request->x0 >= XID_SPAN;
+}
+
+/* AND NOT EXISTS (a row of the shadow with the row's key) */
+static void
+add_absent(struct buffer *sql, const struct plan *plan)
+{
+    buffer_printf(sql, " AND NOT EXISTS (SELECT FROM ONLY %s AS s WHERE ", plan->shadow_sql);
+    for (int i = 0; i < plan->key_count; i++) {
+        struct buffer value = {0};
+
+        buffer_add_text(&value, "pgrecast_src.");
+        buffer_add_identifier(&value, plan->key[i].source_name);
+        buffer_add_text(sql, i > 0 ? " AND " : "");
+        plan_add_key_match(sql, plan, i, PLAN_SHADOW, "s", value.data);
+        buffer_free(&value);
+    }
+    buffer_add_char(sql, ')');
+}
+
+bool
+copy_sweep_find(struct session *s, const struct copy_request *request, struct error *err)
+{
+    struct buffer sql = {0};
+    struct result res = {0};
+    bool ok;
+
+    ok = session_execute(s, err, "BEGIN ISOLATION LEVEL REPEATABLE READ") &&
+         session_row(s, &res, err, "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0);
+    if (ok) {
+        buffer_printf(&sql,
+                      "CREATE TEMPORARY TABLE pgrecast_unsure AS SELECT pgrecast_src.ctid AS place, "
+                      "pgrecast_src.xmin AS version FROM ONLY %s AS pgrecast_src WHERE NOT ",
+                      request->plan->source_sql);
+        chunk_add_age_filter(&sql, request->x0, strtoull(result_text(&res, 0, 0), NULL, 10));
+        add_absent(&sql, request->plan);
+        ok = session_execute(s, err, sql.data) && session_execute(s, err, "COMMIT");
+    }
+    if (!ok)
+        session_rollback(s);
+    result_free(&res);
+    buffer_free(&sql);
+    return ok;
+}
+
+bool
+copy_sweep_insert(struct session *s, const struct copy_request *request, int64_t *rows, struct error *err)
+{
+    const struct plan *plan = request->plan;
+    struct buffer sql = {0};
+    struct result res = {0};
+    bool ok;
+
+    buffer_printf(
+        &sql,
+        "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT pgrecast_new.* FROM pg_temp.pgrecast_unsure "
+        "AS u JOIN ONLY %s AS pgrecast_src ON pgrecast_src.ctid = u.place CROSS JOIN LATERAL (%s) AS "
+        "pgrecast_new WHERE pgrecast_src.xmin = u.version",
+        plan->shadow_sql, plan->insert_columns, plan->source_sql, plan->transform_insert);
+    add_absent(&sql, plan);
+    ok = session_query(s, &res, err, sql.data, 0) &&
+         session_execute(s, err, "DROP TABLE pg_temp.pgrecast_unsure");
+    *rows = ok ? result_affected(&res) : 0;
+    result_free(&res);
+    buffer_free(&sql);
+    return ok;
+}

@@ -1,0 +1,21 @@
+#include "core/buffer.h"
+#include "ddl/plan.h"
+
+void
+plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side, const char *alias,
+                   const char *value)
+{
+    const struct plan_key_column *key = &p->key[number];
+    const struct column *from = &p->source->columns[key->source], *to = from;
+    const char *equals = side == PLAN_SOURCE ? key->source_equals : key->shadow_equals;
+
+    if (side == PLAN_SHADOW && !key->hidden)
+        to = table_column_named(p->target, key->shadow_name);
+    buffer_printf(sql, "%s.", alias);
+    buffer_add_identifier(sql, side == PLAN_SOURCE ? key->source_name : key->shadow_name);
+    buffer_printf(sql, " %s (%s::%s", equals != NULL ? equals : "=", value, to->base_type);
+    /* An implicit collation on each side would be a conflict. */
+    if (to->collation != NULL || from->collation != NULL)
+        buffer_printf(sql, " COLLATE %s", to->collation != NULL ? to->collation : "pg_catalog.\"default\"");
+    buffer_add_char(sql, ')');
+}
