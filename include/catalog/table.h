@@ -98,6 +98,13 @@ struct index_column_statistics {
     int target;
 };
 
+/* How an index compares one column of its key. */
+struct index_key {
+    char *equals;    /* "OPERATOR(pg_catalog.=)", or NULL where the access method has no such */
+    char *opclass;   /* qualified and quoted */
+    char *collation; /* likewise, or NULL */
+};
+
 struct index {
     oid_t oid;
     char *name;
@@ -111,6 +118,7 @@ struct index {
     oid_t constraint_oid; /* 0 where it stands alone */
     int key_count;        /* columns of the key, without INCLUDE */
     int *key_attnums;     /* 0 for an expression */
+    struct index_key *keys; /* key_count of them */
     bool partial;
     char *predicate;      /* of a partial index: the definition ends with " WHERE predicate" */
     bool immediate;       /* indimmediate: not deferrable */
@@ -147,6 +155,7 @@ struct table {
     char persistence;  /* p u t */
     char *owner;
     bool owner_is_ours; /* the session's role is the owner or a member of it */
+    char *session_role;
     bool owner_is_session;      /* the owner is the session's role itself */
     bool owner_may_be_given;    /* ALTER … OWNER TO the owner will do: he may create in the schema */
     bool may_create_in_schema;  /* the session's role may */

@@ -49,6 +49,8 @@ struct plan_key_column {
     bool hidden;
     char *source_equals; /* the key index's equality, "OPERATOR(pg_catalog.=)"; NULL: "=" will do */
     char *shadow_equals;
+    char *source_collation; /* of that index, or NULL where the type has none */
+    char *shadow_collation;
 };
 
 struct string_list {

@@ -2,8 +2,9 @@
  * pgoutput's messages, protocol version 1, decoded strictly: PostgreSQL manual, "Logical Replication Message
  * Formats" (protocol-logicalrep-message-formats), and src/backend/replication/logical/proto.c.
  *
- * Bytes from the server are treated as hostile: every length is checked, an unknown message or field value is an
- * error, and the end of each message is asserted. Strings and values point into the input: they live as long as it.
+ * Bytes from the server are treated as hostile: every length is checked, an unknown message or field value is
+ * an error, and the end of each message is asserted. Strings and values point into the input: they live as
+ * long as it.
  */
 #ifndef PGRECAST_DECODE_MESSAGE_H
 #define PGRECAST_DECODE_MESSAGE_H
@@ -58,9 +59,9 @@ struct message {
     enum message_kind kind;
     union {
         struct {
-            lsn_t final_lsn; /* of the commit record */
+            lsn_t final_lsn;     /* of the commit record */
             int64_t commit_time; /* microseconds since 2000-01-01 */
-            uint32_t xid; /* top-level */
+            uint32_t xid;        /* top-level */
         } begin;
         struct {
             lsn_t commit_lsn;
@@ -112,8 +113,8 @@ struct decoder; /* holds the arrays of the last message */
 struct decoder *decoder_new(void);
 void decoder_free(struct decoder *d);
 
-/* Decode one message: the payload of an XLogData message. False on anything not understood: ERROR_FAILED with the
- * offset and the kind of message. */
+/* Decode one message: the payload of an XLogData message. False on anything not understood: ERROR_FAILED with
+ * the offset and the kind of message. */
 bool decoder_decode(struct decoder *d, const void *data, size_t len, struct message *out, struct error *err);
 
 /* The oid at position i of a TRUNCATE message. */

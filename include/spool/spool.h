@@ -92,16 +92,19 @@ bool spool_sync(struct spool *s, struct error *err);
  */
 bool spool_trim(struct spool *s, struct spool_position before, struct error *err);
 
-/* Totals for status; thread-safe. */
-uint64_t spool_bytes(const struct spool *s); /* on disk now */
-uint64_t
-spool_changes(const struct spool *s); /* INSERT UPDATE DELETE TRUNCATE appended since it was opened */
+/* Totals for status; thread-safe. Changes are INSERT, UPDATE, DELETE and TRUNCATE. */
+uint64_t spool_bytes(const struct spool *s);   /* on disk now */
+uint64_t spool_changes(const struct spool *s); /* appended since it was opened */
 
-/* Remove the whole directory of a job that has ended; true when there is none. Refuses a directory with files
- * that are not a spool's, and one in use. */
+/*
+ * Remove the whole directory of a job that has ended; true when there is none. Refuses a directory with files
+ * that are not a spool's, and one in use.
+ */
 bool spool_remove(const char *directory, struct error *err);
 
-/* A reader from the first record whose transaction ends after the LSN (0: from the first whole transaction).
+/*
+ * A reader from the first record whose transaction ends after the LSN (0: from the first whole transaction).
+ * ERROR_FAILED when that was trimmed.
  */
 struct spool_reader *spool_reader_open(struct spool *s, lsn_t after, struct error *err);
 
@@ -132,8 +135,10 @@ bool spool_seek(struct spool_reader *r, struct spool_position position, struct e
 struct spool_position spool_reader_position(const struct spool_reader *r);
 void spool_reader_close(struct spool_reader *r); /* NULL-safe */
 
-/* Wait until there is more to read than the reader has read, at most ms milliseconds. True when there is (it
- * may be nothing that spool_read() returns). */
+/*
+ * Wait until there is more to read than the reader has read, at most ms milliseconds. True when there is (it
+ * may be nothing that spool_read() returns).
+ */
 bool spool_wait(struct spool *s, const struct spool_reader *r, int ms);
 
 #endif

@@ -181,6 +181,27 @@ index_fill_statistics(struct index *x, const char *text)
     free(numbers);
 }
 
+/* One line a key column; an empty one stands for none. */
+static void
+index_fill_keys(struct index *x, const char *equals, const char *opclasses, const char *collations)
+{
+    const char *lists[] = {equals, opclasses, collations};
+
+    x->keys = mem_alloc(((size_t)x->key_count + 1) * sizeof(*x->keys));
+    for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++) {
+        const char *at = lists[l];
+
+        for (int i = 0; i < x->key_count && at != NULL; i++) {
+            struct index_key *key = &x->keys[i];
+            char **field = l == 0 ? &key->equals : l == 1 ? &key->opclass : &key->collation;
+            size_t len = strcspn(at, "\n");
+
+            *field = len == 0 ? NULL : mem_strndup(at, len);
+            at = at[len] == '\n' ? at + len + 1 : NULL;
+        }
+    }
+}
+
 static bool
 index_fill(struct index *x, const struct result *r, int row, struct error *err)
 {
@@ -204,6 +225,7 @@ index_fill(struct index *x, const struct result *r, int row, struct error *err)
     x->comment = text_of(r, row, 16);
     index_fill_statistics(x, result_text(r, row, 17));
     x->predicate = text_of(r, row, 18);
+    index_fill_keys(x, result_text(r, row, 19), result_text(r, row, 20), result_text(r, row, 21));
     if (x->definition == NULL)
         return error_set(err, ERROR_FAILED, "the server's definition of index \"%s\" does not begin as expected",
                          x->name);

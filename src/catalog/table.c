@@ -66,7 +66,8 @@ table_fill(struct table *t, const struct result *r)
     t->estimated_rows = result_int(r, 0, 20);
     t->is_partition = result_bool(r, 0, 21);
     t->is_system = result_bool(r, 0, 22);
-    t->owner_is_session = strcmp(result_text(r, 0, 23), t->owner) == 0;
+    t->session_role = mem_strdup(result_text(r, 0, 23));
+    t->owner_is_session = strcmp(t->session_role, t->owner) == 0;
     t->owner_may_be_given = result_bool(r, 0, 24);
     t->may_create_in_schema = result_bool(r, 0, 25);
 }

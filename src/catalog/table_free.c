@@ -76,6 +76,12 @@ indexes_free(struct table *t)
         free(x->definition);
         free(x->tablespace);
         free(x->key_attnums);
+        for (int k = 0; x->keys != NULL && k < x->key_count; k++) {
+            free(x->keys[k].equals);
+            free(x->keys[k].opclass);
+            free(x->keys[k].collation);
+        }
+        free(x->keys);
         free(x->predicate);
         free(x->comment);
         free(x->statistics);
@@ -124,6 +130,7 @@ table_free(struct table *t)
     free(t->schema);
     free(t->name);
     free(t->owner);
+    free(t->session_role);
     free(t->tablespace);
     free(t->database_tablespace);
     free(t->access_method);

@@ -113,8 +113,13 @@ make_clone(struct clone *c, struct error *err)
     for (int i = 0; i < c->source->statistics_count; i++)
         generate_statistics(&g, &c->source->statistics[i], &out);
     generate_identity(&g, &out);
-    if (!run_list(c, &out, err))
+    if (!run_list(c, &out, err)) {
+        if (!err->connection_lost && !err->stopped)
+            err->kind = ERROR_REFUSED;
+        if (strcmp(err->sqlstate, "42501") == 0 && strstr(err->message, "database") != NULL)
+            error_hint(err, "GRANT CREATE ON DATABASE to the session's role.");
         return error_context(err, "making an empty clone of the table");
+    }
     c->result->before = table_read(c->s, c->schema, c->source->name, err);
     if (c->result->before == NULL)
         return false;
@@ -179,7 +184,9 @@ read_stage(struct clone *c, const struct stage *before, struct stage *stage, str
 static bool
 use_search_path(struct clone *c, bool users, struct error *err)
 {
-    return session_execute(c->s, err, users ? "SET LOCAL search_path TO DEFAULT" : "SET LOCAL search_path TO ''");
+    return session_execute(c->s, err,
+                           users ? "SET LOCAL search_path TO DEFAULT; SET LOCAL default_tablespace TO DEFAULT"
+                                 : "SET LOCAL search_path TO ''; SET LOCAL default_tablespace TO ''");
 }
 
 /* The server's words, without the scratch schema. */
@@ -382,7 +389,8 @@ judge_statements(struct clone *c, struct error *err)
     struct clone_result *result = c->result;
     struct buffer notices = {0};
     bool ok = session_execute(c->s, err, "SAVEPOINT pgrecast_judge; SET LOCAL client_min_messages TO debug1; "
-                                         "SET LOCAL search_path TO DEFAULT");
+                                         "SET LOCAL search_path TO DEFAULT; "
+                                         "SET LOCAL default_tablespace TO DEFAULT");
 
     for (int i = 0; ok && i < c->statements->count; i++) {
         const struct statement *statement = &c->statements->items[i];

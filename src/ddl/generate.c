@@ -317,40 +317,6 @@ generate_index_constraint(const struct generate *g, const struct constraint *c, 
     return buffer_take(&sql);
 }
 
-void
-generate_not_valid(const struct generate *g, struct string_list *out)
-{
-    const struct table *t = g->table;
-    struct buffer sql = {0};
-
-    for (int i = 0; i < t->column_count; i++) {
-        const struct column *c = &t->columns[i];
-
-        if (!c->not_null || !c->not_null_invalid)
-            continue;
-        buffer_add_text(&sql, "ALTER TABLE ");
-        add_self(&sql, g);
-        buffer_add_text(&sql, " ADD CONSTRAINT ");
-        buffer_add_identifier(&sql, c->not_null_name);
-        buffer_add_text(&sql, " NOT NULL ");
-        buffer_add_identifier(&sql, c->name);
-        buffer_printf(&sql, "%s NOT VALID", c->not_null_no_inherit ? " NO INHERIT" : "");
-        take(out, &sql);
-    }
-    for (int i = 0; i < t->constraint_count; i++) {
-        const struct constraint *c = &t->constraints[i];
-
-        if (c->type != 'c' || c->validated)
-            continue;
-        buffer_add_text(&sql, "ALTER TABLE ");
-        add_self(&sql, g);
-        buffer_add_text(&sql, " ADD CONSTRAINT ");
-        buffer_add_identifier(&sql, c->name);
-        buffer_printf(&sql, " %s", c->definition);
-        take(out, &sql);
-    }
-}
-
 static void
 comment_on(struct string_list *out, const char *kind, const char *object, const char *comment)
 {
@@ -379,6 +345,42 @@ comment_on_constraint(const struct generate *g, struct string_list *out, const c
     free(object);
     free(quoted);
     free(self);
+}
+
+void
+generate_not_valid(const struct generate *g, struct string_list *out)
+{
+    const struct table *t = g->table;
+    struct buffer sql = {0};
+
+    for (int i = 0; i < t->column_count; i++) {
+        const struct column *c = &t->columns[i];
+
+        if (!c->not_null || !c->not_null_invalid)
+            continue;
+        buffer_add_text(&sql, "ALTER TABLE ");
+        add_self(&sql, g);
+        buffer_add_text(&sql, " ADD CONSTRAINT ");
+        buffer_add_identifier(&sql, c->not_null_name);
+        buffer_add_text(&sql, " NOT NULL ");
+        buffer_add_identifier(&sql, c->name);
+        buffer_printf(&sql, "%s NOT VALID", c->not_null_no_inherit ? " NO INHERIT" : "");
+        take(out, &sql);
+        comment_on_constraint(g, out, c->not_null_name, c->not_null_comment);
+    }
+    for (int i = 0; i < t->constraint_count; i++) {
+        const struct constraint *c = &t->constraints[i];
+
+        if (c->type != 'c' || c->validated)
+            continue;
+        buffer_add_text(&sql, "ALTER TABLE ");
+        add_self(&sql, g);
+        buffer_add_text(&sql, " ADD CONSTRAINT ");
+        buffer_add_identifier(&sql, c->name);
+        buffer_printf(&sql, " %s", c->definition);
+        take(out, &sql);
+        comment_on_constraint(g, out, c->name, c->comment);
+    }
 }
 
 void

@@ -3,9 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buffer.h"
 #include "core/mem.h"
 
 enum { INT8 = 20, INT2 = 21, INT4 = 23, TEXT = 25, VARCHAR = 1043, NUMERIC = 1700 };
+
+/* PostgreSQL 18: WITHOUT OVERLAPS; no two rows overlap, but a key does not find its row by equality. */
+static bool
+is_temporal(const struct table *t, const struct index *x)
+{
+    for (int i = 0; i < t->constraint_count; i++)
+        if (t->constraints[i].index_oid == x->oid && t->constraints[i].temporal)
+            return true;
+    return false;
+}
 
 static bool
 same(const char *a, const char *b)
@@ -77,6 +88,15 @@ usable_index(const struct table *t)
 }
 
 static bool
+has_deferrable_key(const struct table *t)
+{
+    for (int i = 0; i < t->index_count; i++)
+        if (t->indexes[i].primary && !t->indexes[i].immediate)
+            return true;
+    return false;
+}
+
+static bool
 refuse_keyless(const struct table *t, struct error *err)
 {
     const struct index *usable = usable_index(t);
@@ -85,7 +105,8 @@ refuse_keyless(const struct table *t, struct error *err)
         error_set(err, ERROR_REFUSED, "table \"%s\" has REPLICA IDENTITY %s: rows cannot be found by a key", t->name,
                   t->replica_identity == 'f' ? "FULL" : "NOTHING");
     else
-        error_set(err, ERROR_REFUSED, "table \"%s\" has no primary key: rows cannot be found by a key", t->name);
+        error_set(err, ERROR_REFUSED, "table \"%s\" has %s: rows cannot be found by a key", t->name,
+                  has_deferrable_key(t) ? "a primary key that is deferrable" : "no primary key");
     if (usable == NULL)
         return error_hint(err, "Add a primary key, or a unique index on columns that are NOT NULL and then ALTER TABLE "
                                "… REPLICA IDENTITY USING INDEX.");
@@ -127,13 +148,46 @@ surviving(const struct plan *p, const struct transform *t, int position)
     return to;
 }
 
+/* The key column has the very type on the shadow that it has in the source. */
+static bool
+same_type(const struct plan *p, const struct plan_key_column *k)
+{
+    const struct column *to = k->hidden ? NULL : table_column_named(p->target, k->shadow_name);
+
+    return to == NULL || strcmp(to->base_type, p->source->columns[k->source].base_type) == 0;
+}
+
+/* The equality of the index on the shadow: the target's own, or a temporary one that compares as the source's does. */
+static void
+take_equality(struct plan *p)
+{
+    const struct index *own = key_index(p);
+
+    for (int i = 0; i < p->key_count; i++) {
+        struct plan_key_column *k = &p->key[i];
+        const struct column *c = table_column_named(p->target, k->shadow_name);
+
+        if (own == NULL) {
+            k->shadow_equals = same_type(p, k) ? mem_strdup(k->source_equals) : NULL;
+            k->shadow_collation = same_type(p, k) ? mem_strdup(k->source_collation) : NULL;
+            continue;
+        }
+        for (int a = 0; a < own->key_count; a++) {
+            if (own->key_attnums[a] != c->attnum || k->shadow_equals != NULL)
+                continue;
+            k->shadow_equals = mem_strdup(own->keys[a].equals);
+            k->shadow_collation = mem_strdup(own->keys[a].collation);
+        }
+    }
+}
+
 bool
 key_plan(struct plan *p, const struct transform *t, struct error *err)
 {
     const struct index *index = table_key(p->source);
     bool hidden = false;
 
-    if (index == NULL)
+    if (index == NULL || is_temporal(p->source, index))
         return refuse_keyless(p->source, err);
     p->key = mem_alloc((size_t)index->key_count * sizeof(*p->key));
     p->key_count = index->key_count;
@@ -152,6 +206,8 @@ key_plan(struct plan *p, const struct transform *t, struct error *err)
         k->source_name = mem_strdup(c->name);
         k->type = mem_strdup(c->type);
         k->collation = mem_strdup(c->collation);
+        k->source_equals = mem_strdup(index->keys[i].equals);
+        k->source_collation = mem_strdup(index->keys[i].collation);
         hidden = hidden || surviving(p, t, k->source) == NULL;
     }
     for (int i = 0; i < p->key_count; i++) {
@@ -160,7 +216,30 @@ key_plan(struct plan *p, const struct transform *t, struct error *err)
         k->hidden = hidden;
         k->shadow_name = hidden ? hidden_name(p, i + 1) : mem_strdup(surviving(p, t, k->source)->name);
     }
+    take_equality(p);
     return true;
+}
+
+char *
+key_temporary_index(const struct plan *p, const char *name)
+{
+    const struct index *index = table_key(p->source);
+    struct buffer sql = {0};
+
+    buffer_add_text(&sql, "CREATE UNIQUE INDEX ");
+    buffer_add_identifier(&sql, name);
+    buffer_printf(&sql, " ON %s (", p->shadow_sql);
+    for (int i = 0; i < p->key_count; i++) {
+        buffer_add_text(&sql, i > 0 ? ", " : "");
+        buffer_add_identifier(&sql, p->key[i].shadow_name);
+        if (!same_type(p, &p->key[i]))
+            continue;
+        if (index->keys[i].collation != NULL)
+            buffer_printf(&sql, " COLLATE %s", index->keys[i].collation);
+        buffer_printf(&sql, " %s", index->keys[i].opclass);
+    }
+    buffer_add_char(&sql, ')');
+    return buffer_take(&sql);
 }
 
 const struct index *
@@ -170,7 +249,7 @@ key_index(const struct plan *p)
         const struct index *x = &p->target->indexes[i];
         int found = 0;
 
-        if (!x->unique || x->partial || !x->immediate || x->key_count != p->key_count)
+        if (!x->unique || x->partial || !x->immediate || x->key_count != p->key_count || is_temporal(p->target, x))
             continue;
         for (int k = 0; k < p->key_count; k++) {
             const struct column *c = table_column_named(p->target, p->key[k].shadow_name);

@@ -14,4 +14,7 @@ bool key_plan(struct plan *p, const struct transform *t, struct error *err);
 /* The target's own unique index on exactly the key's columns, or NULL: then a temporary one is needed. */
 const struct index *key_index(const struct plan *p);
 
+/* CREATE UNIQUE INDEX for a key without one: it compares as the source's does. */
+char *key_temporary_index(const struct plan *p, const char *name);
+
 #endif

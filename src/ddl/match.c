@@ -8,6 +8,7 @@ plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum pl
     const struct plan_key_column *key = &p->key[number];
     const struct column *from = &p->source->columns[key->source], *to = from;
     const char *equals = side == PLAN_SOURCE ? key->source_equals : key->shadow_equals;
+    const char *collation = side == PLAN_SOURCE ? key->source_collation : key->shadow_collation;
 
     if (side == PLAN_SHADOW && !key->hidden)
         to = table_column_named(p->target, key->shadow_name);
@@ -15,7 +16,9 @@ plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum pl
     buffer_add_identifier(sql, side == PLAN_SOURCE ? key->source_name : key->shadow_name);
     buffer_printf(sql, " %s (%s::%s", equals != NULL ? equals : "=", value, to->base_type);
     /* An implicit collation on each side would be a conflict. */
-    if (to->collation != NULL || from->collation != NULL)
+    if (collation != NULL)
+        buffer_printf(sql, " COLLATE %s", collation);
+    else if (to->collation != NULL || from->collation != NULL)
         buffer_printf(sql, " COLLATE %s", to->collation != NULL ? to->collation : "pg_catalog.\"default\"");
     buffer_add_char(sql, ')');
 }

@@ -226,9 +226,13 @@ plan_make(struct session *s, const struct plan_options *options, struct error *e
     p->sql = mem_strdup(options->sql);
     if (!parse(&m, options, &rebuild))
         goto out;
-    if (!session_execute(s, err, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    if (!session_execute(s, err, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout TO '10s'"))
         goto out;
     ok = explore(&m, p, &rebuild);
+    if (!ok && strcmp(err->sqlstate, "55P03") == 0) {
+        err->kind = ERROR_REFUSED;
+        error_hint(err, "Somebody holds a lock on the table or its sequences: try again later.");
+    }
     session_rollback(s);
     ok = ok && decide(&m, p);
 out:
@@ -268,6 +272,10 @@ plan_free(struct plan *p)
         free(p->key[i].type);
         free(p->key[i].collation);
         free(p->key[i].shadow_name);
+        free(p->key[i].source_equals);
+        free(p->key[i].shadow_equals);
+        free(p->key[i].source_collation);
+        free(p->key[i].shadow_collation);
     }
     for (int i = 0; i < p->index_count; i++) {
         free(p->indexes[i].name);

@@ -68,22 +68,6 @@ bytes_of_like(const struct table *source, const char *name)
     return 0;
 }
 
-static char *
-temporary_key(const struct plan *p, const char *name)
-{
-    struct buffer sql = {0};
-
-    buffer_add_text(&sql, "CREATE UNIQUE INDEX ");
-    buffer_add_identifier(&sql, name);
-    buffer_printf(&sql, " ON %s (", p->shadow_sql);
-    for (int i = 0; i < p->key_count; i++) {
-        buffer_add_text(&sql, i > 0 ? ", " : "");
-        buffer_add_identifier(&sql, p->key[i].shadow_name);
-    }
-    buffer_add_char(&sql, ')');
-    return buffer_take(&sql);
-}
-
 /* Key first, then the largest first, those that run alone last. */
 static int
 compare_indexes(const void *a, const void *b)
@@ -110,7 +94,7 @@ plan_indexes(struct plan *p, const struct generate *g, struct shadow_names *n, s
     if (key == NULL) {
         n->temporary_key = name_unlike(p->source->name, "_pgrecast_key", relations);
         p->indexes[p->index_count++] = (struct plan_index){.name = mem_strdup(n->temporary_key),
-                                                           .sql = temporary_key(p, n->temporary_key),
+                                                           .sql = key_temporary_index(p, n->temporary_key),
                                                            .key = true};
     }
     for (int i = 0; i < t->index_count; i++) {
@@ -142,8 +126,19 @@ plan_finish(struct plan *p, const struct generate *g)
             list_add(&p->finish_shadow, generate_index_constraint(g, c, &t->indexes[i]));
         generate_index_extras(g, &t->indexes[i], &p->finish_shadow);
     }
-    for (int i = 0; i < t->statistics_count; i++)
-        generate_statistics(g, &t->statistics[i], &p->finish_shadow);
+    for (int i = 0; i < t->statistics_count; i++) {
+        const struct extended_statistics *x = &t->statistics[i];
+
+        generate_statistics(g, x, &p->finish_shadow);
+        if (strcmp(x->owner, p->source->session_role) != 0) {
+            char *name = name_qualified(t->schema, name_map_find(g->statistics, x->name));
+            char *owner = name_quoted(x->owner);
+
+            list_addf(&p->finish_shadow, "ALTER STATISTICS %s OWNER TO %s", name, owner);
+            free(owner);
+            free(name);
+        }
+    }
     generate_identity(g, &p->finish_shadow);
     grants_give(g, &p->finish_shadow);
 }

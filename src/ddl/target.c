@@ -188,6 +188,16 @@ clone_is_like(const struct table *source, const struct table *clone, struct erro
     return true;
 }
 
+/* Statements of the job make no statistics: all of the target's were the source's. */
+static const char *
+statistics_owner(const struct table *source, const char *name)
+{
+    for (int i = 0; i < source->statistics_count; i++)
+        if (strcmp(source->statistics[i].name, name) == 0)
+            return source->statistics[i].owner;
+    return source->owner;
+}
+
 bool
 target_settle(const struct table *source, const char *clone_schema, struct clone_result *result, struct error *err)
 {
@@ -206,7 +216,7 @@ target_settle(const struct table *source, const char *clone_schema, struct clone
             return false;
     for (int i = 0; i < target->statistics_count; i++) {
         replace(&target->statistics[i].schema, source->schema);
-        replace(&target->statistics[i].owner, source->owner);
+        replace(&target->statistics[i].owner, statistics_owner(source, target->statistics[i].name));
     }
     return true;
 }

@@ -13,6 +13,7 @@
 
 #define TICK_MS 500
 #define IDLE_WAIT_MS 20
+#define TRIM_MS 1000
 
 /* The bytes of log between the server's end and what is applied. */
 static int64_t
@@ -171,6 +172,16 @@ show_apply(struct engine *e, const char *extra)
     return true;
 }
 
+/* Give back the disk of what is applied, now and then. */
+static bool
+trim(struct engine *e, struct error *err)
+{
+    if (clock_ms() - e->trimmed_at_ms < TRIM_MS)
+        return true;
+    e->trimmed_at_ms = clock_ms();
+    return spool_trim(e->spool, apply_position(e->apply), err);
+}
+
 /* One step; *reached tells whether a marker ended it. */
 static bool
 step(struct engine *e, bool *reached, struct error *err)
@@ -185,15 +196,12 @@ step(struct engine *e, bool *reached, struct error *err)
         break;
     case APPLY_IDLE:
         e->caught_up_at_ms = clock_ms();
-        if (spool_trim(e->spool, apply_position(e->apply), err))
-            apply_wait(e->apply, IDLE_WAIT_MS);
-        else
-            return false;
+        apply_wait(e->apply, IDLE_WAIT_MS);
         break;
     case APPLY_PROGRESS:
         break;
     }
-    return show_apply(e, NULL);
+    return show_apply(e, NULL) && trim(e, err);
 }
 
 bool

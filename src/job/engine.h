@@ -26,6 +26,7 @@ struct engine {
 
     int64_t began_ms;
     int64_t tick_at_ms;
+    int64_t trimmed_at_ms;    /* when the spool was last trimmed */
     lsn_t server_lsn;         /* insert position at the last tick */
     int64_t caught_up_at_ms;  /* when the apply last reached the end of the stream */
     int64_t marker;           /* the last one written */

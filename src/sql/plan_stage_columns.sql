@@ -12,11 +12,11 @@ SELECT a.attnum,
        a.attidentity,
        (a.attmissingval::pg_catalog.text::pg_catalog.text[])[1],
        COALESCE(pg_catalog.pg_get_expr(ad.adbin, ad.adrelid),
-                CASE WHEN t.typtype = 'd' THEN COALESCE(pg_catalog.pg_get_expr(t.typdefaultbin, 0),
-                                                        pg_catalog.quote_literal(t.typdefault)) END),
+                pg_catalog.pg_get_expr(t.typdefaultbin, 0),
+                pg_catalog.quote_literal(t.typdefault)),
        EXISTS (
            SELECT FROM pg_catalog.regexp_matches(
-                           COALESCE(ad.adbin, CASE WHEN t.typtype = 'd' THEN t.typdefaultbin END)::pg_catalog.text,
+                           COALESCE(ad.adbin, t.typdefaultbin)::pg_catalog.text,
                            ':(?:funcid|opfuncid) (\d+)', 'g') f (id)
            JOIN pg_catalog.pg_proc p ON p.oid = f.id[1]::pg_catalog.oid
            WHERE p.provolatile = 'v')
