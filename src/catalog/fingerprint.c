@@ -30,7 +30,8 @@ bool
 table_fingerprint_prepare(struct session *s, struct error *err)
 {
     char *sql = mem_printf("PREPARE pgrecast_fingerprint AS %s", sql_catalog_fingerprint);
-    bool ok = session_execute(s, err, "SET plan_cache_mode = force_generic_plan") && session_execute(s, err, sql);
+    bool ok =
+        session_execute(s, err, "SET plan_cache_mode = force_generic_plan") && session_execute(s, err, sql);
 
     free(sql);
     return ok;

@@ -227,8 +227,8 @@ index_fill(struct index *x, const struct result *r, int row, struct error *err)
     x->predicate = text_of(r, row, 18);
     index_fill_keys(x, result_text(r, row, 19), result_text(r, row, 20), result_text(r, row, 21));
     if (x->definition == NULL)
-        return error_set(err, ERROR_FAILED, "the server's definition of index \"%s\" does not begin as expected",
-                         x->name);
+        return error_set(err, ERROR_FAILED,
+                         "the server's definition of index \"%s\" does not begin as expected", x->name);
     if (x->predicate != NULL) {
         char *tail = mem_printf(" WHERE %s", x->predicate);
         size_t len = strlen(x->definition);
@@ -236,8 +236,8 @@ index_fill(struct index *x, const struct result *r, int row, struct error *err)
 
         free(tail);
         if (!ends)
-            return error_set(err, ERROR_FAILED, "the server's definition of index \"%s\" does not end as expected",
-                             x->name);
+            return error_set(err, ERROR_FAILED,
+                             "the server's definition of index \"%s\" does not end as expected", x->name);
     }
     return true;
 }
@@ -279,8 +279,8 @@ statistics_read(struct session *s, struct table *t, struct error *err)
         x->comment = text_of(&r, i, 5);
         x->owner = text_of(&r, i, 6);
         if (x->definition == NULL && ok)
-            ok = error_set(err, ERROR_FAILED, "the server's definition of statistics \"%s\" does not look as expected",
-                           x->name);
+            ok = error_set(err, ERROR_FAILED,
+                           "the server's definition of statistics \"%s\" does not look as expected", x->name);
     }
     result_free(&r);
     return ok;
@@ -314,7 +314,8 @@ grants_read(struct session *s, struct table *t, struct error *err)
     if (!part_query(s, t, sql_catalog_grants, &r, err))
         return false;
     for (int i = 0; i < result_rows(&r); i++) {
-        struct grant_list *list = grants_of(t, letter_of(&r, i, 0), oid_of(&r, i, 1), (int)result_int(&r, i, 2));
+        struct grant_list *list =
+            grants_of(t, letter_of(&r, i, 0), oid_of(&r, i, 1), (int)result_int(&r, i, 2));
 
         if (list == NULL)
             continue;
@@ -335,7 +336,8 @@ dependents_add(struct table *t, const struct result *r)
 {
     int count = result_rows(r);
 
-    t->dependents = mem_array(t->dependents, (size_t)(t->dependent_count + count) + 1, sizeof(*t->dependents));
+    t->dependents =
+        mem_array(t->dependents, (size_t)(t->dependent_count + count) + 1, sizeof(*t->dependents));
     for (int i = 0; i < count; i++)
         t->dependents[t->dependent_count++] = (struct dependent){
             .kind = text_of(r, i, 0), .description = text_of(r, i, 1), .reason = text_of(r, i, 2)};

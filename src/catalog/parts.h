@@ -1,6 +1,6 @@
 /*
- * The parts of a table, each read by one statement of src/sql into its array in struct table. What was read so far
- * stays in the struct when one fails; table_free() releases it.
+ * The parts of a table, each read by one statement of src/sql into its array in struct table. What was read
+ * so far stays in the struct when one fails; table_free() releases it.
  */
 #ifndef PGRECAST_CATALOG_PARTS_H
 #define PGRECAST_CATALOG_PARTS_H

@@ -34,7 +34,8 @@ table_key(const struct table *t)
 
         if (!x->valid)
             continue;
-        if (t->replica_identity == 'd' ? x->primary && x->immediate : t->replica_identity == 'i' && x->replica_identity)
+        if (t->replica_identity == 'd' ? x->primary && x->immediate
+                                       : t->replica_identity == 'i' && x->replica_identity)
             return x;
     }
     return NULL;
@@ -113,7 +114,8 @@ table_read(struct session *s, const char *schema, const char *name, struct error
     return t;
 }
 
-/* The search_path that the role and the database give, for one statement; false leaves the transaction failed. */
+/* The search_path that the role and the database give, for one statement; false leaves the transaction
+ * failed. */
 static bool
 resolve_as_user(struct session *s, const char *typed, struct result *r, struct error *err)
 {
@@ -129,8 +131,8 @@ resolve_as_user(struct session *s, const char *typed, struct result *r, struct e
 }
 
 bool
-table_resolve(struct session *s, const char *schema, const char *name, char **out_schema, char **out_name, oid_t *oid,
-              struct error *err)
+table_resolve(struct session *s, const char *schema, const char *name, char **out_schema, char **out_name,
+              oid_t *oid, struct error *err)
 {
     struct buffer typed = {0};
     struct result r = {0};

@@ -34,10 +34,14 @@ static const struct {
     {AT(DropInherit), "inheritance is not supported yet", NULL},
     {AT(AddOf), "typed tables are not supported yet", NULL},
     {AT(DropOf), "typed tables are not supported yet", NULL},
-    {AT(EnableRowSecurity), "row-level security is not carried over yet", "Run it plainly, after the rewrite."},
-    {AT(DisableRowSecurity), "row-level security is not carried over yet", "Run it plainly, before the rewrite."},
-    {AT(ForceRowSecurity), "row-level security is not carried over yet", "Run it plainly, after the rewrite."},
-    {AT(NoForceRowSecurity), "row-level security is not carried over yet", "Run it plainly, before the rewrite."},
+    {AT(EnableRowSecurity), "row-level security is not carried over yet",
+     "Run it plainly, after the rewrite."},
+    {AT(DisableRowSecurity), "row-level security is not carried over yet",
+     "Run it plainly, before the rewrite."},
+    {AT(ForceRowSecurity), "row-level security is not carried over yet",
+     "Run it plainly, after the rewrite."},
+    {AT(NoForceRowSecurity), "row-level security is not carried over yet",
+     "Run it plainly, before the rewrite."},
     {AT(GenericOptions), "foreign tables are not supported", NULL},
     {AT(AlterColumnGenericOptions), "foreign tables are not supported", NULL},
     {AT(AttachPartition), "partitioned tables are not supported yet", NULL},
@@ -110,12 +114,14 @@ describe_using(struct clause *clause, const PgQuery__Node *expr, const char *tab
 static bool
 restarts_sequence(const PgQuery__AlterTableCmd *cmd)
 {
-    if (cmd->subtype != AT(SetIdentity) || cmd->def == NULL || cmd->def->node_case != PG_QUERY__NODE__NODE_LIST)
+    if (cmd->subtype != AT(SetIdentity) || cmd->def == NULL ||
+        cmd->def->node_case != PG_QUERY__NODE__NODE_LIST)
         return false;
     for (size_t i = 0; i < cmd->def->list->n_items; i++) {
         const PgQuery__Node *item = cmd->def->list->items[i];
 
-        if (item->node_case == PG_QUERY__NODE__NODE_DEF_ELEM && strcmp(item->def_elem->defname, "restart") == 0)
+        if (item->node_case == PG_QUERY__NODE__NODE_DEF_ELEM &&
+            strcmp(item->def_elem->defname, "restart") == 0)
             return true;
     }
     return false;
@@ -142,7 +148,8 @@ clause_describe(struct clause *clause, const PgQuery__AlterTableCmd *cmd, const 
         break;
     }
     if (cmd->name != NULL && cmd->name[0] != '\0' && cmd->subtype != AT(AddConstraint) &&
-        cmd->subtype != AT(DropConstraint) && cmd->subtype != AT(ValidateConstraint) && cmd->subtype != AT(ClusterOn))
+        cmd->subtype != AT(DropConstraint) && cmd->subtype != AT(ValidateConstraint) &&
+        cmd->subtype != AT(ClusterOn))
         clause->column = mem_strdup(cmd->name);
     clause->restarts = restarts_sequence(cmd);
     clause->sets_tablespace = cmd->subtype == AT(SetTableSpace);

@@ -5,7 +5,8 @@
 #include "ddl/statement.h"
 #include "ddl/tree.h"
 
-/* Fill what the tree says of the clause: column, lock, restarts, columns of a USING. .text is set by the caller. */
+/* Fill what the tree says of the clause: column, lock, restarts, columns of a USING. .text is set by the
+ * caller. */
 void clause_describe(struct clause *clause, const PgQuery__AlterTableCmd *cmd, const char *table);
 
 /* False with the reason and the way out where the clause is refused. */

@@ -43,7 +43,8 @@ run_list(struct clone *c, struct string_list *list, struct error *err)
     return ok;
 }
 
-/* Sequences that are only OWNED BY a column: stand-ins, so that names and drops come out as with the real ones. */
+/* Sequences that are only OWNED BY a column: stand-ins, so that names and drops come out as with the real
+ * ones. */
 static void
 make_owned_sequences(const struct clone *c, const struct generate *g, struct string_list *out)
 {
@@ -137,8 +138,9 @@ evaluate_constants(struct clone *c, const struct stage *before, struct stage *no
         char *sql;
         bool ok;
 
-        if (stage_column(before, column->attnum) != NULL || column->constant != NULL || column->generated != '\0' ||
-            column->identity != '\0' || column->default_expr == NULL || column->default_volatile)
+        if (stage_column(before, column->attnum) != NULL || column->constant != NULL ||
+            column->generated != '\0' || column->identity != '\0' || column->default_expr == NULL ||
+            column->default_volatile)
             continue;
         sql = mem_printf("SELECT CAST(%s AS %s)", column->default_expr, column->type);
         ok = session_row(c->s, &r, err, sql, 0);
@@ -217,8 +219,9 @@ static bool
 refuse_using(const char *what, struct error *err)
 {
     error_set(err, ERROR_REFUSED, "the USING expression %s", what);
-    return error_hint(err, "It is evaluated while rows are copied, again when they change, and to verify: it must depend "
-                           "on the row's columns only.");
+    return error_hint(
+        err, "It is evaluated while rows are copied, again when they change, and to verify: it must depend "
+             "on the row's columns only.");
 }
 
 static bool
@@ -270,14 +273,17 @@ read_view(struct clone *c, const char *list, const char *statement, char **view,
     struct result r = {0};
     bool ok = use_search_path(c, true, err);
 
-    if (ok && !session_executef(c->s, err, "CREATE VIEW %s.pgrecast_view AS %s FROM %s", c->schema, list, self))
+    if (ok &&
+        !session_executef(c->s, err, "CREATE VIEW %s.pgrecast_view AS %s FROM %s", c->schema, list, self))
         ok = blame_statement(c, statement, err);
     ok = ok && use_search_path(c, false, err) &&
-         session_row(c->s, &r, err, sql_plan_view, 3, c->schema, "pgrecast_view", c->oid) && judge_view(c, &r, err);
+         session_row(c->s, &r, err, sql_plan_view, 3, c->schema, "pgrecast_view", c->oid) &&
+         judge_view(c, &r, err);
     if (ok) {
         *view = without_from(result_text(&r, 0, 0), result_text(&r, 0, 7));
         if (*view == NULL)
-            ok = error_set(err, ERROR_FAILED, "the server's text of the USING expressions does not end as expected");
+            ok = error_set(err, ERROR_FAILED,
+                           "the server's text of the USING expressions does not end as expected");
     }
     ok = ok && session_executef(c->s, err, "DROP VIEW %s.pgrecast_view", c->schema);
     result_free(&r);
@@ -292,11 +298,13 @@ note_restarts(struct clone *c, const struct statement *statement, const struct s
 
     for (int k = 0; k < statement->clause_count; k++) {
         const struct clause *clause = &statement->clauses[k];
-        const struct stage_column *column = clause->restarts ? stage_column_named(before, clause->column) : NULL;
+        const struct stage_column *column =
+            clause->restarts ? stage_column_named(before, clause->column) : NULL;
 
         if (column == NULL)
             continue;
-        result->restarts = mem_array(result->restarts, (size_t)result->restart_count + 1, sizeof(*result->restarts));
+        result->restarts =
+            mem_array(result->restarts, (size_t)result->restart_count + 1, sizeof(*result->restarts));
         result->restarts[result->restart_count++] = (struct restart){.attnum = column->attnum};
     }
 }
@@ -339,28 +347,28 @@ verdict_of(const char *notices, const struct clause *clause, bool *rewrites)
 {
     if (strstr(notices, "rewriting table") != NULL || clause->sets_tablespace) {
         *rewrites = true;
-        return clause->sets_tablespace ? "copies the table to the other tablespace (ACCESS EXCLUSIVE throughout)"
-                                       : "rewrites the table and its indexes (ACCESS EXCLUSIVE throughout)";
+        return clause->sets_tablespace
+                   ? "copies the table to the other tablespace (ACCESS EXCLUSIVE throughout)"
+                   : "rewrites the table and its indexes (ACCESS EXCLUSIVE throughout)";
     }
+    if (clause->lock == LOCK_SHARE_UPDATE_EXCLUSIVE_SCAN)
+        return "scans the table (SHARE UPDATE EXCLUSIVE: reads and writes go on)";
     if (strstr(notices, "verifying table") != NULL)
         return "scans the table (ACCESS EXCLUSIVE throughout)";
     if (strstr(notices, "building index") != NULL)
         return clause->lock == LOCK_SHARE
                    ? "builds an index (SHARE: writes wait); plain CREATE INDEX CONCURRENTLY would do"
                    : "builds an index (ACCESS EXCLUSIVE throughout)";
-    switch (clause->lock) {
-    case LOCK_SHARE_UPDATE_EXCLUSIVE:
-        return "changes the catalog only (SHARE UPDATE EXCLUSIVE, instant)";
-    case LOCK_SHARE_UPDATE_EXCLUSIVE_SCAN:
-        return "scans the table (SHARE UPDATE EXCLUSIVE: reads and writes go on)";
-    default:
-        return "changes the catalog only (ACCESS EXCLUSIVE, instant)";
-    }
+    return clause->lock == LOCK_SHARE_UPDATE_EXCLUSIVE
+               ? "changes the catalog only (SHARE UPDATE EXCLUSIVE, instant)"
+               : "changes the catalog only (ACCESS EXCLUSIVE, instant)";
 }
 
-/* Each clause by itself, in order. False when one does not stand alone: the statement as a whole must do then. */
+/* Each clause by itself, in order. False when one does not stand alone: the statement as a whole must do
+ * then. */
 static bool
-judge_clauses(struct clone *c, const struct statement *statement, struct string_list *verdicts, bool *rewrites)
+judge_clauses(struct clone *c, const struct statement *statement, struct string_list *verdicts,
+              bool *rewrites)
 {
     struct error ignored = {0};
     struct buffer notices = {0};
@@ -388,9 +396,10 @@ judge_statements(struct clone *c, struct error *err)
 {
     struct clone_result *result = c->result;
     struct buffer notices = {0};
-    bool ok = session_execute(c->s, err, "SAVEPOINT pgrecast_judge; SET LOCAL client_min_messages TO debug1; "
-                                         "SET LOCAL search_path TO DEFAULT; "
-                                         "SET LOCAL default_tablespace TO DEFAULT");
+    bool ok = session_execute(c->s, err,
+                              "SAVEPOINT pgrecast_judge; SET LOCAL client_min_messages TO debug1; "
+                              "SET LOCAL search_path TO DEFAULT; "
+                              "SET LOCAL default_tablespace TO DEFAULT");
 
     for (int i = 0; ok && i < c->statements->count; i++) {
         const struct statement *statement = &c->statements->items[i];
@@ -407,8 +416,9 @@ judge_statements(struct clone *c, struct error *err)
                 ok = blame_statement(c, statement->text, err);
             session_collect_notices(c->s, NULL);
             if (ok)
-                list_addf(&verdicts, "%s: %s", statement->text,
-                          verdict_of(notices.data != NULL ? notices.data : "", &statement->clauses[0], &rewrites));
+                list_addf(
+                    &verdicts, "%s: %s", statement->text,
+                    verdict_of(notices.data != NULL ? notices.data : "", &statement->clauses[0], &rewrites));
             buffer_reset(&notices);
         }
         result->rewrites = result->rewrites || rewrites;
@@ -438,7 +448,8 @@ reserve(struct clone *c, const char *kind, const char *name, struct string_list 
     free(qualified);
 }
 
-/* Names of the clone that something else in the table's schema has: false in *again when there is none new. */
+/* Names of the clone that something else in the table's schema has: false in *again when there is none new.
+ */
 static bool
 find_collisions(struct clone *c, bool *again, struct string_list *out, struct error *err)
 {
@@ -486,8 +497,10 @@ run_statements(struct clone *c, struct error *err)
         if (!again)
             break;
         if (round == MOST_COLLISION_ROUNDS)
-            return error_set(err, ERROR_FAILED, "cannot find the names that new indexes and constraints will get");
-        if (!session_execute(c->s, err, "ROLLBACK TO SAVEPOINT pgrecast_round") || !run_list(c, &reservations, err))
+            return error_set(err, ERROR_FAILED,
+                             "cannot find the names that new indexes and constraints will get");
+        if (!session_execute(c->s, err, "ROLLBACK TO SAVEPOINT pgrecast_round") ||
+            !run_list(c, &reservations, err))
             return false;
     }
     return true;
@@ -524,8 +537,8 @@ read_restarts(struct clone *c, struct error *err)
 }
 
 bool
-clone_run(struct session *s, const struct table *source, const char *schema, const struct statement_list *statements,
-          struct clone_result *result, struct error *err)
+clone_run(struct session *s, const struct table *source, const char *schema,
+          const struct statement_list *statements, struct clone_result *result, struct error *err)
 {
     struct clone c = {.s = s, .schema = schema, .source = source, .statements = statements, .result = result};
     bool ok = make_clone(&c, err) && judge_statements(&c, err) && run_statements(&c, err);

@@ -1,9 +1,9 @@
 /*
- * The user's statements on an empty clone of the table, in a transaction that is always rolled back: what they make of
- * it, how a row gets there, and what the server does for each clause.
+ * The user's statements on an empty clone of the table, in a transaction that is always rolled back: what
+ * they make of it, how a row gets there, and what the server does for each clause.
  *
- * The clone has the table's own name in a scratch schema, so that names the server chooses come out right; names that the
- * table's schema holds already are held in the scratch schema too.
+ * The clone has the table's own name in a scratch schema, so that names the server chooses come out right;
+ * names that the table's schema holds already are held in the scratch schema too.
  */
 #ifndef PGRECAST_DDL_CLONE_H
 #define PGRECAST_DDL_CLONE_H

@@ -51,8 +51,8 @@ generate_index_of(const struct table *t, const struct constraint *c)
 }
 
 /*
- * The default's text, with sequences under the names they have for now. Those that the plan makes stand in it as
- * 'schema.name'::regclass with both names in double quotes, as nothing that comes from the server does.
+ * The default's text, with sequences under the names they have for now. Those that the plan makes stand in it
+ * as 'schema.name'::regclass with both names in double quotes, as nothing that comes from the server does.
  */
 static void
 add_default(struct buffer *sql, const struct generate *g, const char *expr)
@@ -103,7 +103,8 @@ add_column(struct buffer *sql, const struct generate *g, const struct column *c)
     if (c->collation != NULL)
         buffer_printf(sql, " COLLATE %s", c->collation);
     if (c->generated != '\0') {
-        buffer_printf(sql, " GENERATED ALWAYS AS (%s) %s", c->default_expr, c->generated == 'v' ? "VIRTUAL" : "STORED");
+        buffer_printf(sql, " GENERATED ALWAYS AS (%s) %s", c->default_expr,
+                      c->generated == 'v' ? "VIRTUAL" : "STORED");
     } else if (c->identity != '\0') {
         add_identity(sql, g, c);
     } else if (c->default_expr != NULL) {
@@ -129,7 +130,8 @@ add_options(struct buffer *all, const char *list, bool shadow)
         end = strstr(at, ", ");
         if (end == NULL)
             end = at + strlen(at);
-        if (shadow && (strncmp(at, "autovacuum_enabled=", 19) == 0 || strncmp(at, "toast.autovacuum_enabled=", 25) == 0))
+        if (shadow && (strncmp(at, "autovacuum_enabled=", 19) == 0 ||
+                       strncmp(at, "toast.autovacuum_enabled=", 25) == 0))
             continue;
         buffer_printf(all, "%s%.*s", all->len > 0 ? ", " : "", (int)(end - at), at);
     }
@@ -144,7 +146,8 @@ add_storage_parameters(struct buffer *sql, const struct generate *g)
     add_options(&all, t->options, g->shadow);
     add_options(&all, t->toast_options, g->shadow);
     if (g->shadow)
-        buffer_printf(&all, "%sautovacuum_enabled=false, toast.autovacuum_enabled=false", all.len > 0 ? ", " : "");
+        buffer_printf(&all, "%sautovacuum_enabled=false, toast.autovacuum_enabled=false",
+                      all.len > 0 ? ", " : "");
     if (all.len > 0)
         buffer_printf(sql, " WITH (%s)", all.data);
     buffer_free(&all);
@@ -330,7 +333,8 @@ comment_on(struct string_list *out, const char *kind, const char *object, const 
 }
 
 static void
-comment_on_constraint(const struct generate *g, struct string_list *out, const char *name, const char *comment)
+comment_on_constraint(const struct generate *g, struct string_list *out, const char *name,
+                      const char *comment)
 {
     char *self;
     char *quoted;
@@ -415,8 +419,8 @@ generate_index_extras(const struct generate *g, const struct index *index, struc
     char *quoted = name_qualified(g->schema, name);
 
     for (int i = 0; i < index->statistics_count; i++)
-        list_addf(out, "ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d", quoted, index->statistics[i].column,
-                  index->statistics[i].target);
+        list_addf(out, "ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d", quoted,
+                  index->statistics[i].column, index->statistics[i].target);
     comment_on(out, "INDEX", quoted, index->comment);
     if (c != NULL)
         comment_on_constraint(g, out, name, c->comment);
@@ -453,6 +457,7 @@ generate_identity(const struct generate *g, struct string_list *out)
         free(name);
     }
     if (t->replica_identity == 'f' || t->replica_identity == 'n')
-        list_addf(out, "ALTER TABLE %s REPLICA IDENTITY %s", self, t->replica_identity == 'f' ? "FULL" : "NOTHING");
+        list_addf(out, "ALTER TABLE %s REPLICA IDENTITY %s", self,
+                  t->replica_identity == 'f' ? "FULL" : "NOTHING");
     free(self);
 }

@@ -160,7 +160,8 @@ lists_privilege(const char *privileges, const char *privilege)
 void
 grants_take(const struct generate *g, struct string_list *out)
 {
-    static const char *const all[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"};
+    static const char *const all[] = {"SELECT",   "INSERT",     "UPDATE", "DELETE",
+                                      "TRUNCATE", "REFERENCES", "TRIGGER"};
     const struct table *t = g->table;
     char *owner = name_quoted(t->owner);
     char *table = table_object(g);

@@ -1,6 +1,6 @@
 /*
- * Privileges of the new table as those of the old. The owner may have taken some from himself: those go last, in the
- * swap, because the program works with the owner's rights.
+ * Privileges of the new table as those of the old. The owner may have taken some from himself: those go last,
+ * in the swap, because the program works with the owner's rights.
  */
 #ifndef PGRECAST_DDL_GRANTS_H
 #define PGRECAST_DDL_GRANTS_H
@@ -10,7 +10,8 @@
 /* Right after the creation: take back what ALTER DEFAULT PRIVILEGES gave. */
 void grants_close(const struct generate *g, const struct table *source, struct string_list *out);
 
-/* Give what the old table has, to its grantees: on the table, its columns, and sequences that are made anew. */
+/* Give what the old table has, to its grantees: on the table, its columns, and sequences that are made anew.
+ */
 void grants_give(const struct generate *g, struct string_list *out);
 
 /* Take from the owner what he does not have; comments and privileges of NOT VALID parts are there by now. */

@@ -102,19 +102,20 @@ refuse_keyless(const struct table *t, struct error *err)
     const struct index *usable = usable_index(t);
 
     if (t->replica_identity == 'f' || t->replica_identity == 'n')
-        error_set(err, ERROR_REFUSED, "table \"%s\" has REPLICA IDENTITY %s: rows cannot be found by a key", t->name,
-                  t->replica_identity == 'f' ? "FULL" : "NOTHING");
+        error_set(err, ERROR_REFUSED, "table \"%s\" has REPLICA IDENTITY %s: rows cannot be found by a key",
+                  t->name, t->replica_identity == 'f' ? "FULL" : "NOTHING");
     else
         error_set(err, ERROR_REFUSED, "table \"%s\" has %s: rows cannot be found by a key", t->name,
                   has_deferrable_key(t) ? "a primary key that is deferrable" : "no primary key");
     if (usable == NULL)
-        return error_hint(err, "Add a primary key, or a unique index on columns that are NOT NULL and then ALTER TABLE "
-                               "… REPLICA IDENTITY USING INDEX.");
+        return error_hint(
+            err, "Add a primary key, or a unique index on columns that are NOT NULL and then ALTER TABLE "
+                 "… REPLICA IDENTITY USING INDEX.");
     if (usable->primary)
-        return error_hint(err, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY DEFAULT; takes the primary key.", t->schema,
-                          t->name);
-    return error_hint(err, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY USING INDEX \"%s\"; makes one of it.", t->schema,
-                      t->name, usable->name);
+        return error_hint(err, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY DEFAULT; takes the primary key.",
+                          t->schema, t->name);
+    return error_hint(err, "ALTER TABLE \"%s\".\"%s\" REPLICA IDENTITY USING INDEX \"%s\"; makes one of it.",
+                      t->schema, t->name, usable->name);
 }
 
 static bool
@@ -157,7 +158,8 @@ same_type(const struct plan *p, const struct plan_key_column *k)
     return to == NULL || strcmp(to->base_type, p->source->columns[k->source].base_type) == 0;
 }
 
-/* The equality of the index on the shadow: the target's own, or a temporary one that compares as the source's does. */
+/* The equality of the index on the shadow: the target's own, or a temporary one that compares as the source's
+ * does. */
 static void
 take_equality(struct plan *p)
 {
@@ -200,7 +202,8 @@ key_plan(struct plan *p, const struct transform *t, struct error *err)
             return error_set(err, ERROR_REFUSED, "the key \"%s\" is on an expression", index->name);
         c = &p->source->columns[k->source];
         if (c->generated != '\0') {
-            error_set(err, ERROR_REFUSED, "the key column \"%s\" is generated: it is not in the change stream", c->name);
+            error_set(err, ERROR_REFUSED,
+                      "the key column \"%s\" is generated: it is not in the change stream", c->name);
             return error_hint(err, "Choose another key with ALTER TABLE … REPLICA IDENTITY USING INDEX.");
         }
         k->source_name = mem_strdup(c->name);
@@ -249,7 +252,8 @@ key_index(const struct plan *p)
         const struct index *x = &p->target->indexes[i];
         int found = 0;
 
-        if (!x->unique || x->partial || !x->immediate || x->key_count != p->key_count || is_temporal(p->target, x))
+        if (!x->unique || x->partial || !x->immediate || x->key_count != p->key_count ||
+            is_temporal(p->target, x))
             continue;
         for (int k = 0; k < p->key_count; k++) {
             const struct column *c = table_column_named(p->target, p->key[k].shadow_name);

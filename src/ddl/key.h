@@ -6,8 +6,8 @@
 #include "ddl/transform.h"
 
 /*
- * Fill plan->key from the source's replica identity. The target's own columns are taken where every one of them keeps
- * its values, and different ones different; else hidden columns of the source's types.
+ * Fill plan->key from the source's replica identity. The target's own columns are taken where every one of
+ * them keeps its values, and different ones different; else hidden columns of the source's types.
  */
 bool key_plan(struct plan *p, const struct transform *t, struct error *err);
 

@@ -2,8 +2,8 @@
 #include "ddl/plan.h"
 
 void
-plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side, const char *alias,
-                   const char *value)
+plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side,
+                   const char *alias, const char *value)
 {
     const struct plan_key_column *key = &p->key[number];
     const struct column *from = &p->source->columns[key->source], *to = from;

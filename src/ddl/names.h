@@ -11,7 +11,8 @@
 /* name and suffix, the name cut where the whole would be too long. */
 char *name_with_suffix(const char *name, const char *suffix);
 
-/* The same, with a number added to the suffix where the result is among the taken names; it is added to them. */
+/* The same, with a number added to the suffix where the result is among the taken names; it is added to them.
+ */
 char *name_unlike(const char *name, const char *suffix, struct string_list *taken);
 
 /* "schema"."name" */
@@ -24,7 +25,7 @@ struct name_map {
     struct name_pair {
         char *final;
         char *shadow;
-    } *pairs;
+    } * pairs;
 };
 
 /* The shadow's name for a final one; the name itself where the map has none. */

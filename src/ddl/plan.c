@@ -22,7 +22,7 @@ struct making {
     struct statement_list statements;
     char *clone_schema;
     struct clone_result clone;
-    struct string_list relations;  /* names taken in the table's schema */
+    struct string_list relations; /* names taken in the table's schema */
     struct string_list statistics;
     struct string_list reasons;
     struct string_list hints;
@@ -58,7 +58,8 @@ resolve_index(struct making *m, const struct typed_name *index, oid_t *table)
     }
     snprintf(text, sizeof(text), "%u", oid);
     ok = session_query(m->s, &r, m->err,
-                       "SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = $1::pg_catalog.oid", 1, text);
+                       "SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = $1::pg_catalog.oid",
+                       1, text);
     if (ok && result_rows(&r) == 1)
         *table = (oid_t)result_int(&r, 0, 0);
     else if (ok)
@@ -92,7 +93,8 @@ resolve_statement(struct making *m, const struct statement *statement, oid_t *ta
     bool ok = true;
 
     if (statement->table.name != NULL) {
-        ok = table_resolve(m->s, statement->table.schema, statement->table.name, &schema, &name, &oid, m->err) &&
+        ok = table_resolve(m->s, statement->table.schema, statement->table.name, &schema, &name, &oid,
+                           m->err) &&
              take_table(m, oid, table, statement->text);
         free(schema);
         free(name);
@@ -141,7 +143,8 @@ read_names(struct making *m, const struct plan *p)
     if (!session_query(m->s, &r, m->err, sql_plan_names, 1, p->source->schema))
         return false;
     for (int i = 0; i < result_rows(&r); i++)
-        list_add(result_text(&r, i, 0)[0] == 'r' ? &m->relations : &m->statistics, mem_strdup(result_text(&r, i, 1)));
+        list_add(result_text(&r, i, 0)[0] == 'r' ? &m->relations : &m->statistics,
+                 mem_strdup(result_text(&r, i, 1)));
     result_free(&r);
     return true;
 }
@@ -226,7 +229,8 @@ plan_make(struct session *s, const struct plan_options *options, struct error *e
     p->sql = mem_strdup(options->sql);
     if (!parse(&m, options, &rebuild))
         goto out;
-    if (!session_execute(s, err, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout TO '10s'"))
+    if (!session_execute(
+            s, err, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout TO '10s'"))
         goto out;
     ok = explore(&m, p, &rebuild);
     if (!ok && strcmp(err->sqlstate, "55P03") == 0) {

@@ -1,21 +1,344 @@
 #include "ddl/plan.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/mem.h"
+#include "ddl/generate.h"
+
+#define WIDTH 100
+
+/* A guess for the estimate only: what one session copies and indexes on common disks. */
+#define BYTES_PER_SECOND (40.0 * 1024 * 1024)
+
+/* Text in lines of at most WIDTH, broken at spaces, each after indent spaces. */
 static void
-print_list(FILE *out, const char *title, const struct string_list *list)
+print_wrapped(FILE *out, int indent, const char *text)
+{
+    int room = WIDTH - indent;
+
+    while (*text != '\0') {
+        int len = (int)strcspn(text, "\n");
+        int cut = len;
+
+        if (len > room) {
+            for (cut = room; cut > 0 && text[cut] != ' '; cut--)
+                ;
+            if (cut == 0)
+                cut = (int)strcspn(text, " \n");
+        }
+        fprintf(out, "%*s%.*s\n", indent, "", cut, text);
+        text += cut;
+        text += strspn(text, " \n");
+    }
+}
+
+static char *
+size_text(int64_t bytes)
+{
+    static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB"};
+    double size = (double)bytes;
+    size_t unit = 0;
+
+    while (size >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        size /= 1024;
+        unit++;
+    }
+    return mem_printf(unit == 0 || size >= 100 ? "%.0f %s" : "%.1f %s", size, units[unit]);
+}
+
+static int64_t
+index_bytes(const struct table *t)
+{
+    int64_t bytes = 0;
+
+    for (int i = 0; i < t->index_count; i++)
+        bytes += t->indexes[i].bytes;
+    return bytes;
+}
+
+static void
+print_head(const struct plan *p, FILE *out)
+{
+    char *heap = size_text(p->source->bytes);
+    char *indexes = size_text(index_bytes(p->source));
+
+    fprintf(out, "%s of table %s\n", p->sql != NULL ? "Change" : "Rebuild", p->source_sql);
+    fprintf(out, "  %s, and %s in %d index%s", heap, indexes, p->source->index_count,
+            p->source->index_count == 1 ? "" : "es");
+    if (p->source->estimated_rows >= 0)
+        fprintf(out, "; about %lld rows", (long long)p->source->estimated_rows);
+    fprintf(out, "\n");
+    free(heap);
+    free(indexes);
+}
+
+static void
+print_clauses(const struct plan *p, FILE *out)
+{
+    bool instant = true;
+
+    if (p->clauses.count == 0)
+        return;
+    fprintf(out, "\nWhat PostgreSQL itself would do\n");
+    for (int i = 0; i < p->clauses.count; i++)
+        print_wrapped(out, 2, p->clauses.items[i]);
+    if (p->needs_rewrite)
+        return;
+    for (int i = 0; i < p->clauses.count; i++)
+        instant = instant && strstr(p->clauses.items[i], "changes the catalog only") != NULL;
+    print_wrapped(
+        out, 2,
+        instant
+            ? "Nothing here needs a rewrite: run it plainly, with a short lock_timeout, unless you want the "
+              "rewrite for its own sake."
+            : "Nothing here needs a rewrite, but part of it holds the lock named for as long as it takes.");
+}
+
+static void
+print_notes(const struct plan *p, FILE *out)
+{
+    if (p->notes.count == 0)
+        return;
+    fprintf(out, "\nTake note\n");
+    for (int i = 0; i < p->notes.count; i++)
+        print_wrapped(out, 2, p->notes.items[i]);
+}
+
+/* "depends on a, b" of an expression over the row. */
+static char *
+depends_text(const struct plan *p, const struct plan_column *c)
+{
+    struct buffer text = {0};
+
+    for (int i = 0; i < p->source->column_count; i++)
+        if (c->depends_on[i])
+            buffer_printf(&text, "%s%s", text.len > 0 ? ", " : " of ", p->source->columns[i].name);
+    return buffer_take(&text);
+}
+
+static char *
+fate_of(const struct plan *p, int position)
+{
+    const struct plan_column *c = &p->columns[position];
+    int attnum = p->target->columns[position].attnum;
+    const struct column *from = attnum <= p->source->column_count ? &p->source->columns[attnum - 1] : NULL;
+    char *depends;
+    char *text;
+
+    switch (c->origin) {
+    case COLUMN_CONSTANT:
+        return mem_strdup("added: every row gets the same value");
+    case COLUMN_GENERATED:
+        return mem_strdup(from == NULL ? "added: computed by the server" : "computed by the server");
+    case COLUMN_DEFAULT:
+        return mem_strdup(
+            "added: its default is made once per row, and kept; has nothing to be compared with");
+    case COLUMN_FROM_ROW:
+        break;
+    }
+    if (!c->plain) {
+        depends = depends_text(p, c);
+        text = mem_printf("an expression%s%s%s", depends, from != NULL ? "; was " : "",
+                          from != NULL ? from->type : "");
+        free(depends);
+        return text;
+    }
+    if (strcmp(from->type, c->type) != 0)
+        return mem_printf("converted from %s%s%s", from->type,
+                          strcmp(from->name, c->name) != 0 ? "; was " : "",
+                          strcmp(from->name, c->name) != 0 ? from->name : "");
+    return strcmp(from->name, c->name) != 0 ? mem_printf("copied; was %s", from->name) : mem_strdup("copied");
+}
+
+static void
+print_columns(const struct plan *p, FILE *out)
+{
+    fprintf(out, "\nColumns\n");
+    for (int i = 0; i < p->column_count; i++) {
+        char *fate = fate_of(p, i);
+
+        fprintf(out, "  %-24s %-28s %s\n", p->columns[i].name, p->columns[i].type, fate);
+        free(fate);
+    }
+    for (int i = 0; i < p->source->column_count; i++)
+        if (table_column(p->target, i + 1) == NULL)
+            fprintf(out, "  %-24s %-28s dropped\n", p->source->columns[i].name, p->source->columns[i].type);
+}
+
+static void
+print_key(const struct plan *p, FILE *out)
+{
+    const struct index *index = table_key(p->source);
+    bool hidden = false;
+
+    fprintf(out, "\nRows are found by");
+    for (int i = 0; i < p->key_count; i++) {
+        fprintf(out, "%s %s", i > 0 ? "," : "", p->key[i].source_name);
+        hidden = hidden || p->key[i].hidden;
+    }
+    fprintf(out, " (index %s)%s\n", index->name,
+            hidden ? "; the new table carries these values in hidden columns until the swap" : "");
+}
+
+static void
+print_steps(const struct plan *p, FILE *out)
+{
+    static const char *const steps[][2] = {
+        {"publication and replication slot", "SHARE UPDATE EXCLUSIVE on the table, instant"},
+        {"create the new table beside it", "none on the table"},
+        {"copy rows in short chunks, follow the changes", "ACCESS SHARE, a chunk at a time"},
+        {"build the indexes and constraints", "on the new table only"},
+        {"apply changes, verify every row", "ACCESS SHARE, given up between parts"},
+        {"swap, in one transaction", "ACCESS EXCLUSIVE, milliseconds, with a short lock_timeout"},
+        {"drop the original", "ACCESS EXCLUSIVE on the original, which nobody uses by then"},
+    };
+
+    fprintf(out, "\nSteps, and the locks they take\n");
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        fprintf(out, "  %zu. %-46s %s\n", i + 1, steps[i][0], steps[i][1]);
+    fprintf(out, "  The swap is %d statements; it reads no table.\n", p->swap.count);
+}
+
+static void
+print_part(FILE *out, const char *kind, const char *name, const char *fate)
+{
+    fprintf(out, "  %-14s %-40s %s\n", kind, name, fate);
+}
+
+static bool
+has_index(const struct table *t, const char *name)
+{
+    for (int i = 0; i < t->index_count; i++)
+        if (strcmp(t->indexes[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool
+has_constraint(const struct table *t, const char *name)
+{
+    for (int i = 0; i < t->constraint_count; i++)
+        if (strcmp(t->constraints[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void
+print_constraints(const struct plan *p, FILE *out)
+{
+    for (int i = 0; i < p->target->constraint_count; i++) {
+        const struct constraint *c = &p->target->constraints[i];
+        bool old = has_constraint(p->source, c->name);
+
+        if (c->type != 'c')
+            continue;
+        print_part(out, "check", c->name,
+                   c->validated ? (old ? "kept" : "added; every row is checked")
+                                : "kept NOT VALID, from the swap on");
+    }
+    for (int i = 0; i < p->source->constraint_count; i++)
+        if (!has_constraint(p->target, p->source->constraints[i].name) &&
+            p->source->constraints[i].type == 'c')
+            print_part(out, "check", p->source->constraints[i].name, "dropped");
+}
+
+static void
+print_sequences(const struct plan *p, FILE *out)
+{
+    for (int i = 0; i < p->target->column_count; i++)
+        for (const struct owned_sequence *q = p->target->columns[i].sequence; q != NULL; q = q->next)
+            print_part(out, "sequence", q->name,
+                       q->oid == 0   ? "new"
+                       : q->identity ? "made anew; goes on where it stands at the swap"
+                                     : "the same; belongs to the new table from the swap on");
+}
+
+static void
+print_parts(const struct plan *p, FILE *out)
+{
+    fprintf(out, "\nWhat hangs on the table, and what becomes of it\n");
+    for (int i = 0; i < p->target->index_count; i++) {
+        const struct index *x = &p->target->indexes[i];
+
+        print_part(out, generate_constraint_of(p->target, x) != NULL ? "constraint" : "index", x->name,
+                   has_index(p->source, x->name) ? "built anew, same name" : "new");
+    }
+    for (int i = 0; i < p->source->index_count; i++)
+        if (!has_index(p->target, p->source->indexes[i].name))
+            print_part(out, "index", p->source->indexes[i].name, "dropped or renamed");
+    print_constraints(p, out);
+    print_sequences(p, out);
+    for (int i = 0; i < p->target->statistics_count; i++)
+        print_part(out, "statistics", p->target->statistics[i].name, "made anew, same name");
+    for (int i = 0; i < p->source->dependent_count; i++)
+        print_part(out, p->source->dependents[i].kind, p->source->dependents[i].description,
+                   p->source->dependents[i].reason == NULL ? "stays as it is"
+                                                           : p->source->dependents[i].reason);
+    print_wrapped(
+        out, 2,
+        "Owner, privileges, comments, storage parameters, statistics targets and replica identity come "
+        "along.");
+}
+
+static void
+print_needs(const struct plan *p, FILE *out)
+{
+    int64_t bytes = p->source->bytes + index_bytes(p->source);
+    char *size = size_text(bytes);
+    char duration[32];
+    char *text;
+
+    clock_format_duration((double)bytes / BYTES_PER_SECOND, duration);
+    text = mem_printf(
+        "About %s more on disk until the original is dropped, and about as much written to the log. In the "
+        "order of %s with one worker, without other load.",
+        size, duration);
+    fprintf(out, "\nNeeds\n");
+    print_wrapped(out, 2, text);
+    free(text);
+    free(size);
+}
+
+static void
+print_statements(FILE *out, const char *title, const struct string_list *list)
 {
     if (list->count == 0)
         return;
-    fprintf(out, "\n%s\n", title);
+    fprintf(out, "  -- %s\n", title);
     for (int i = 0; i < list->count; i++)
-        fprintf(out, "  %s\n", list->items[i]);
+        fprintf(out, "  %s;\n", list->items[i]);
+}
+
+static void
+print_sql(const struct plan *p, FILE *out)
+{
+    fprintf(out, "\nThe statements\n");
+    print_statements(out, "the new table", &p->create);
+    fprintf(out, "  -- its rows, a range of blocks at a time\n");
+    fprintf(out,
+            "  INSERT INTO %s (%s)\n    OVERRIDING SYSTEM VALUE\n    SELECT pgrecast_new.* FROM ONLY %s AS "
+            "pgrecast_src\n    CROSS JOIN LATERAL (%s) AS pgrecast_new;\n",
+            p->shadow_sql, p->insert_columns, p->source_sql, p->transform_insert);
+    fprintf(out, "  -- its indexes\n");
+    for (int i = 0; i < p->index_count; i++)
+        fprintf(out, "  %s;\n", p->indexes[i].sql);
+    print_statements(out, "what else it has", &p->finish_shadow);
+    print_statements(out, "the swap", &p->swap);
+    print_statements(out, "after it", &p->drop_old);
 }
 
 void
 plan_print(const struct plan *p, FILE *out)
 {
-    print_list(out, "Clauses", &p->clauses);
-    print_list(out, "Notes", &p->notes);
-    print_list(out, "Create", &p->create);
-    print_list(out, "Finish", &p->finish_shadow);
-    print_list(out, "Swap", &p->swap);
+    print_head(p, out);
+    print_clauses(p, out);
+    print_notes(p, out);
+    print_columns(p, out);
+    print_key(p, out);
+    print_parts(p, out);
+    print_steps(p, out);
+    print_needs(p, out);
+    print_sql(p, out);
 }

@@ -15,7 +15,8 @@ refuse_kind(const struct table *t, struct string_list *reasons, struct string_li
         break;
     case 'p':
         list_addf(reasons, "it is a partitioned table: these are not supported yet");
-        list_addf(hints, "Partitions can be rewritten plainly, one after the other, while they are detached.");
+        list_addf(hints,
+                  "Partitions can be rewritten plainly, one after the other, while they are detached.");
         return;
     case 'v':
         list_addf(reasons, "it is a view, not a table");
@@ -50,10 +51,12 @@ static void
 refuse_rights(const struct table *t, struct string_list *reasons, struct string_list *hints)
 {
     if (!t->owner_is_ours) {
-        list_addf(reasons, "it belongs to role \"%s\", which the session's role is not a member of", t->owner);
+        list_addf(reasons, "it belongs to role \"%s\", which the session's role is not a member of",
+                  t->owner);
         list_addf(hints, "Connect as the owner, or as a member of that role.");
     } else if (!t->owner_is_session && !t->owner_may_be_given) {
-        list_addf(reasons, "the shadow cannot be given to its owner \"%s\", who may not create in schema \"%s\"",
+        list_addf(reasons,
+                  "the shadow cannot be given to its owner \"%s\", who may not create in schema \"%s\"",
                   t->owner, t->schema);
         list_addf(hints, "GRANT CREATE ON SCHEMA to the owner.");
     }
@@ -119,7 +122,9 @@ refuse_names(const struct plan *p, const struct string_list *relations, struct s
             continue;
         list_addf(reasons, "a relation \"%s\" exists already", names[i]);
         if (hints->count == 0)
-            list_addf(hints, "It may be left from another job: see pgrecast jobs, and finish or abort that one first.");
+            list_addf(
+                hints,
+                "It may be left from another job: see pgrecast jobs, and finish or abort that one first.");
     }
 }
 
@@ -137,7 +142,8 @@ refuse_if(const struct table *t, const struct string_list *reasons, const struct
     for (int i = 0; i < hints->count; i++)
         buffer_printf(&hint, "%s%s", i > 0 ? " " : "", hints->items[i]);
     if (reasons->count == 1)
-        error_set(err, ERROR_REFUSED, "cannot rewrite table \"%s.%s\": %s", t->schema, t->name, reasons->items[0]);
+        error_set(err, ERROR_REFUSED, "cannot rewrite table \"%s.%s\": %s", t->schema, t->name,
+                  reasons->items[0]);
     else
         error_set(err, ERROR_REFUSED, "cannot rewrite table \"%s.%s\", for %d reasons", t->schema, t->name,
                   reasons->count);

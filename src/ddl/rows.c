@@ -36,8 +36,10 @@ rows_plan_columns(struct plan *p, const struct transform *t, struct error *err)
             memcpy(column->depends_on, v->depends_on, (size_t)p->source->column_count * sizeof(bool));
         }
         if (column->origin == COLUMN_DEFAULT && !default_stayed(v, c)) {
-            error_set(err, ERROR_REFUSED,
-                      "column \"%s\" is added with a default that is made anew for each row, and changed after", c->name);
+            error_set(
+                err, ERROR_REFUSED,
+                "column \"%s\" is added with a default that is made anew for each row, and changed after",
+                c->name);
             return error_hint(err, "Say it in one ALTER TABLE.");
         }
     }
@@ -98,7 +100,8 @@ has_counterpart(const struct plan *p, int position)
         return false;
     for (int i = 0; c->generated != '\0' && i < c->generated_from_count; i++)
         for (int k = 0; k < p->column_count; k++)
-            if (p->target->columns[k].attnum == c->generated_from[i] && p->columns[k].origin == COLUMN_DEFAULT)
+            if (p->target->columns[k].attnum == c->generated_from[i] &&
+                p->columns[k].origin == COLUMN_DEFAULT)
                 return false;
     return true;
 }
@@ -200,7 +203,8 @@ is_binary(const struct column *c)
     return false;
 }
 
-/* A value in a form that is equal where the value is: the type's own, or its output in a row, which tells NULL apart. */
+/* A value in a form that is equal where the value is: the type's own, or its output in a row, which tells
+ * NULL apart. */
 static void
 add_canonical(struct buffer *list, const struct column *c, const char *value)
 {

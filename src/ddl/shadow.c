@@ -12,12 +12,14 @@
 #include "ddl/swap.h"
 
 static void
-map_names(struct plan *p, struct shadow_names *n, struct string_list *relations, struct string_list *statistics)
+map_names(struct plan *p, struct shadow_names *n, struct string_list *relations,
+          struct string_list *statistics)
 {
     const struct table *t = p->target;
 
     for (int i = 0; i < t->index_count; i++)
-        name_map_add(&n->relations, t->indexes[i].name, name_unlike(t->indexes[i].name, "_pgrecast_new", relations));
+        name_map_add(&n->relations, t->indexes[i].name,
+                     name_unlike(t->indexes[i].name, "_pgrecast_new", relations));
     for (int i = 0; i < t->column_count; i++)
         for (const struct owned_sequence *q = t->columns[i].sequence; q != NULL; q = q->next)
             if (q->identity || q->oid == 0)

@@ -6,8 +6,8 @@
 #include "ddl/plan.h"
 
 /*
- * Fill plan->create, ->indexes, ->finish_shadow, ->swap, ->drop_old and ->drop_shadow. relations and statistics: names in
- * the table's schema that are taken.
+ * Fill plan->create, ->indexes, ->finish_shadow, ->swap, ->drop_old and ->drop_shadow. relations and
+ * statistics: names in the table's schema that are taken.
  */
 void shadow_plan(struct plan *p, const struct clone_result *clone, struct string_list *relations,
                  struct string_list *statistics);

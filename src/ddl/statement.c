@@ -87,7 +87,8 @@ redirect_reference(void *arg, const PgQuery__ColumnRef *ref)
 }
 
 static struct statement *
-statement_add(struct statement_list *list, enum statement_kind kind, const struct parse *p, const struct span *span)
+statement_add(struct statement_list *list, enum statement_kind kind, const struct parse *p,
+              const struct span *span)
 {
     struct statement *s;
 
@@ -143,8 +144,8 @@ parse_clauses(struct parse *p, struct statement *s, const PgQuery__AlterTableStm
         int start = tokens->tokens[first].start;
         int end = tokens->tokens[comma - 1].end;
         char *body = token_render(tokens, start, end);
-        struct clause *clause = clause_add(s, token_typed(tokens, start, end),
-                                           mem_printf("ALTER TABLE %s %s", clone, body));
+        struct clause *clause =
+            clause_add(s, token_typed(tokens, start, end), mem_printf("ALTER TABLE %s %s", clone, body));
 
         free(body);
         clause_describe(clause, cmd, tree->relation->relname);
@@ -175,8 +176,9 @@ parse_alter(struct parse *p, struct statement_list *list, const PgQuery__AlterTa
         s = statement_add(list, STATEMENT_INDEX, p, span);
         s->sql = token_render(&p->tokens, span->start, span->end);
         index_add(s, tree->relation->schemaname, tree->relation->relname);
-        clause_whole(s)->sets_tablespace = tree->n_cmds == 1 && tree->cmds[0]->alter_table_cmd->subtype ==
-                                                                    PG_QUERY__ALTER_TABLE_TYPE__AT_SetTableSpace;
+        clause_whole(s)->sets_tablespace =
+            tree->n_cmds == 1 &&
+            tree->cmds[0]->alter_table_cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_SetTableSpace;
         return one_database(p, tree->relation);
     }
     s = statement_add(list, STATEMENT_ALTER_TABLE, p, span);
@@ -192,7 +194,8 @@ parse_alter(struct parse *p, struct statement_list *list, const PgQuery__AlterTa
 }
 
 static bool
-parse_rename(struct parse *p, struct statement_list *list, const PgQuery__RenameStmt *tree, const struct span *span)
+parse_rename(struct parse *p, struct statement_list *list, const PgQuery__RenameStmt *tree,
+             const struct span *span)
 {
     bool index = tree->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX;
     struct statement *s = statement_add(list, index ? STATEMENT_INDEX : STATEMENT_RENAME, p, span);
@@ -201,7 +204,8 @@ parse_rename(struct parse *p, struct statement_list *list, const PgQuery__Rename
         tree->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT) {
         if (tree->rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
             return error_set(p->err, ERROR_USAGE, "not a statement on a table: \"%s\"", s->text);
-        error_set(p->err, ERROR_REFUSED, "cannot do \"%s\": renaming the table is not part of a rewrite", s->text);
+        error_set(p->err, ERROR_REFUSED, "cannot do \"%s\": renaming the table is not part of a rewrite",
+                  s->text);
         return error_hint(p->err, "Run it plainly, before or after: it changes the catalog only.");
     }
     if (!index && tree->relation_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE &&
@@ -250,14 +254,15 @@ names_of(const PgQuery__Node *node, const char **schema, const char **name)
 }
 
 static bool
-parse_drop(struct parse *p, struct statement_list *list, const PgQuery__DropStmt *tree, const struct span *span)
+parse_drop(struct parse *p, struct statement_list *list, const PgQuery__DropStmt *tree,
+           const struct span *span)
 {
     struct statement *s = statement_add(list, STATEMENT_INDEX, p, span);
     struct buffer sql = {0};
 
     if (tree->remove_type != PG_QUERY__OBJECT_TYPE__OBJECT_INDEX)
-        return error_set(p->err, ERROR_USAGE, "only ALTER TABLE, CREATE INDEX and DROP INDEX can be done: \"%s\"",
-                         s->text);
+        return error_set(p->err, ERROR_USAGE,
+                         "only ALTER TABLE, CREATE INDEX and DROP INDEX can be done: \"%s\"", s->text);
     buffer_printf(&sql, "DROP INDEX %s", tree->missing_ok ? "IF EXISTS " : "");
     for (size_t i = 0; i < tree->n_objects; i++) {
         const char *schema = NULL;
@@ -280,9 +285,11 @@ parse_drop(struct parse *p, struct statement_list *list, const PgQuery__DropStmt
     return true;
 }
 
-/* COMMENT ON TABLE, COLUMN, CONSTRAINT or INDEX: the object's names, the last nested ones first in the text. */
+/* COMMENT ON TABLE, COLUMN, CONSTRAINT or INDEX: the object's names, the last nested ones first in the text.
+ */
 static bool
-parse_comment(struct parse *p, struct statement_list *list, const PgQuery__CommentStmt *tree, const struct span *span)
+parse_comment(struct parse *p, struct statement_list *list, const PgQuery__CommentStmt *tree,
+              const struct span *span)
 {
     struct statement *s = statement_add(list, STATEMENT_COMMENT, p, span);
     const char *names[3] = {NULL, NULL, NULL}; /* schema, relation, column or constraint */
@@ -296,8 +303,8 @@ parse_comment(struct parse *p, struct statement_list *list, const PgQuery__Comme
     size_t first = sub ? 3 : 2;
 
     if (!sub && !index && tree->objtype != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
-        return error_set(p->err, ERROR_USAGE, "not a comment on a table, its columns, constraints or indexes: \"%s\"",
-                         s->text);
+        return error_set(p->err, ERROR_USAGE,
+                         "not a comment on a table, its columns, constraints or indexes: \"%s\"", s->text);
     if (count == 0 || count > first || (sub && count < 2))
         return error_set(p->err, ERROR_USAGE, "cannot read the names in \"%s\"", s->text);
     for (size_t i = 0; i < count; i++)
@@ -309,10 +316,10 @@ parse_comment(struct parse *p, struct statement_list *list, const PgQuery__Comme
     else
         s->table = typed_name_make(names[0], names[1]);
     buffer_printf(&sql, "COMMENT ON %s ",
-                  index                                                        ? "INDEX"
-                  : !sub                                                       ? "TABLE"
+                  index                                                   ? "INDEX"
+                  : !sub                                                  ? "TABLE"
                   : tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN ? "COLUMN"
-                                                                               : "CONSTRAINT");
+                                                                          : "CONSTRAINT");
     if (tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT) {
         buffer_add_identifier(&sql, names[2]);
         buffer_add_text(&sql, " ON ");
@@ -369,10 +376,12 @@ parse_statement(struct parse *p, struct statement_list *list, const PgQuery__Raw
     }
     text = token_typed(tokens, span.start, span.end);
     if (tree->node_case == PG_QUERY__NODE__NODE_ALTER_OBJECT_SCHEMA_STMT) {
-        error_set(p->err, ERROR_REFUSED, "cannot do \"%s\": moving to another schema is not part of a rewrite", text);
+        error_set(p->err, ERROR_REFUSED,
+                  "cannot do \"%s\": moving to another schema is not part of a rewrite", text);
         error_hint(p->err, "Run it plainly, before or after: it changes the catalog only.");
     } else {
-        error_set(p->err, ERROR_USAGE, "only ALTER TABLE, CREATE INDEX and DROP INDEX can be done: \"%s\"", text);
+        error_set(p->err, ERROR_USAGE, "only ALTER TABLE, CREATE INDEX and DROP INDEX can be done: \"%s\"",
+                  text);
     }
     free(text);
     return false;
@@ -413,10 +422,12 @@ parse_tree(const char *sql, struct error *err)
         error_set(err, ERROR_USAGE, "%s", parsed.error->message);
         if (parsed.error->cursorpos > 0)
             point_at(sql, parsed.error->cursorpos, err);
-        error_hint(err, "Statements are read with the grammar of PostgreSQL %s; newer syntax is not known yet.",
+        error_hint(err,
+                   "Statements are read with the grammar of PostgreSQL %s; newer syntax is not known yet.",
                    PG_MAJORVERSION);
     } else {
-        tree = pg_query__parse_result__unpack(NULL, parsed.parse_tree.len, (const uint8_t *)parsed.parse_tree.data);
+        tree = pg_query__parse_result__unpack(NULL, parsed.parse_tree.len,
+                                              (const uint8_t *)parsed.parse_tree.data);
         if (tree == NULL)
             error_set(err, ERROR_FAILED, "the parse tree cannot be read");
     }
@@ -453,9 +464,11 @@ typed_name_parse(const char *text, struct typed_name *name, struct error *err)
     const PgQuery__SelectStmt *select;
     const PgQuery__RangeVar *relation = NULL;
 
-    if (tree != NULL && tree->n_stmts == 1 && tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
+    if (tree != NULL && tree->n_stmts == 1 &&
+        tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT) {
         select = tree->stmts[0]->stmt->select_stmt;
-        if (select->n_from_clause == 1 && select->from_clause[0]->node_case == PG_QUERY__NODE__NODE_RANGE_VAR &&
+        if (select->n_from_clause == 1 &&
+            select->from_clause[0]->node_case == PG_QUERY__NODE__NODE_RANGE_VAR &&
             select->n_sort_clause == 0 && select->where_clause == NULL && select->limit_count == NULL)
             relation = select->from_clause[0]->range_var;
     }

@@ -1,9 +1,10 @@
 /*
- * The user's SQL as a list of statements that can be run on a clone of the table: parsed by libpg_query (the grammar of
- * PostgreSQL 15), the table's name replaced by that of the clone, everything else left as it was typed.
+ * The user's SQL as a list of statements that can be run on a clone of the table: parsed by libpg_query (the
+ * grammar of PostgreSQL 15), the table's name replaced by that of the clone, everything else left as it was
+ * typed.
  *
- * No I/O. Refuses whatever is not an ALTER TABLE of one table, an index of it, or a comment on it (ERROR_USAGE), and
- * clauses that cannot be carried out this way (ERROR_REFUSED), with the way out.
+ * No I/O. Refuses whatever is not an ALTER TABLE of one table, an index of it, or a comment on it
+ * (ERROR_USAGE), and clauses that cannot be carried out this way (ERROR_REFUSED), with the way out.
  */
 #ifndef PGRECAST_DDL_STATEMENT_H
 #define PGRECAST_DDL_STATEMENT_H
@@ -30,12 +31,12 @@ enum clause_lock {
 };
 
 struct clause {
-    char *text;     /* as typed */
-    char *sql;      /* the clause as a statement of its own on the clone */
-    char *column;   /* the column it names, or NULL */
+    char *text;   /* as typed */
+    char *sql;    /* the clause as a statement of its own on the clone */
+    char *column; /* the column it names, or NULL */
     bool has_using;
-    char *using_expr;    /* ALTER COLUMN … TYPE … USING: the expression, names redirected; else NULL */
-    bool using_literal;  /* the expression is one literal without a type, which takes that of the column */
+    char *using_expr;   /* ALTER COLUMN … TYPE … USING: the expression, names redirected; else NULL */
+    bool using_literal; /* the expression is one literal without a type, which takes that of the column */
     struct string_list using_columns; /* columns the expression names */
     bool using_row; /* it names the row as a whole, or something that is no column: all columns in doubt */
     bool restarts;  /* ALTER COLUMN … RESTART: the identity sequence starts anew */
@@ -51,8 +52,8 @@ struct typed_name {
 
 struct statement {
     enum statement_kind kind;
-    char *text; /* as typed, trimmed */
-    char *sql;  /* runs on the clone */
+    char *text;              /* as typed, trimmed */
+    char *sql;               /* runs on the clone */
     struct typed_name table; /* name NULL for STATEMENT_INDEX and comments on an index */
     int index_count;
     struct typed_name *indexes; /* that must belong to the table, where they exist */
@@ -66,7 +67,8 @@ struct statement_list {
 };
 
 /* clone_schema: where the clone will be; its name needs no quotes and occurs nowhere else. */
-bool statements_parse(const char *sql, const char *clone_schema, struct statement_list *list, struct error *err);
+bool statements_parse(const char *sql, const char *clone_schema, struct statement_list *list,
+                      struct error *err);
 void statements_free(struct statement_list *list);
 
 /* A name as typed: "schema.name", quoted where needed or not. False (ERROR_USAGE) when it is none. */

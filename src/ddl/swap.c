@@ -31,9 +31,11 @@ moves_along(const struct table *target, const struct owned_sequence *q)
     return false;
 }
 
-/* The source and all that is named after it, out of the way. Sequence names are kept for reading their values. */
+/* The source and all that is named after it, out of the way. Sequence names are kept for reading their
+ * values. */
 static void
-retire_source(struct plan *p, struct string_list *relations, struct string_list *statistics, struct name_map *retired)
+retire_source(struct plan *p, struct string_list *relations, struct string_list *statistics,
+              struct name_map *retired)
 {
     const struct table *s = p->source;
 
@@ -121,7 +123,8 @@ rename_parts(struct plan *p, const struct shadow_names *n)
     const struct table *t = p->target;
 
     for (int i = 0; i < t->index_count; i++)
-        add_rename(p, "INDEX", t->schema, name_map_find(&n->relations, t->indexes[i].name), t->indexes[i].name);
+        add_rename(p, "INDEX", t->schema, name_map_find(&n->relations, t->indexes[i].name),
+                   t->indexes[i].name);
     for (int i = 0; i < t->statistics_count; i++)
         add_rename(p, "STATISTICS", t->schema, name_map_find(&n->statistics, t->statistics[i].name),
                    t->statistics[i].name);
@@ -148,8 +151,8 @@ set_identity(struct plan *p, const struct clone_result *clone, const struct colu
 
     buffer_add_literal(&literal, name);
     if (restart != NULL)
-        list_addf(&p->swap, "SELECT pg_catalog.setval(%s, %lld, %s)", literal.data, (long long)restart->last_value,
-                  restart->is_called ? "true" : "false");
+        list_addf(&p->swap, "SELECT pg_catalog.setval(%s, %lld, %s)", literal.data,
+                  (long long)restart->last_value, restart->is_called ? "true" : "false");
     else if (c->sequence->oid != 0)
         list_addf(&p->swap, "SELECT pg_catalog.setval(%s, last_value, is_called) FROM %s", literal.data, old);
     buffer_free(&literal);

@@ -51,7 +51,8 @@ has_sequence(const struct table *t, oid_t oid)
 
 /* A new sequence in the default's text: the clone's schema becomes the table's, in double quotes. */
 static void
-settle_default(struct column *c, const struct owned_sequence *q, const char *quoted_name, const char *clone_schema)
+settle_default(struct column *c, const struct owned_sequence *q, const char *quoted_name,
+               const char *clone_schema)
 {
     char *from = mem_printf("'%s.%s'::regclass", clone_schema, quoted_name);
     char *name = name_qualified(q->schema, q->name);
@@ -76,10 +77,12 @@ settle_default(struct column *c, const struct owned_sequence *q, const char *quo
 }
 
 static void
-settle_sequences(const struct table *source, const struct table *before, struct column *c, const char *clone_schema)
+settle_sequences(const struct table *source, const struct table *before, struct column *c,
+                 const char *clone_schema)
 {
     for (struct owned_sequence *q = c->sequence; q != NULL; q = q->next) {
-        const struct owned_sequence *kept = has_sequence(before, q->oid) ? sequence_named(source, q->name) : NULL;
+        const struct owned_sequence *kept =
+            has_sequence(before, q->oid) ? sequence_named(source, q->name) : NULL;
 
         replace(&q->schema, source->schema);
         q->oid = kept == NULL ? 0 : kept->oid;
@@ -94,8 +97,8 @@ settle_sequences(const struct table *source, const struct table *before, struct 
 }
 
 static bool
-settle_column(const struct table *source, const struct table *before, struct column *c, const char *clone_schema,
-              struct error *err)
+settle_column(const struct table *source, const struct table *before, struct column *c,
+              const char *clone_schema, struct error *err)
 {
     settle_sequences(source, before, c, clone_schema);
     if (c->attnum <= source->column_count) {
@@ -105,8 +108,8 @@ settle_column(const struct table *source, const struct table *before, struct col
         copy_grants(&c->grants, &old->grants);
     }
     if (c->default_expr != NULL && strstr(c->default_expr, clone_schema) != NULL)
-        return error_set(err, ERROR_REFUSED, "the default or expression of column \"%s\" refers to the table itself",
-                         c->name);
+        return error_set(err, ERROR_REFUSED,
+                         "the default or expression of column \"%s\" refers to the table itself", c->name);
     return true;
 }
 
@@ -124,8 +127,8 @@ same_column(const struct column *a, const struct column *b)
            a->not_null == b->not_null && same(a->not_null_name, b->not_null_name) &&
            a->not_null_invalid == b->not_null_invalid && same(a->default_expr, b->default_expr) &&
            a->generated == b->generated && a->identity == b->identity && a->storage == b->storage &&
-           a->compression == b->compression && a->statistics == b->statistics && same(a->options, b->options) &&
-           same(a->comment, b->comment);
+           a->compression == b->compression && a->statistics == b->statistics &&
+           same(a->options, b->options) && same(a->comment, b->comment);
 }
 
 static bool
@@ -139,8 +142,9 @@ static bool
 same_index(const struct index *a, const struct index *b)
 {
     return same(a->name, b->name) && same(a->definition, b->definition) && a->unique == b->unique &&
-           a->primary == b->primary && a->replica_identity == b->replica_identity && a->clustered == b->clustered &&
-           same(a->tablespace, b->tablespace) && a->immediate == b->immediate && same(a->comment, b->comment) &&
+           a->primary == b->primary && a->replica_identity == b->replica_identity &&
+           a->clustered == b->clustered && same(a->tablespace, b->tablespace) &&
+           a->immediate == b->immediate && same(a->comment, b->comment) &&
            a->statistics_count == b->statistics_count;
 }
 
@@ -199,7 +203,8 @@ statistics_owner(const struct table *source, const char *name)
 }
 
 bool
-target_settle(const struct table *source, const char *clone_schema, struct clone_result *result, struct error *err)
+target_settle(const struct table *source, const char *clone_schema, struct clone_result *result,
+              struct error *err)
 {
     struct table *target = result->after;
 

@@ -126,8 +126,8 @@ set_expr(struct value *v, char *expr)
 static bool
 refuse_reading(const struct stage_column *c, struct error *err)
 {
-    error_set(err, ERROR_REFUSED, "a later statement reads column \"%s\", which an earlier one converts to %s", c->name,
-              c->type);
+    error_set(err, ERROR_REFUSED,
+              "a later statement reads column \"%s\", which an earlier one converts to %s", c->name, c->type);
     return error_hint(err, "Say it in one ALTER TABLE, with a USING that gives the final value.");
 }
 
@@ -136,8 +136,8 @@ static bool
 settle(struct value *v, const struct stage_column *c, struct error *err)
 {
     if (v->origin == COLUMN_DEFAULT) {
-        error_set(err, ERROR_REFUSED, "a later statement reads column \"%s\", whose default is made anew for each row",
-                  c->name);
+        error_set(err, ERROR_REFUSED,
+                  "a later statement reads column \"%s\", whose default is made anew for each row", c->name);
         return error_hint(err, "Say it in one ALTER TABLE.");
     }
     if (v->cast == NULL)
@@ -149,7 +149,8 @@ settle(struct value *v, const struct stage_column *c, struct error *err)
     return true;
 }
 
-/* All values under the names their columns have: what the server's text of an expression over the clone can stand on. */
+/* All values under the names their columns have: what the server's text of an expression over the clone can
+ * stand on. */
 static char *
 named_row(const struct transform *t, const struct stage *stage)
 {
@@ -256,7 +257,8 @@ using_of(const struct statement *statement, const char *column)
 
 /* The column's value, of exactly its type, computed where it is a generated one. */
 static bool
-prepare_column(struct transform *t, const struct stage *stage, const struct stage_column *c, struct error *err)
+prepare_column(struct transform *t, const struct stage *stage, const struct stage_column *c,
+               struct error *err)
 {
     struct value *v = value_of(t, c->attnum);
 
@@ -264,7 +266,8 @@ prepare_column(struct transform *t, const struct stage *stage, const struct stag
 }
 
 static bool
-prepare_read_columns(struct transform *t, const struct stage *before, const struct clause *clause, struct error *err)
+prepare_read_columns(struct transform *t, const struct stage *before, const struct clause *clause,
+                     struct error *err)
 {
     for (int i = 0; i < clause->using_columns.count; i++) {
         const struct stage_column *c = stage_column_named(before, clause->using_columns.items[i]);
@@ -276,8 +279,8 @@ prepare_read_columns(struct transform *t, const struct stage *before, const stru
 }
 
 bool
-transform_prepare(struct transform *t, const struct stage *before, const struct statement *statement, char **list,
-                  struct error *err)
+transform_prepare(struct transform *t, const struct stage *before, const struct statement *statement,
+                  char **list, struct error *err)
 {
     struct buffer text = {0};
     bool any = false;
@@ -309,7 +312,8 @@ transform_prepare(struct transform *t, const struct stage *before, const struct 
 
 /* The columns with a USING take its value; what it depends on is what the columns it names depend on. */
 static void
-take_using(struct transform *t, const struct stage *before, const struct stage *after, const struct clause *clause)
+take_using(struct transform *t, const struct stage *before, const struct stage *after,
+           const struct clause *clause)
 {
     const struct stage_column *c = stage_column_named(before, clause->column);
     const struct stage_column *changed = c == NULL ? NULL : stage_column(after, c->attnum);
@@ -361,7 +365,8 @@ take_added(struct transform *t, const struct stage_column *c)
 
 /* Columns that are generated no more keep the values they have. */
 static bool
-take_expressions(struct transform *t, const struct stage *before, const struct stage *after, struct error *err)
+take_expressions(struct transform *t, const struct stage *before, const struct stage *after,
+                 struct error *err)
 {
     for (int i = 0; i < before->count; i++) {
         const struct stage_column *now = stage_column(after, before->columns[i].attnum);
@@ -383,8 +388,8 @@ take_types(struct transform *t, const struct stage *before, const struct stage *
         const struct stage_column *now = stage_column(after, old->attnum);
         struct value *v = value_of(t, old->attnum);
 
-        if (now == NULL || strcmp(old->type_id, now->type_id) == 0 || using_of(statement, old->name) != NULL ||
-            v->origin == COLUMN_GENERATED)
+        if (now == NULL || strcmp(old->type_id, now->type_id) == 0 ||
+            using_of(statement, old->name) != NULL || v->origin == COLUMN_GENERATED)
             continue;
         if (!settle(v, old, err))
             return false;

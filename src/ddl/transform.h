@@ -1,9 +1,10 @@
 /*
- * How a row of the target comes from a row of the source: the user's statements as stages, composed into one SELECT over
- * pgrecast_src. No I/O: the clone's columns before and after each statement, and the server's text of a USING, are given.
+ * How a row of the target comes from a row of the source: the user's statements as stages, composed into one
+ * SELECT over pgrecast_src. No I/O: the clone's columns before and after each statement, and the server's
+ * text of a USING, are given.
  *
- * Refuses what cannot be composed exactly: a value that a later statement reads although only a cast that may cut it
- * short would give it its type in between, or that is made anew for each row.
+ * Refuses what cannot be composed exactly: a value that a later statement reads although only a cast that may
+ * cut it short would give it its type in between, or that is made anew for each row.
  */
 #ifndef PGRECAST_DDL_TRANSFORM_H
 #define PGRECAST_DDL_TRANSFORM_H
@@ -24,7 +25,7 @@ struct stage_column {
     bool cuts;       /* a cast to the type cuts a value short that an assignment would refuse */
     char generated;
     char identity;
-    char *constant;  /* what rows had when the column was added, as text; NULL: NULL */
+    char *constant; /* what rows had when the column was added, as text; NULL: NULL */
     char *default_expr;
     bool default_volatile;
 };
@@ -41,9 +42,10 @@ const struct stage_column *stage_column_named(const struct stage *stage, const c
 /* A column's value as the stages so far make it. */
 struct value {
     int attnum;
-    char *expr;  /* over the alias pgrecast_src, or p where there is a .from; NULL where the server makes the value */
-    char *cast;  /* type the value has to be cast to where something reads it; NULL: it has it */
-    bool cuts;   /* that cast may cut it short */
+    char *expr; /* over the alias pgrecast_src, or p where there is a .from; NULL where the server makes the
+                   value */
+    char *cast; /* type the value has to be cast to where something reads it; NULL: it has it */
+    bool cuts;  /* that cast may cut it short */
     enum column_origin origin;
     bool plain;
     bool *depends_on; /* by position in the source */
@@ -61,9 +63,9 @@ struct transform {
 void transform_start(struct transform *t, const struct table *source);
 
 /*
- * One statement, in two steps. Before it runs: make ready what its USING expressions read, and give the SELECT list for a
- * view over the clone that makes the server read them; *list is NULL where it has none. After it ran: take what became
- * of the columns; view is the server's text of that SELECT, without its FROM.
+ * One statement, in two steps. Before it runs: make ready what its USING expressions read, and give the
+ * SELECT list for a view over the clone that makes the server read them; *list is NULL where it has none.
+ * After it ran: take what became of the columns; view is the server's text of that SELECT, without its FROM.
  */
 bool transform_prepare(struct transform *t, const struct stage *before, const struct statement *statement,
                        char **list, struct error *err);

@@ -10,13 +10,15 @@ tree_string(const PgQuery__Node *node)
 
 /* One member of a field: the message behind it, if the field is there and holds a message. */
 static void
-walk_field(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, tree_column_ref found, void *arg)
+walk_field(const ProtobufCMessage *message, const ProtobufCFieldDescriptor *field, tree_column_ref found,
+           void *arg)
 {
     const char *base = (const char *)message;
 
     if (field->label == PROTOBUF_C_LABEL_REPEATED) {
         size_t count = *(const size_t *)(const void *)(base + field->quantifier_offset);
-        ProtobufCMessage *const *items = *(ProtobufCMessage *const *const *)(const void *)(base + field->offset);
+        ProtobufCMessage *const *items =
+            *(ProtobufCMessage *const *const *)(const void *)(base + field->offset);
 
         for (size_t i = 0; i < count; i++)
             tree_column_refs(items[i], found, arg);

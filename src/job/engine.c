@@ -149,6 +149,18 @@ engine_phase(struct engine *e, enum job_phase phase, struct error *err)
     return hold_for_test(e, phase, err);
 }
 
+double
+engine_phase_seconds(const struct engine *e)
+{
+    return (double)(clock_ms() - e->progress.began_ms + 1) / 1000;
+}
+
+char *
+engine_phase_time(const struct engine *e, char out[32])
+{
+    return clock_format_duration(engine_phase_seconds(e), out);
+}
+
 bool
 engine_write_marker(struct engine *e, struct error *err)
 {
@@ -162,14 +174,15 @@ engine_write_marker(struct engine *e, struct error *err)
     return true;
 }
 
-static bool
-show_apply(struct engine *e, const char *extra)
+/* While applying is what the job does; in other phases it goes on beside what they show. */
+static void
+show_apply(struct engine *e)
 {
-    uint64_t applied = apply_changes(e->apply), spooled = spool_changes(e->spool);
+    uint64_t applied = apply_changes(e->apply);
 
-    progress_show(&e->progress, (int64_t)applied, (int64_t)spooled, (int64_t)applied, "changes applied",
-                  extra);
-    return true;
+    if (e->job.phase == PHASE_CATCHUP || e->job.phase == PHASE_READY)
+        progress_show(&e->progress, (int64_t)applied, (int64_t)spool_changes(e->spool), (int64_t)applied,
+                      "changes applied", NULL);
 }
 
 /* Give back the disk of what is applied, now and then. */
@@ -201,7 +214,8 @@ step(struct engine *e, bool *reached, struct error *err)
     case APPLY_PROGRESS:
         break;
     }
-    return show_apply(e, NULL) && trim(e, err);
+    show_apply(e);
+    return trim(e, err);
 }
 
 bool

@@ -53,6 +53,10 @@ bool engine_wait(struct engine *e, int ms, struct error *err);
 /* Enter a phase: state, progress, and the stop that a test asked for. */
 bool engine_phase(struct engine *e, enum job_phase phase, struct error *err);
 
+/* How long the phase has lasted: in seconds (never 0), and as text. */
+double engine_phase_seconds(const struct engine *e);
+char *engine_phase_time(const struct engine *e, char out[32]);
+
 /* Write a marker into the log. Everything committed before it comes before it in the stream. */
 bool engine_write_marker(struct engine *e, struct error *err);
 

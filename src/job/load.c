@@ -120,6 +120,7 @@ bool
 phase_copy(struct engine *e, struct error *err)
 {
     enum copy_outcome outcome = COPY_REWRITTEN;
+    char text[32];
 
     for (int i = 0; outcome == COPY_REWRITTEN; i++) {
         if (i > RESTARTS_MOST)
@@ -129,6 +130,8 @@ phase_copy(struct engine *e, struct error *err)
             return false;
     }
     e->report->rows = atomic_load(&e->copied.rows);
+    log_info("copied %" PRId64 " rows in %s, %.0f rows/s", e->report->rows, engine_phase_time(e, text),
+             (double)e->report->rows / engine_phase_seconds(e));
     return note_exact(e, err);
 }
 
@@ -199,8 +202,15 @@ open_apply(struct engine *e, struct error *err)
 bool
 phase_index(struct engine *e, struct error *err)
 {
-    return build_matching(e, true, false, err) && build_matching(e, true, true, err) && open_apply(e, err) &&
-           engine_sync(e, err) && build_matching(e, false, false, err) && build_matching(e, false, true, err);
+    char text[32];
+    bool ok = build_matching(e, true, false, err) && build_matching(e, true, true, err) &&
+              open_apply(e, err) && engine_sync(e, err) && build_matching(e, false, false, err) &&
+              build_matching(e, false, true, err);
+
+    if (ok)
+        log_info("built %d index%s in %s", e->plan->index_count, e->plan->index_count == 1 ? "" : "es",
+                 engine_phase_time(e, text));
+    return ok;
 }
 
 static bool
@@ -298,6 +308,12 @@ note_complete(struct engine *e, struct error *err)
 bool
 phase_catchup(struct engine *e, struct error *err)
 {
-    return catch_up(e, err) && sweep(e, err) && run_list(e, &e->plan->finish_shadow, err) && vacuum(e, err) &&
-           catch_up(e, err) && note_complete(e, err);
+    char text[32];
+    bool ok = catch_up(e, err) && sweep(e, err) && run_list(e, &e->plan->finish_shadow, err) &&
+              vacuum(e, err) && catch_up(e, err) && note_complete(e, err);
+
+    if (ok)
+        log_info("caught up in %s, vacuum and analyze included: %" PRIu64 " changes applied",
+                 engine_phase_time(e, text), apply_changes(e->apply));
+    return ok;
 }

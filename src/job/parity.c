@@ -189,16 +189,19 @@ verify_once(struct engine *e, struct error *err)
 {
     struct exported source = {0}, shadow = {0};
     struct verify_result result = {0};
-    char text[LSN_TEXT_SIZE];
+    char text[LSN_TEXT_SIZE], took[32];
+    int64_t began = clock_ms();
     bool ok = align(e, &source, &shadow, err) && compare(e, &source, &shadow, &result, err);
+    double seconds = (double)(clock_ms() - began) / 1000;
     lsn_t lsn = source.lsn;
 
     exported_close(&source); /* before the judgement, which may take a while */
     exported_close(&shadow);
     ok = ok && judge(e, &result, err) && save_result(e, &result, lsn, err);
     if (ok)
-        log_info("verified: %" PRId64 " rows are equal at %s, hash %s", result.source_rows,
-                 lsn_format(lsn, text), result.hash);
+        log_info("verified in %s: %" PRId64 " rows are equal at %s, hash %s",
+                 clock_format_duration(seconds, took), result.source_rows, lsn_format(lsn, text),
+                 result.hash);
     verify_result_free(&result);
     return ok;
 }
