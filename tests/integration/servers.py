@@ -239,6 +239,10 @@ class Server:
             options.update(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[])
         return options
 
+    def run_program(self, name, *arguments):
+        """One of the server's own programs, while it is stopped."""
+        self._run(self.bin / name, *arguments)
+
     def _run(self, *command):
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
         done = subprocess.run([str(word) for word in command], env=environment, text=True, stdout=subprocess.PIPE,
