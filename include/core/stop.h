@@ -1,6 +1,6 @@
 /*
  * The request to stop. Signal handlers set a flag and wake every wait through one pipe; nothing else happens in
- * them. The first SIGINT or SIGTERM asks for a stop in order, the second for a stop at once.
+ * them. The first SIGINT or SIGTERM asks for a stop in order; the second ends the process where it is.
  */
 #ifndef PGRECAST_CORE_STOP_H
 #define PGRECAST_CORE_STOP_H
@@ -12,7 +12,6 @@ void stop_install(void);
 /* Ask for a stop from inside the program (a failed thread); the same as one SIGTERM. */
 void stop_request(void);
 bool stop_requested(void);
-bool stop_at_once(void);
 
 /* Readable from the first request on, for poll(); -1 before stop_install(). */
 int stop_fd(void);

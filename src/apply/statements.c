@@ -91,6 +91,7 @@ statement_create(const struct plan *plan, const struct stream_columns *c)
                   ") ON COMMIT DELETE ROWS;\n"
                   "CREATE TEMPORARY TABLE pgrecast_saved ON COMMIT DELETE ROWS AS "
                   "SELECT 0 AS pgrecast_seq, s.* FROM %s AS s WITH NO DATA;\n"
+                  "CREATE INDEX ON pg_temp.pgrecast_saved (pgrecast_seq);\n"
                   "CREATE TEMPORARY TABLE pgrecast_overlay ON COMMIT DELETE ROWS AS "
                   "SELECT %s FROM %s AS s WITH NO DATA;\n"
                   "CREATE UNIQUE INDEX ON pg_temp.pgrecast_overlay (",

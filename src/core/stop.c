@@ -11,10 +11,22 @@ static atomic_int requests;
 static atomic_int held;
 static int wake_pipe[2] = {-1, -1};
 
+/*
+ * The second time the user does not want to wait for the clean-up: the process ends here. What is left is in the ledger of
+ * the database.
+ */
 static void
 on_signal(int signo)
 {
+    static const char message[] = "\npgrecast: stopped at once; see what is left with: pgrecast status\n";
+    ssize_t ignored;
+
     (void)signo;
+    if (atomic_load(&requests) > 0) {
+        ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
+        (void)ignored;
+        _exit(1);
+    }
     stop_request();
 }
 
@@ -50,12 +62,6 @@ bool
 stop_requested(void)
 {
     return atomic_load(&requests) > 0 && atomic_load(&held) == 0;
-}
-
-bool
-stop_at_once(void)
-{
-    return atomic_load(&requests) > 1;
 }
 
 int

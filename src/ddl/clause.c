@@ -127,6 +127,28 @@ restarts_sequence(const PgQuery__AlterTableCmd *cmd)
     return false;
 }
 
+/* The server's own passes (tablecmds.c), as far as they decide whether one clause can go before another. */
+static int
+pass_of(const PgQuery__AlterTableCmd *cmd)
+{
+    switch (cmd->subtype) {
+    case AT(DropColumn):
+    case AT(DropConstraint):
+    case AT(DropNotNull):
+    case AT(DropExpression):
+    case AT(DropIdentity):
+        return 0;
+    case AT(ColumnDefault):
+        return cmd->def == NULL ? 0 : 3;
+    case AT(AlterColumnType):
+        return 1;
+    case AT(AddColumn):
+        return 2;
+    default:
+        return 3;
+    }
+}
+
 void
 clause_describe(struct clause *clause, const PgQuery__AlterTableCmd *cmd, const char *table)
 {
@@ -151,6 +173,7 @@ clause_describe(struct clause *clause, const PgQuery__AlterTableCmd *cmd, const 
         cmd->subtype != AT(DropConstraint) && cmd->subtype != AT(ValidateConstraint) &&
         cmd->subtype != AT(ClusterOn))
         clause->column = mem_strdup(cmd->name);
+    clause->pass = pass_of(cmd);
     clause->restarts = restarts_sequence(cmd);
     clause->sets_tablespace = cmd->subtype == AT(SetTableSpace);
     if (cmd->subtype == AT(AlterColumnType) && cmd->def != NULL &&

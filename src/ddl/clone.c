@@ -364,27 +364,37 @@ verdict_of(const char *notices, const struct clause *clause, bool *rewrites)
                : "changes the catalog only (ACCESS EXCLUSIVE, instant)";
 }
 
-/* Each clause by itself, in order. False when one does not stand alone: the statement as a whole must do
- * then. */
+/* Each clause by itself. False when one does not stand alone: the statement as a whole must do then. */
 static bool
 judge_clauses(struct clone *c, const struct statement *statement, struct string_list *verdicts,
               bool *rewrites)
 {
+    char **found = mem_alloc(((size_t)statement->clause_count + 1) * sizeof(*found));
     struct error ignored = {0};
     struct buffer notices = {0};
     bool ok = true;
 
     session_collect_notices(c->s, &notices);
-    for (int i = 0; ok && i < statement->clause_count; i++) {
-        const struct clause *clause = &statement->clauses[i];
+    for (int pass = 0; pass <= LAST_CLAUSE_PASS; pass++) {
+        for (int i = 0; ok && i < statement->clause_count; i++) {
+            const struct clause *clause = &statement->clauses[i];
 
-        buffer_reset(&notices);
-        ok = session_execute(c->s, &ignored, clause->sql);
-        if (ok)
-            list_addf(verdicts, "%s: %s", clause->text,
-                      verdict_of(notices.data != NULL ? notices.data : "", clause, rewrites));
+            if (clause->pass != pass)
+                continue;
+            buffer_reset(&notices);
+            ok = session_execute(c->s, &ignored, clause->sql);
+            if (ok)
+                found[i] = mem_printf("%s: %s", clause->text,
+                                      verdict_of(notices.data != NULL ? notices.data : "", clause, rewrites));
+        }
     }
     session_collect_notices(c->s, NULL);
+    for (int i = 0; i < statement->clause_count; i++)
+        if (ok)
+            list_add(verdicts, found[i]);
+        else
+            free(found[i]);
+    free(found);
     error_clear(&ignored);
     buffer_free(&notices);
     return ok;

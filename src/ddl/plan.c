@@ -8,6 +8,7 @@
 #include "ddl/key.h"
 #include "ddl/list.h"
 #include "ddl/names.h"
+#include "ddl/notes.h"
 #include "ddl/refuse.h"
 #include "ddl/rows.h"
 #include "ddl/shadow.h"
@@ -184,7 +185,9 @@ explore(struct making *m, struct plan *p, struct typed_name *rebuild)
         return false;
     list_add(&m->relations, mem_strdup(p->shadow_name));
     list_add(&m->relations, mem_strdup(p->old_name));
-    return clone_run(m->s, p->source, m->clone_schema, &m->statements, &m->clone, m->err);
+    if (!clone_run(m->s, p->source, m->clone_schema, &m->statements, &m->clone, m->err))
+        return false;
+    return notes_add(m->s, p, &m->clone, m->err);
 }
 
 /* From what was read to what is done: no I/O. */

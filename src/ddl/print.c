@@ -133,8 +133,7 @@ fate_of(const struct plan *p, int position)
     case COLUMN_GENERATED:
         return mem_strdup(from == NULL ? "added: computed by the server" : "computed by the server");
     case COLUMN_DEFAULT:
-        return mem_strdup(
-            "added: its default is made once per row, and kept; has nothing to be compared with");
+        return mem_strdup("added: its default is made once per row");
     case COLUMN_FROM_ROW:
         break;
     }
@@ -191,8 +190,8 @@ print_steps(const struct plan *p, FILE *out)
         {"copy rows in short chunks, follow the changes", "ACCESS SHARE, a chunk at a time"},
         {"build the indexes and constraints", "on the new table only"},
         {"apply changes, verify every row", "ACCESS SHARE, given up between parts"},
-        {"swap, in one transaction", "ACCESS EXCLUSIVE, milliseconds, with a short lock_timeout"},
-        {"drop the original", "ACCESS EXCLUSIVE on the original, which nobody uses by then"},
+        {"swap, in one transaction", "ACCESS EXCLUSIVE, milliseconds"},
+        {"drop the original", "ACCESS EXCLUSIVE on the original only"},
     };
 
     fprintf(out, "\nSteps, and the locks they take\n");
@@ -251,8 +250,8 @@ print_sequences(const struct plan *p, FILE *out)
         for (const struct owned_sequence *q = p->target->columns[i].sequence; q != NULL; q = q->next)
             print_part(out, "sequence", q->name,
                        q->oid == 0   ? "new"
-                       : q->identity ? "made anew; goes on where it stands at the swap"
-                                     : "the same; belongs to the new table from the swap on");
+                       : q->identity ? "made anew; goes on where it stands"
+                                     : "the same; moves in the swap");
 }
 
 static void

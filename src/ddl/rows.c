@@ -157,7 +157,7 @@ plan_compare_transform(struct plan *p, const struct transform *t)
     free(row);
 }
 
-/* Base types whose binary form is the same for the same value, however it got there (sorted by name). */
+/* Base types whose binary form is the same for the same value, however it got there */
 static const struct {
     oid_t type;
     oid_t array;

@@ -7,6 +7,7 @@
 #include "core/mem.h"
 #include "ddl/clause.h"
 #include "ddl/list.h"
+#include "ddl/names.h"
 #include "ddl/token.h"
 #include "ddl/tree.h"
 
@@ -25,17 +26,6 @@ struct span {
     int first;
     int last;
 };
-
-static char *
-qualified(const char *schema, const char *name)
-{
-    struct buffer text = {0};
-
-    buffer_add_identifier(&text, schema);
-    buffer_add_char(&text, '.');
-    buffer_add_identifier(&text, name);
-    return buffer_take(&text);
-}
 
 static struct typed_name
 typed_name_make(const char *schema, const char *name)
@@ -58,7 +48,7 @@ redirect(struct parse *p, const PgQuery__RangeVar *relation)
 {
     int first = token_at(&p->tokens, relation->location);
     int after = token_after_name(&p->tokens, first);
-    char *clone = qualified(p->clone_schema, relation->relname);
+    char *clone = name_qualified(p->clone_schema, relation->relname);
 
     token_edit(&p->tokens, p->tokens.tokens[first].start, p->tokens.tokens[after - 1].end, clone);
     list_add(&p->replacements, clone);
@@ -135,7 +125,7 @@ parse_clauses(struct parse *p, struct statement *s, const PgQuery__AlterTableStm
               const struct span *span)
 {
     const struct token_text *tokens = &p->tokens;
-    char *clone = qualified(p->clone_schema, tree->relation->relname);
+    char *clone = name_qualified(p->clone_schema, tree->relation->relname);
     bool ok = true;
 
     for (size_t i = 0; ok && i < tree->n_cmds; i++) {
@@ -285,57 +275,87 @@ parse_drop(struct parse *p, struct statement_list *list, const PgQuery__DropStmt
     return true;
 }
 
-/* COMMENT ON TABLE, COLUMN, CONSTRAINT or INDEX: the object's names, the last nested ones first in the text.
- */
+/* What a COMMENT is on: the kind as a word, and the names from the schema on. */
+struct commented {
+    const char *kind; /* NULL: something else */
+    bool sub;         /* a column or constraint of a table */
+    const char *schema;
+    const char *relation;
+    const char *name; /* of the column or constraint */
+};
+
+static struct commented
+commented_by(const PgQuery__CommentStmt *tree)
+{
+    struct commented on = {0};
+    const PgQuery__List *names = NULL;
+
+    switch (tree->objtype) {
+    case PG_QUERY__OBJECT_TYPE__OBJECT_TABLE:
+        on.kind = "TABLE";
+        break;
+    case PG_QUERY__OBJECT_TYPE__OBJECT_INDEX:
+        on.kind = "INDEX";
+        break;
+    case PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN:
+        on.kind = "COLUMN";
+        on.sub = true;
+        break;
+    case PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT:
+        on.kind = "CONSTRAINT";
+        on.sub = true;
+        break;
+    default:
+        return on;
+    }
+    if (tree->object != NULL && tree->object->node_case == PG_QUERY__NODE__NODE_LIST)
+        names = tree->object->list;
+    if (names != NULL && names->n_items >= (on.sub ? 2u : 1u) && names->n_items <= (on.sub ? 3u : 2u)) {
+        size_t relation = names->n_items - (on.sub ? 2 : 1);
+
+        on.schema = relation > 0 ? tree_string(names->items[0]) : NULL;
+        on.relation = tree_string(names->items[relation]);
+        on.name = on.sub ? tree_string(names->items[relation + 1]) : NULL;
+    }
+    return on;
+}
+
 static bool
 parse_comment(struct parse *p, struct statement_list *list, const PgQuery__CommentStmt *tree,
               const struct span *span)
 {
     struct statement *s = statement_add(list, STATEMENT_COMMENT, p, span);
-    const char *names[3] = {NULL, NULL, NULL}; /* schema, relation, column or constraint */
-    size_t count = tree->object != NULL && tree->object->node_case == PG_QUERY__NODE__NODE_LIST
-                       ? tree->object->list->n_items
-                       : 0;
-    bool sub = tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN ||
-               tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT;
-    bool index = tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX;
+    struct commented on = commented_by(tree);
     struct buffer sql = {0};
-    size_t first = sub ? 3 : 2;
+    char *clone;
 
-    if (!sub && !index && tree->objtype != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
+    if (on.kind == NULL)
         return error_set(p->err, ERROR_USAGE,
                          "not a comment on a table, its columns, constraints or indexes: \"%s\"", s->text);
-    if (count == 0 || count > first || (sub && count < 2))
+    if (on.relation == NULL || (on.sub && on.name == NULL))
         return error_set(p->err, ERROR_USAGE, "cannot read the names in \"%s\"", s->text);
-    for (size_t i = 0; i < count; i++)
-        names[first - count + i] = tree_string(tree->object->list->items[i]);
-    if (names[1] == NULL)
-        return error_set(p->err, ERROR_USAGE, "cannot read the names in \"%s\"", s->text);
-    if (index)
-        index_add(s, names[0], names[1]);
+    if (tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX)
+        index_add(s, on.schema, on.relation);
     else
-        s->table = typed_name_make(names[0], names[1]);
-    buffer_printf(&sql, "COMMENT ON %s ",
-                  index                                                   ? "INDEX"
-                  : !sub                                                  ? "TABLE"
-                  : tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN ? "COLUMN"
-                                                                          : "CONSTRAINT");
+        s->table = typed_name_make(on.schema, on.relation);
+    clone = name_qualified(p->clone_schema, on.relation);
+    buffer_printf(&sql, "COMMENT ON %s ", on.kind);
     if (tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT) {
-        buffer_add_identifier(&sql, names[2]);
-        buffer_add_text(&sql, " ON ");
+        buffer_add_identifier(&sql, on.name);
+        buffer_printf(&sql, " ON %s", clone);
+    } else {
+        buffer_add_text(&sql, clone);
     }
-    buffer_add_identifier(&sql, p->clone_schema);
-    buffer_add_char(&sql, '.');
-    buffer_add_identifier(&sql, names[1]);
     if (tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN) {
         buffer_add_char(&sql, '.');
-        buffer_add_identifier(&sql, names[2]);
+        buffer_add_identifier(&sql, on.name);
     }
     buffer_add_text(&sql, " IS ");
     if (tree->comment == NULL || tree->comment[0] == '\0')
         buffer_add_text(&sql, "NULL");
     else
         buffer_add_literal(&sql, tree->comment);
+    free(clone);
     s->sql = buffer_take(&sql);
     clause_whole(s)->lock = LOCK_SHARE_UPDATE_EXCLUSIVE;
     return true;

@@ -30,6 +30,8 @@ enum clause_lock {
     LOCK_SHARE_UPDATE_EXCLUSIVE_SCAN, /* reads the table while others write: VALIDATE CONSTRAINT */
 };
 
+#define LAST_CLAUSE_PASS 3
+
 struct clause {
     char *text;   /* as typed */
     char *sql;    /* the clause as a statement of its own on the clone */
@@ -42,6 +44,8 @@ struct clause {
     bool restarts;  /* ALTER COLUMN … RESTART: the identity sequence starts anew */
     bool sets_tablespace;
     enum clause_lock lock;
+    int pass; /* clauses of one ALTER TABLE take effect in this order, whatever the order they are written in
+               */
 };
 
 /* A relation as typed; schema NULL where it was not given. */

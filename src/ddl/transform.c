@@ -5,6 +5,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
+#include "ddl/list.h"
 
 void
 stage_free(struct stage *stage)
@@ -265,14 +266,21 @@ prepare_column(struct transform *t, const struct stage *stage, const struct stag
     return v->origin == COLUMN_GENERATED ? materialize(t, stage, v, err) : settle(v, c, err);
 }
 
+/* Does the USING read the column? All of them where it may name the row as a whole. */
+static bool
+reads(const struct clause *clause, const struct stage_column *c)
+{
+    return clause->using_row || list_has(&clause->using_columns, c->name);
+}
+
 static bool
 prepare_read_columns(struct transform *t, const struct stage *before, const struct clause *clause,
                      struct error *err)
 {
-    for (int i = 0; i < clause->using_columns.count; i++) {
-        const struct stage_column *c = stage_column_named(before, clause->using_columns.items[i]);
+    for (int i = 0; i < before->count; i++) {
+        const struct stage_column *c = &before->columns[i];
 
-        if (c != NULL && !prepare_column(t, before, c, err))
+        if (reads(clause, c) && !prepare_column(t, before, c, err))
             return false;
     }
     return true;
@@ -310,25 +318,35 @@ transform_prepare(struct transform *t, const struct stage *before, const struct 
     return true;
 }
 
-/* The columns with a USING take its value; what it depends on is what the columns it names depend on. */
+/* What the expression depends on: what the columns that it reads depend on, as they were before the
+ * statement. */
+static bool *
+using_depends_on(const struct transform *t, const struct stage *before, const struct clause *clause)
+{
+    bool *depends_on = mem_alloc((size_t)t->source->column_count * sizeof(bool) + 1);
+
+    for (int i = 0; i < before->count; i++) {
+        const struct value *from =
+            reads(clause, &before->columns[i]) ? transform_value(t, before->columns[i].attnum) : NULL;
+
+        for (int k = 0; from != NULL && k < t->source->column_count; k++)
+            depends_on[k] = depends_on[k] || from->depends_on[k];
+    }
+    return depends_on;
+}
+
+/* The column with the USING takes its value, and what that depends on. */
 static void
 take_using(struct transform *t, const struct stage *before, const struct stage *after,
-           const struct clause *clause)
+           const struct clause *clause, bool *depends_on)
 {
     const struct stage_column *c = stage_column_named(before, clause->column);
     const struct stage_column *changed = c == NULL ? NULL : stage_column(after, c->attnum);
     struct value *v = c == NULL ? NULL : value_of(t, c->attnum);
-    bool *depends_on;
 
-    if (v == NULL || changed == NULL)
+    if (v == NULL || changed == NULL) {
+        free(depends_on);
         return;
-    depends_on = mem_alloc((size_t)t->source->column_count * sizeof(bool) + 1);
-    for (int i = 0; i < clause->using_columns.count; i++) {
-        const struct stage_column *read = stage_column_named(before, clause->using_columns.items[i]);
-        const struct value *from = read == NULL ? NULL : transform_value(t, read->attnum);
-
-        for (int k = 0; from != NULL && k < t->source->column_count; k++)
-            depends_on[k] = depends_on[k] || from->depends_on[k];
     }
     free(v->depends_on);
     v->depends_on = depends_on;
@@ -337,6 +355,21 @@ take_using(struct transform *t, const struct stage *before, const struct stage *
     set_expr(v, clause->using_literal ? mem_printf("CAST(%s AS %s)", clause->using_expr, changed->bare_type)
                                       : mem_printf("p.c%d", v->attnum));
     set_cast(v, changed);
+}
+
+static void
+take_all_using(struct transform *t, const struct stage *before, const struct stage *after,
+               const struct statement *statement)
+{
+    bool **depends_on = mem_alloc((size_t)statement->clause_count * sizeof(*depends_on) + 1);
+
+    for (int k = 0; k < statement->clause_count; k++)
+        if (statement->clauses[k].has_using)
+            depends_on[k] = using_depends_on(t, before, &statement->clauses[k]);
+    for (int k = 0; k < statement->clause_count; k++)
+        if (statement->clauses[k].has_using)
+            take_using(t, before, after, &statement->clauses[k], depends_on[k]);
+    free(depends_on);
 }
 
 /* A column that the statement made. */
@@ -420,9 +453,7 @@ transform_step(struct transform *t, const struct stage *before, const struct sta
         nest(t, before, view);
     if (!take_expressions(t, before, after, err))
         return false;
-    for (int k = 0; k < statement->clause_count; k++)
-        if (statement->clauses[k].has_using)
-            take_using(t, before, after, &statement->clauses[k]);
+    take_all_using(t, before, after, statement);
     if (!take_types(t, before, after, statement, err))
         return false;
     drop_values(t, after);

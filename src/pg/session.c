@@ -38,6 +38,9 @@ static const char *const pinned_settings[][2] = {
     {"statement_timeout", "0"},
     {"lock_timeout", "0"},
     {"idle_in_transaction_session_timeout", "0"},
+    {"idle_session_timeout", "0"},
+    {"exit_on_error", "off"}, /* a lock that is not free is an error, and no end */
+    {"quote_all_identifiers", "off"},
     {"default_transaction_isolation", "read committed"},
     {"default_transaction_read_only", "off"},
     {"default_tablespace", ""},

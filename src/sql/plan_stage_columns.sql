@@ -7,7 +7,7 @@ SELECT a.attnum,
        a.atttypid || ' ' || a.atttypmod || ' ' || a.attcollation,
        -- a cast would cut the value short where ALTER TABLE would refuse it
        a.atttypmod >= 0 AND a.atttypid IN (1042, 1043, 1560, 1562)
-           OR t.typtype = 'd' AND t.typtypmod >= 0 AND t.typbasetype IN (1042, 1043, 1560, 1562),
+           OR t.typtype = 'd' AND t.typcategory IN ('S', 'V'), -- a domain may hide one of these
        a.attgenerated,
        a.attidentity,
        (a.attmissingval::pg_catalog.text::pg_catalog.text[])[1],

@@ -303,7 +303,9 @@ class Server:
         name = name or f"test_{os.getpid()}_{next(self._database_numbers)}"
         self.execute(f'CREATE DATABASE "{name}"')
         self.execute(f'GRANT CREATE ON DATABASE "{name}" TO {APP_ROLE}')
-        self.execute(f"GRANT USAGE, CREATE ON SCHEMA public TO {APP_ROLE}", database=name)
+        # Up to 14 everybody may create in public.
+        self.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO {APP_ROLE}",
+                     database=name)
         return Database(self, name)
 
     def tablespace(self, name):

@@ -1,10 +1,12 @@
 """Writes of unusual kinds and sizes during the run."""
 
+import itertools
+
 import pytest
 
 import oracle
 import pgrecast
-from conftest import MAIN_MAJOR
+from conftest import MAIN_MAJOR, spread
 from load import Load
 from servers import wait_until
 from tables import assert_clean
@@ -215,3 +217,94 @@ def test_vacuum_goes_on(table):
     both(table, "INSERT INTO {t} SELECT g, g, 'n' || g FROM generate_series(3000, 4000) g")
     job.release()
     assert_equal(table, job.wait())
+
+
+LARGE = """
+CREATE TABLE t (id integer PRIMARY KEY, a integer, b text);
+CREATE TABLE m (id integer, a integer, b text);
+ALTER TABLE t ALTER b SET STORAGE EXTERNAL;
+INSERT INTO t SELECT g, g, repeat(g || ' ', 4000) FROM generate_series(1, 10) g;
+INSERT INTO t SELECT g, g, 'small ' || g FROM generate_series(11, 500) g;
+INSERT INTO m SELECT * FROM t;
+"""
+
+# Updates that leave a large value as it was, so that the stream has no value for it: (name, transactions).
+UNCHANGED = {
+    "update": ["UPDATE {t} SET a = -a WHERE id = 1"],
+    "key_to_new": ["UPDATE {t} SET id = 1001 WHERE id = 1"],
+    "key_to_deleted": ["DELETE FROM {t} WHERE id = 100", "UPDATE {t} SET id = 100, a = 7 WHERE id = 1"],
+    "key_to_deleted_at_once": ["DELETE FROM {t} WHERE id = 100; UPDATE {t} SET id = 100, a = 7 WHERE id = 1"],
+    "key_to_deleted_large": ["DELETE FROM {t} WHERE id = 2", "UPDATE {t} SET id = 2, a = 7 WHERE id = 1"],
+    "key_to_moved": ["UPDATE {t} SET id = 1002 WHERE id = 2", "UPDATE {t} SET id = 2 WHERE id = 1"],
+    "keys_exchanged": ["UPDATE {t} SET id = -1 WHERE id = 1; UPDATE {t} SET id = 1 WHERE id = 2;"
+                       "UPDATE {t} SET id = 2 WHERE id = -1"],
+    "key_there_and_back": ["UPDATE {t} SET id = 1001 WHERE id = 1", "UPDATE {t} SET a = 7 WHERE id = 1001",
+                           "UPDATE {t} SET id = 1 WHERE id = 1001"],
+    "old_key_filled": ["UPDATE {t} SET id = 1001 WHERE id = 1", "INSERT INTO {t} VALUES (1, 1, 'new')",
+                       "UPDATE {t} SET a = 8 WHERE id = 1001"],
+    "moved_and_deleted": ["UPDATE {t} SET id = 1001 WHERE id = 1", "DELETE FROM {t} WHERE id = 1001"],
+    "new_and_moved": ["INSERT INTO {t} SELECT 1003, 3, b FROM {t} WHERE id = 3", "UPDATE {t} SET id = 1004 WHERE id = 1003",
+                      "UPDATE {t} SET a = 9 WHERE id = 1004"],
+    "large_then_unchanged": ["UPDATE {t} SET b = repeat('changed ', 2000) WHERE id = 4", "UPDATE {t} SET a = 5 WHERE id = 4",
+                             "UPDATE {t} SET id = 1005 WHERE id = 4"],
+    "savepoint": ["UPDATE {t} SET a = 1 WHERE id = 5; SAVEPOINT s; UPDATE {t} SET b = 'gone' WHERE id = 5;"
+                  "ROLLBACK TO s; UPDATE {t} SET id = 1006 WHERE id = 5"],
+}
+
+
+@pytest.mark.parametrize("major, case", spread(itertools.product(UNCHANGED, ["copy", "index", "catchup", "ready"])))
+def test_unchanged_large_value(database, case):
+    name, phase = case
+    database.execute(LARGE)
+    assert_equal(database, run_with(database, phase, *UNCHANGED[name]))
+
+
+class OpenTransaction:
+    """A transaction with a number of its own, open until end()."""
+
+    def __init__(self, database, sql="SELECT 1"):
+        self.conn = database.connect()
+        self.cursor = self.conn.cursor()
+        self.cursor.execute(f"BEGIN; {sql}; SELECT pg_current_xact_id()::text")
+        self.number = self.cursor.fetchone()[0]
+
+    def is_waited_for(self, database):
+        return bool(database.superuser("SELECT 1 FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted"
+                                       " AND transactionid::text = %s", self.number))
+
+    def end(self):
+        self.cursor.execute("COMMIT")
+        self.conn.close()
+
+
+def start_with_change_before_the_barrier(database, change, hold):
+    """
+    A job whose stream begins with a transaction that the copy has too: it starts after the slot can decode it, and
+    ends before the job takes the number that divides old rows from new ones as settled.
+    """
+    first = OpenTransaction(database)
+    job = pgrecast.start_run(database, ALTER, hold=hold)
+    wait_until(lambda: job.poll() is not None or first.is_waited_for(database), "the slot to wait for the first transaction")
+    second = OpenTransaction(database)
+    first.end()
+    wait_until(lambda: job.poll() is not None or second.is_waited_for(database), "the slot to wait for the second transaction")
+    third = OpenTransaction(database, f"{change.format(t='t')}; {change.format(t='m')}")
+    second.end()
+    wait_until(lambda: job.poll() is not None or database.superuser(
+        "SELECT 1 FROM pg_replication_slots WHERE database = current_database() AND confirmed_flush_lsn IS NOT NULL"),
+        "the slot to be there")
+    third.end()
+    job.wait_phase(hold)
+    return job
+
+
+@pytest.mark.main_major
+@pytest.mark.parametrize("name", UNCHANGED)
+def test_unchanged_large_value_in_a_batch_that_begins_before_the_barrier(database, name):
+    """One batch of the apply may hold changes that the copy has and changes that it has not."""
+    database.execute(LARGE)
+    job = start_with_change_before_the_barrier(database, "UPDATE {t} SET a = 1234 WHERE id = 400", hold="index")
+    for sql in UNCHANGED[name]:
+        both(database, sql)
+    job.release()
+    assert_equal(database, job.wait())

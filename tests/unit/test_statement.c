@@ -1,0 +1,189 @@
+/* The user's SQL: what is taken, redirected and refused, and where an error is. */
+#include "support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ddl/list.h"
+#include "ddl/names.h"
+#include "ddl/statement.h"
+
+static void
+parse(struct statement_list *list, const char *sql)
+{
+    struct error err = {0};
+
+    if (!statements_parse(sql, "scratch", list, &err))
+        fail_msg("%s: %s", sql, err.message);
+}
+
+static void
+refuse(const char *sql, enum error_kind kind, const char *message, const char *detail)
+{
+    struct statement_list list;
+    struct error err = {0};
+
+    assert_false(statements_parse(sql, "scratch", &list, &err));
+    assert_int_equal(err.kind, kind);
+    if (strstr(err.message, message) == NULL)
+        fail_msg("%s: \"%s\" is not in \"%s\"", sql, message, err.message);
+    if (detail != NULL)
+        assert_string_equal(err.detail, detail);
+    error_clear(&err);
+}
+
+static void
+test_the_table_is_redirected_and_nothing_else(void **state)
+{
+    static const char *const cases[][2] = {
+        {"ALTER TABLE t ALTER a TYPE bigint", "ALTER TABLE \"scratch\".\"t\" ALTER a TYPE bigint"},
+        {"alter table public.\"T x\" * add b int", "alter table \"scratch\".\"T x\" * add b int"},
+        {" /* t */ ALTER TABLE IF EXISTS\n t -- t\n DROP t ; ",
+         "ALTER TABLE IF EXISTS\n \"scratch\".\"t\" -- t\n DROP t"},
+        {"ALTER TABLE s.t ADD CHECK (s.t.a > t.b)", "ALTER TABLE \"scratch\".\"t\" ADD CHECK (t.a > t.b)"},
+        {"ALTER TABLE é ADD CHECK (x.é.a > 0)", "ALTER TABLE \"scratch\".\"é\" ADD CHECK (é.a > 0)"},
+        {"CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)", "CREATE UNIQUE INDEX  i ON \"scratch\".\"t\" (a)"},
+        {"DROP INDEX CONCURRENTLY IF EXISTS s.i, j CASCADE",
+         "DROP INDEX IF EXISTS \"scratch\".\"i\", \"scratch\".\"j\" CASCADE"},
+        {"ALTER INDEX s.i RENAME TO j", "ALTER INDEX \"scratch\".\"i\" RENAME TO j"},
+        {"ALTER TABLE t RENAME COLUMN t TO u", "ALTER TABLE \"scratch\".\"t\" RENAME COLUMN t TO u"},
+        {"COMMENT ON COLUMN s.t.c IS 'it''s'", "COMMENT ON COLUMN \"scratch\".\"t\".\"c\" IS 'it''s'"},
+        {"COMMENT ON CONSTRAINT c ON t IS NULL", "COMMENT ON CONSTRAINT \"c\" ON \"scratch\".\"t\" IS NULL"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct statement_list list;
+
+        parse(&list, cases[i][0]);
+        assert_int_equal(list.count, 1);
+        assert_string_equal(list.items[0].sql, cases[i][1]);
+        statements_free(&list);
+    }
+}
+
+static void
+test_clauses_are_told_apart(void **state)
+{
+    struct statement_list list;
+    const struct statement *s;
+
+    (void)state;
+    parse(
+        &list,
+        "ALTER TABLE t ALTER a TYPE numeric(10, 2) USING round(a, 2), /* , */ ADD b text DEFAULT 'x, y', "
+        "ADD EXCLUDE USING gist (c WITH &&, d WITH =), ALTER e TYPE date USING 'x', ALTER i RESTART WITH 5");
+    s = &list.items[0];
+    assert_int_equal(s->clause_count, 5);
+    assert_string_equal(s->clauses[0].text, "ALTER a TYPE numeric(10, 2) USING round(a, 2)");
+    assert_string_equal(s->clauses[0].column, "a");
+    assert_string_equal(s->clauses[0].using_expr, "round(a, 2)");
+    assert_false(s->clauses[0].using_literal);
+    assert_string_equal(s->clauses[1].sql, "ALTER TABLE \"scratch\".\"t\" ADD b text DEFAULT 'x, y'");
+    assert_false(s->clauses[2].has_using);
+    assert_true(s->clauses[3].using_literal);
+    assert_true(s->clauses[4].restarts);
+    statements_free(&list);
+}
+
+static void
+test_a_using_names_its_columns(void **state)
+{
+    struct statement_list list;
+    const struct clause *clause;
+
+    (void)state;
+    parse(&list,
+          "ALTER TABLE s.t ALTER a TYPE text USING CASE WHEN b > 0 THEN f(t.c) ELSE s.t.d[e] || a END");
+    clause = &list.items[0].clauses[0];
+    assert_int_equal(clause->using_columns.count, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_true(list_has(&clause->using_columns, ((const char *const[]){"a", "b", "c", "d", "e"})[i]));
+    assert_false(clause->using_row);
+    assert_string_equal(clause->using_expr, "CASE WHEN b > 0 THEN f(t.c) ELSE t.d[e] || a END");
+    statements_free(&list);
+    parse(&list, "ALTER TABLE t ALTER a TYPE text USING (t.*)::text");
+    assert_true(list.items[0].clauses[0].using_row);
+    statements_free(&list);
+}
+
+static void
+test_what_cannot_be_done_is_refused_by_name(void **state)
+{
+    (void)state;
+    refuse("SELECT 1", ERROR_USAGE, "SELECT 1", NULL);
+    refuse("", ERROR_USAGE, "no statement", NULL);
+    refuse("ALTER VIEW v ALTER a SET DEFAULT 1", ERROR_USAGE, "not a statement on a table", NULL);
+    refuse("ALTER TABLE d.s.t ADD a int", ERROR_USAGE, "database", NULL);
+    refuse("ALTER TABLE t RENAME TO u", ERROR_REFUSED, "renaming", NULL);
+    refuse("ALTER TABLE t SET SCHEMA s", ERROR_REFUSED, "schema", NULL);
+    refuse("ALTER TABLE t ADD a int REFERENCES o", ERROR_REFUSED, "foreign keys", NULL);
+    refuse("ALTER TABLE t ADD b int, DISABLE TRIGGER x", ERROR_REFUSED, "\"DISABLE TRIGGER x\"", NULL);
+    refuse("ALTER TABLE t OWNER TO o", ERROR_REFUSED, "catalog only", NULL);
+}
+
+static void
+test_a_syntax_error_is_pointed_at(void **state)
+{
+    (void)state;
+    refuse("ALTER TABLE t ALTER a TPE int", ERROR_USAGE, "syntax error at or near \"TPE\"",
+           "line 1, column 23:\nALTER TABLE t ALTER a TPE int\n                      ^");
+    refuse("ALTER TABLE t\n  ALTER \"é\" TPE int,\n  ADD x int", ERROR_USAGE, "TPE",
+           "line 2, column 13:\n  ALTER \"é\" TPE int,\n            ^");
+}
+
+static void
+test_a_typed_name_is_read_as_sql_reads_it(void **state)
+{
+    struct typed_name name = {0};
+    struct error err = {0};
+
+    (void)state;
+    assert_true(typed_name_parse("Public.\"T.x\"", &name, &err));
+    assert_string_equal(name.schema, "public");
+    assert_string_equal(name.name, "T.x");
+    typed_name_free(&name);
+    assert_false(typed_name_parse("t WHERE true", &name, &err));
+    assert_int_equal(err.kind, ERROR_USAGE);
+    error_clear(&err);
+    assert_false(typed_name_parse("t; DROP TABLE t", &name, &err));
+    error_clear(&err);
+}
+
+static void
+test_names_fit_and_differ(void **state)
+{
+    struct string_list taken = {0};
+    char *name;
+
+    (void)state;
+    name = name_with_suffix("ääääääääääääääääääääääääääääää", "_pgrecast_new"); /* 60 bytes */
+    assert_int_equal(strlen(name), 63);
+    free(name);
+    name = name_with_suffix("xääääääääääääääääääääääääääääää", "_pgrecast_new");
+    assert_int_equal(strlen(name), 62); /* not within a character */
+    free(name);
+    name = name_unlike("t", "_new", &taken);
+    assert_string_equal(name, "t_new");
+    free(name);
+    name = name_unlike("t", "_new", &taken);
+    assert_string_equal(name, "t_new2");
+    free(name);
+    list_free(&taken);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_table_is_redirected_and_nothing_else),
+        cmocka_unit_test(test_clauses_are_told_apart),
+        cmocka_unit_test(test_a_using_names_its_columns),
+        cmocka_unit_test(test_what_cannot_be_done_is_refused_by_name),
+        cmocka_unit_test(test_a_syntax_error_is_pointed_at),
+        cmocka_unit_test(test_a_typed_name_is_read_as_sql_reads_it),
+        cmocka_unit_test(test_names_fit_and_differ),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
