@@ -79,7 +79,7 @@ def integration_tests(build, arguments):
         report = pathlib.Path(folder) / "report.xml"
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE), "-q", "-n", WORKERS,
-             "--durations=10", f"--junitxml={report}", *(arguments or [])] + ([] if has_path(arguments) else [str(HERE)]),
+             "--durations=10", f"--junitxml={report}", *with_paths(arguments)],
             check=False, env=environment, stdin=subprocess.DEVNULL, cwd=REPOSITORY)
         count = counted(report) if report.exists() else Count()
     if done.returncode != 0 and count.failed == 0:
@@ -88,8 +88,10 @@ def integration_tests(build, arguments):
     return count
 
 
-def has_path(arguments):
-    return any(argument.split("::")[0].endswith(".py") for argument in arguments)
+def with_paths(arguments):
+    """Names of test files are of this folder; without any, all of them are meant."""
+    found = [str(HERE / argument) if argument.split("::")[0].endswith(".py") else argument for argument in arguments]
+    return found if found != arguments else [*arguments, str(HERE)]
 
 
 def counted(report):

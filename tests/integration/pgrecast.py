@@ -29,6 +29,7 @@ class Outcome:
     stdout: str
     stderr: str
     seconds: float
+    stdout_bytes: bytes = b""
 
     @property
     def text(self):
@@ -84,12 +85,16 @@ class Running:
         if self._seconds is None:
             self._seconds = time.monotonic() - self._started
         return Outcome(self.command, self.process.returncode, self._text(self._stdout), self._text(self._stderr),
-                       self._seconds)
+                       self._seconds, self._bytes(self._stdout))
 
     @staticmethod
-    def _text(file):
+    def _bytes(file):
         file.seek(0)
-        return file.read().decode(errors="replace")
+        return file.read()
+
+    @classmethod
+    def _text(cls, file):
+        return cls._bytes(file).decode(errors="replace")
 
     def wait_phase(self, *phases, timeout=60):
         """Wait until the job is in one of these phases; an error when the program ends before."""

@@ -165,6 +165,10 @@ STATEMENTS = {
     "serial_without_default": Case("ALTER TABLE t ALTER id DROP DEFAULT, ALTER id TYPE bigint"),
     "two_owned_by_one": Case("ALTER TABLE t ALTER id TYPE bigint", BASE + "CREATE SEQUENCE q INCREMENT 7 OWNED BY t.id;"
                              "COMMENT ON SEQUENCE q IS 'two'"),
+    "default_privileges": Case("ALTER TABLE t ALTER a TYPE bigint, ADD x serial, ADD y integer GENERATED ALWAYS AS IDENTITY",
+                               "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;"
+                               "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE ON SEQUENCES TO PUBLIC;" + IDENTITY +
+                               "REVOKE ALL ON t FROM PUBLIC; REVOKE ALL ON SEQUENCE t_id_seq FROM PUBLIC", ignore=("x", "y")),
     "serial_used_elsewhere": Case("ALTER TABLE t ALTER id TYPE bigint", BASE + "CREATE TABLE o (x integer DEFAULT nextval('t_id_seq'))"),
 
     # keys
