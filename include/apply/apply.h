@@ -47,6 +47,7 @@ enum apply_outcome {
     APPLY_PROGRESS, /* a batch was committed */
     APPLY_IDLE,     /* nothing complete to apply now */
     APPLY_MARKER,   /* everything before a marker (and nothing after it) is applied; see apply_marker() */
+    APPLY_LATE,     /* the deadline has passed, perhaps inside a transaction: only apply_leave() with a rollback helps */
     APPLY_FAILED,
 };
 
@@ -88,12 +89,14 @@ int64_t apply_dirty_count(const struct apply *a);
 bool apply_dirty_truncated(const struct apply *a); /* a TRUNCATE came by: all keys are dirty */
 
 /*
- * Load the dirty set into the temporary table APPLY_KEYS_TABLE (k1 … kN, the key's source types) of the
- * apply's session, which is empty at the begin of each transaction, and start a new set: keys touched from
- * now on are recorded there.
+ * Take up to that many keys out of the dirty set and load them into the temporary table APPLY_KEYS_TABLE (k1 … kN, the
+ * key's source types) of the apply's session, which is empty at the begin of each transaction.
  */
 #define APPLY_KEYS_TABLE "pg_temp.pgrecast_keys"
-bool apply_dirty_load(struct apply *a, struct error *err);
+bool apply_dirty_load(struct apply *a, int64_t most, struct error *err);
+
+/* Put the keys of the last load back: the comparison did not come to an end. */
+void apply_dirty_restore(struct apply *a);
 
 /* Put a key back, or ask for one; values are one text per key column. */
 void apply_dirty_add(struct apply *a, char *const *values);
@@ -112,6 +115,7 @@ struct session *apply_session(struct apply *a);
  */
 bool apply_at_boundary(const struct apply *a);
 void apply_enter(struct apply *a);
+void apply_set_deadline(struct apply *a, int64_t clock_at_ms); /* between the two; by clock_ms(), 0: none */
 bool apply_leave(struct apply *a, bool committed, struct error *err);
 
 #endif

@@ -50,7 +50,7 @@ enum copy_outcome {
  * absent and still the same versions: they were old. Both on the session that applies, between transactions;
  * what they find is in no particular order.
  */
-bool copy_sweep_needed(const struct copy_request *request);
+bool copy_sweep_needed(uint64_t horizon); /* xmax of a snapshot taken after the last chunk */
 bool copy_sweep_find(struct session *s, const struct copy_request *request, struct error *err);
 bool copy_sweep_insert(struct session *s, const struct copy_request *request, int64_t *rows,
                        struct error *err);

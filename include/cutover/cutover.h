@@ -29,6 +29,7 @@ struct cutover_hooks {
 struct cutover_request {
     const struct plan *plan;
     struct session *session; /* the one the hooks apply with */
+    const struct connection_options *connection; /* to ask for the outcome of a commit whose answer was lost */
     uint64_t oldest_snapshot; /* full transaction id: snapshots whose xmin is older must be gone */
     int lock_timeout_ms;
     int attempts;

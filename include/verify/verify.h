@@ -76,6 +76,9 @@ bool verify_done(const struct verify *v);
 /* Ask the workers to end at their next rows; verify_finish() then fails unless all was done. Thread-safe. */
 void verify_cancel(struct verify *v);
 
+/* err->sqlstate, of our own making, when a table got new storage since its snapshot: to be compared anew. */
+#define VERIFY_REWRITTEN "PGRW1"
+
 /*
  * Waits, frees v, fills result (to be released also on failure). False when a worker failed: the connection,
  * an expression that fails on a row, a table rewritten or truncated since the snapshot, a cancellation or a

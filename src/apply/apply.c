@@ -4,16 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/mem.h"
 #include "flush.h"
 #include "keyset.h"
+#include "pg/redact.h"
 #include "snapshot.h"
 #include "xids.h"
 
 #define BATCH_CHANGES 10000           /* a batch ends at the first commit after so many changes … */
 #define BATCH_BYTES (8 * 1024 * 1024) /* … or so many bytes */
 #define UNSETTLED_MOST 4096
-#define BATCH_LIMIT 4 /* inside a transaction a batch is written out at this many times that */
+#define DEADLINE_RECORDS 256 /* how often the deadline is looked at */
+#define BATCH_LIMIT 4        /* inside a transaction a batch is written out at this many times that */
 
 /* Transactions held back: where they begin. */
 struct held_list {
@@ -35,6 +38,11 @@ struct apply {
     struct xid_list unsettled; /* applied, and not known to be visible to every new snapshot yet */
     uint64_t xid_near;         /* a full transaction id not far from those in the stream */
     lsn_t batch_lsn;           /* commit record of the batch's first transaction */
+    int transactions;          /* in the batch, those that do not touch the table too */
+    uint64_t xid;              /* of the transaction at hand */
+    bool touches;              /* it changes the table */
+    int64_t deadline_ms;       /* of apply_set_deadline(), 0: none */
+    uint64_t changes_before;   /* what it was at apply_enter() */
 
     bool transaction_open;        /* on the session: part of a large transaction is written */
     bool external;                /* the transaction is the caller's */
@@ -55,6 +63,7 @@ struct apply {
 
     bool recording;
     struct keyset dirty;
+    struct keyset loaded; /* taken out of it by apply_dirty_load(), until the caller has judged them */
     bool dirty_truncated;
 };
 
@@ -106,6 +115,7 @@ apply_close(struct apply *a)
     session_close(a->session);
     snapshot_free(a->visible);
     keyset_clear(&a->dirty);
+    keyset_clear(&a->loaded);
     free(a->held.begins);
     free(a->xids.xids);
     free(a->unsettled.xids);
@@ -261,6 +271,7 @@ finish_batch(struct apply *a, struct error *err)
     }
     a->transaction_open = false;
     a->xids.count = 0;
+    a->transactions = 0;
     a->applied = a->done;
     if (!a->external)
         a->resume = spool_reader_position(a->reader);
@@ -299,10 +310,21 @@ take_begin(struct apply *a, const struct spool_record *record)
         hold_back(a, record->position);
         return;
     }
-    if (a->xids.count == 0)
+    if (a->transactions++ == 0)
         a->batch_lsn = record->message.begin.final_lsn;
-    xids_add(&a->xids, xid);
-    xids_add(&a->unsettled, xid);
+    a->xid = xid;
+    a->touches = false;
+}
+
+/* The transaction at hand changes the table: its visibility matters. Those that do not are not waited for. */
+static void
+note_touch(struct apply *a)
+{
+    if (a->touches)
+        return;
+    a->touches = true;
+    xids_add(&a->xids, a->xid);
+    xids_add(&a->unsettled, a->xid);
 }
 
 static void
@@ -360,12 +382,15 @@ take_record(struct apply *a, const struct spool_record *record, bool *ends_batch
     case MESSAGE_DELETE:
         if (a->skipping || m->row.relation != a->plan->source->oid)
             return true;
+        note_touch(a);
         if (!a->relation_checked)
             return error_set(err, ERROR_FAILED, "the spool has a change before the description of its table");
         return batch_add(&a->batch, m, err) && spill(a, err);
     case MESSAGE_TRUNCATE:
-        if (!a->skipping && truncates_source(a, m))
+        if (!a->skipping && truncates_source(a, m)) {
+            note_touch(a);
             batch_truncate(&a->batch);
+        }
         return true;
     case MESSAGE_LOGICAL:
         /* a marker is seen also in a transaction that is held back: it is the place, not the effect */
@@ -380,15 +405,17 @@ take_record(struct apply *a, const struct spool_record *record, bool *ends_batch
 static enum apply_outcome
 read_batch(struct apply *a, struct error *err)
 {
-    for (;;) {
+    for (int n = 0;; n++) {
         struct spool_record record;
         bool ends_batch = false;
 
+        if (a->deadline_ms != 0 && n % DEADLINE_RECORDS == 0 && clock_ms() > a->deadline_ms)
+            return APPLY_LATE;
         switch (spool_read(a->reader, &record, err)) {
         case SPOOL_ERROR:
             return APPLY_FAILED;
         case SPOOL_EMPTY:
-            if (a->in_source || a->xids.count == 0)
+            if (a->in_source || a->transactions == 0)
                 return APPLY_IDLE;
             return finish_batch(a, err) ? APPLY_PROGRESS : APPLY_FAILED;
         case SPOOL_RECORD:
@@ -445,8 +472,10 @@ apply_step(struct apply *a, struct error *err)
         outcome = apply_held(a, err) ? APPLY_PROGRESS : APPLY_FAILED;
     else
         outcome = read_batch(a, err);
-    if (outcome == APPLY_FAILED && !a->external)
+    if (outcome == APPLY_FAILED && !a->external) {
         session_rollback(a->session);
+        flush_name_failing_row(&a->flush, &a->batch, err);
+    }
     return outcome;
 }
 
@@ -560,19 +589,33 @@ apply_dirty_add(struct apply *a, char *const *values)
     buffer_free(&key);
 }
 
-bool
-apply_dirty_load(struct apply *a, struct error *err)
+/* Split the dirty set: the first keys to loaded, the others stay. */
+static void
+take_slice(struct apply *a, int64_t most)
+{
+    struct keyset rest = {0};
+    const char *key;
+    uint32_t len;
+    size_t at = 0;
+
+    keyset_clear(&a->loaded);
+    while (keyset_next(&a->dirty, &at, &key, &len))
+        keyset_add((int64_t)a->loaded.count < most ? &a->loaded : &rest, key, len);
+    keyset_clear(&a->dirty);
+    a->dirty = rest;
+}
+
+static bool
+copy_loaded(struct apply *a, struct error *err)
 {
     struct value *values = mem_array(NULL, (size_t)a->plan->key_count, sizeof(*values));
     struct buffer text = {0};
     const char *key;
     uint32_t len;
     size_t at = 0;
-    bool ok = session_copy_in_begin(a->session, err, "COPY " APPLY_KEYS_TABLE " FROM STDIN");
+    bool ok = true;
 
-    if (!ok)
-        goto out;
-    while (ok && keyset_next(&a->dirty, &at, &key, &len)) {
+    while (ok && keyset_next(&a->loaded, &at, &key, &len)) {
         batch_key_values(key, a->plan->key_count, values);
         for (int i = 0; i < a->plan->key_count; i++) {
             if (i > 0)
@@ -586,13 +629,37 @@ apply_dirty_load(struct apply *a, struct error *err)
         }
     }
     ok = ok && (text.len == 0 || session_copy_in_data(a->session, err, text.data, text.len));
-    ok = session_copy_in_end(a->session, err, !ok) && ok;
-    if (ok)
-        keyset_clear(&a->dirty);
-out:
     buffer_free(&text);
     free(values);
     return ok;
+}
+
+bool
+apply_dirty_load(struct apply *a, int64_t most, struct error *err)
+{
+    bool ok;
+
+    take_slice(a, most);
+    ok = session_copy_in_begin(a->session, err, "COPY " APPLY_KEYS_TABLE " FROM STDIN");
+    if (ok) {
+        ok = copy_loaded(a, err);
+        ok = session_copy_in_end(a->session, err, !ok) && ok;
+    }
+    if (!ok)
+        error_redact(err);
+    return ok;
+}
+
+void
+apply_dirty_restore(struct apply *a)
+{
+    const char *key;
+    uint32_t len;
+    size_t at = 0;
+
+    while (keyset_next(&a->loaded, &at, &key, &len))
+        keyset_add(&a->dirty, key, len);
+    keyset_clear(&a->loaded);
 }
 
 void
@@ -618,6 +685,13 @@ apply_enter(struct apply *a)
 {
     a->external = true;
     a->done_before = a->done;
+    a->changes_before = a->changes;
+}
+
+void
+apply_set_deadline(struct apply *a, int64_t clock_at_ms)
+{
+    a->deadline_ms = clock_at_ms;
 }
 
 bool
@@ -626,11 +700,15 @@ apply_leave(struct apply *a, bool committed, struct error *err)
     a->external = false;
     flush_transaction_ended(&a->flush);
     if (committed) {
+        a->deadline_ms = 0;
         a->resume = spool_reader_position(a->reader);
         return true;
     }
     batch_reset(&a->batch);
     a->xids.count = 0;
+    a->transactions = 0;
+    a->deadline_ms = 0;
+    a->changes = a->changes_before;
     a->done = a->applied = a->done_before;
     a->in_source = false;
     a->skipping = false;

@@ -102,7 +102,7 @@ add_line(struct flush *f, const struct batch *b, int seq, int ref, struct value 
 }
 
 static bool
-fill_stage(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err)
+fill_stage(struct flush *f, const struct batch *b, struct error *err)
 {
     struct value *scratch = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*scratch));
     bool ok = session_copy_in_begin(f->session, err, f->copy_stage);
@@ -113,7 +113,7 @@ fill_stage(struct flush *f, const struct batch *b, enum flush_trust trust, struc
     }
     buffer_reset(&f->text);
     for (int i = 0; i < b->entry_count && ok; i++) {
-        add_line(f, b, i, trust == TRUST_NEWER ? i : b->entries[i].base, scratch);
+        add_line(f, b, i, b->entries[i].base, scratch);
         if (f->text.len >= COPY_PIECE) {
             ok = session_copy_in_data(f->session, err, f->text.data, f->text.len);
             buffer_reset(&f->text);
@@ -223,23 +223,28 @@ check_none_missing(struct flush *f, int mask, struct error *err)
     return ok;
 }
 
+/*
+ * Rows with unchanged values. Those come from the row they replace, unless an expression mixes them with
+ * changed ones, or the shadow's rows may be newer than the batch (of another row, even, that has had the key
+ * since).
+ */
 static bool
 write_masked(struct flush *f, const struct batch *b, int mask, enum flush_trust trust, struct error *err)
 {
     const bool *unchanged = batch_mask(b, mask);
     bool *keep = mem_alloc((size_t)f->plan->insert_count * sizeof(*keep) + 1);
-    bool separable = find_kept(f, unchanged, keep);
+    bool read_all = !find_kept(f, unchanged, keep) || trust == TRUST_NEWER;
     bool ok = true;
 
-    if (trust == TRUST_EXACT && separable) {
+    if (trust == TRUST_EXACT && !read_all) {
         ok = check_none_missing(f, mask, err);
     } else {
         f->filled = true;
         ok = await_visible(f, err) &&
-             run(f, statement_fill(f->plan, &f->columns, mask, unchanged, !separable), err) &&
-             run(f, statement_forget(mask, !separable), err);
+             run(f, statement_fill(f->plan, &f->columns, mask, unchanged, read_all), err) &&
+             run(f, statement_forget(mask, read_all), err);
     }
-    ok = ok && (!separable || run(f, statement_insert_keeping(f->plan, target(f), mask, keep), err));
+    ok = ok && (read_all || run(f, statement_insert_keeping(f->plan, target(f), mask, keep), err));
     free(keep);
     return ok;
 }
@@ -262,8 +267,9 @@ write_rows(struct flush *f, const struct batch *b, enum flush_trust trust, struc
 }
 
 /*
- * The temporary tables empty themselves at a commit. Inside one transaction (a large one, or the cutover's) the batch
- * before must go first. A TRUNCATE gives the table new storage: for few rows it costs more than it saves.
+ * The temporary tables empty themselves at a commit. Inside one transaction (a large one, or the cutover's)
+ * the batch before must go first. A TRUNCATE gives the table new storage: for few rows it costs more than it
+ * saves.
  */
 static bool
 clear_stage(struct flush *f, struct error *err)
@@ -284,6 +290,53 @@ flush_transaction_ended(struct flush *f)
     f->staged = 0;
 }
 
+/* Try to write the rows [from, to) of the stage and undo it. True when a row's content makes it fail. */
+static bool
+range_fails(struct flush *f, int from, int to)
+{
+    struct error err = {0};
+    char *insert = statement_insert(f->plan, target(f), false);
+    bool fails;
+
+    fails = session_execute(f->session, &err, "SAVEPOINT pgrecast_try") &&
+            !session_executef(f->session, &err,
+                              "%s AND pgrecast_src.pgrecast_seq >= %d AND pgrecast_src.pgrecast_seq < %d",
+                              insert, from, to) &&
+            error_is_of_a_row(&err);
+    session_execute(f->session, &err, "ROLLBACK TO SAVEPOINT pgrecast_try");
+    error_clear(&err);
+    free(insert);
+    return fails;
+}
+
+void
+flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
+{
+    struct error ignored = {0};
+    int from = 0, to = b->entry_count;
+    char *key = NULL;
+
+    if (!error_is_of_a_row(err) || strncmp(err->sqlstate, "23505", 5) == 0 || b->entry_count == 0)
+        return;
+    if (session_execute(f->session, &ignored, "BEGIN") && fill_stage(f, b, &ignored) &&
+        run(f, statement_delete(f->plan, target(f)), &ignored) && range_fails(f, from, to)) {
+        while (to - from > 1) {
+            int middle = from + (to - from) / 2;
+
+            if (range_fails(f, from, middle))
+                to = middle;
+            else
+                from = middle;
+        }
+        key = batch_key_text(b->entries[from].key, b->key_count);
+        error_context(err, "the row with the key %s, changed meanwhile, cannot be converted", key);
+    }
+    session_rollback(f->session);
+    flush_transaction_ended(f);
+    error_clear(&ignored);
+    free(key);
+}
+
 bool
 flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint64_t *xids, int xid_count,
             struct error *err)
@@ -300,7 +353,7 @@ flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint
              (!f->overlay || session_execute(f->session, err, "TRUNCATE " OVERLAY_TABLE));
     }
     if (ok && b->entry_count > 0) {
-        ok = clear_stage(f, err) && fill_stage(f, b, trust, err) &&
+        ok = clear_stage(f, err) && fill_stage(f, b, err) &&
              (!f->overlay || run(f, statement_overlay_take(f->plan), err)) && write_rows(f, b, trust, err);
         f->staged = b->entry_count;
     }

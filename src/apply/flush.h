@@ -45,6 +45,12 @@ void flush_close(struct flush *f);
 bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint64_t *xids,
                  int xid_count, struct error *err);
 
+/*
+ * After flush_batch() failed on a row's content and its transaction was rolled back: find the row by halving the batch, and
+ * put its key into the error. Best effort. No transaction is open before and after.
+ */
+void flush_name_failing_row(struct flush *f, struct batch *b, struct error *err);
+
 /* Bring the overlay's rows back to the shadow. */
 bool flush_merge(struct flush *f, struct error *err);
 

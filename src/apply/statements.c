@@ -126,7 +126,8 @@ statement_copy_stage(const struct plan *plan, const struct stream_columns *c)
 
 /* The row of the source or the shadow that has the key of a row of the stage. */
 static void
-add_match(struct buffer *sql, const struct plan *plan, enum plan_side side, const char *alias, const char *stage)
+add_match(struct buffer *sql, const struct plan *plan, enum plan_side side, const char *alias,
+          const char *stage)
 {
     for (int i = 0; i < plan->key_count; i++) {
         struct buffer value = {0};
@@ -287,10 +288,13 @@ statement_overlay_take(const struct plan *plan)
     return buffer_take(&sql);
 }
 
+/* It is emptied with it: one transaction may merge more than once. */
 char *
 statement_overlay_merge(const struct plan *plan)
 {
-    return mem_printf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM " OVERLAY_TABLE,
+    return mem_printf("WITH gone AS (DELETE FROM " OVERLAY_TABLE
+                      " RETURNING *) INSERT INTO %s (%s) OVERRIDING SYSTEM "
+                      "VALUE SELECT %s FROM gone",
                       plan->shadow_sql, plan->insert_columns, plan->insert_columns);
 }
 

@@ -7,16 +7,19 @@
 
 /*
  * "The row version is older than x0", on the 32 bits that a row keeps of its transaction. In a cluster's
- * first 2^32 transactions age() orders them. Later an old frozen row may carry any number, so only those in
- * [x0, horizon) are taken for new; the few old ones among them are found by the sweep. Numbers below 3 are
- * permanent, so old.
+ * first 2^32 transactions they are the whole number; age() compares it fastest, but only in the first half of
+ * them: later it would take an old row for a new one. After 2^32 an old frozen row may carry any number, so
+ * only those in [x0, horizon) are taken for new; the few old ones among them are found by the sweep. Numbers
+ * below 3 are permanent, so old.
  */
 void
 chunk_add_age_filter(struct buffer *sql, uint64_t x0, uint64_t horizon)
 {
-    if (horizon < XID_SPAN)
+    if (horizon < XID_SPAN / 2)
         buffer_printf(
             sql, "pg_catalog.age(pgrecast_src.xmin) > pg_catalog.age('%" PRIu64 "'::pg_catalog.xid)", x0);
+    else if (horizon < XID_SPAN)
+        buffer_printf(sql, "pgrecast_src.xmin::pg_catalog.text::pg_catalog.int8 < %" PRIu64, x0);
     else
         buffer_printf(sql,
                       "(pgrecast_src.xmin::pg_catalog.text::pg_catalog.int8 < 3 OR "

@@ -21,9 +21,23 @@ still_fails(struct session *s, const char *sql)
 }
 
 static bool
-range_fails(struct session *s, const struct copy_request *request, struct chunk chunk)
+read_horizon(struct session *s, uint64_t *horizon)
 {
-    char *sql = chunk_sql(request, chunk, 0);
+    struct result res = {0};
+    struct error err = {0};
+    bool ok =
+        session_row(s, &res, &err, "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0);
+
+    *horizon = ok ? strtoull(result_text(&res, 0, 0), NULL, 10) : 0;
+    result_free(&res);
+    error_clear(&err);
+    return ok;
+}
+
+static bool
+range_fails(struct session *s, const struct copy_request *request, struct chunk chunk, uint64_t horizon)
+{
+    char *sql = chunk_sql(request, chunk, horizon);
     bool fails = still_fails(s, sql);
 
     free(sql);
@@ -63,9 +77,10 @@ list_rows(struct session *s, const struct plan *plan, int64_t block, struct resu
 }
 
 static bool
-row_fails(struct session *s, const struct copy_request *request, struct chunk block, const char *ctid)
+row_fails(struct session *s, const struct copy_request *request, struct chunk block, uint64_t horizon,
+          const char *ctid)
 {
-    char *range = chunk_sql(request, block, 0);
+    char *range = chunk_sql(request, block, horizon);
     char *sql = mem_printf("%s AND pgrecast_src.ctid = '%s'", range, ctid);
     bool fails = still_fails(s, sql);
 
@@ -79,20 +94,21 @@ chunk_name_failing_row(struct session *s, const struct copy_request *request, st
                        struct error *err)
 {
     struct result rows = {0};
+    uint64_t horizon;
 
-    if (!range_fails(s, request, chunk))
+    if (!read_horizon(s, &horizon) || !range_fails(s, request, chunk, horizon))
         return;
     while (chunk.to - chunk.from > 1) {
         struct chunk half = {chunk.from, chunk.from + (chunk.to - chunk.from) / 2};
 
-        if (range_fails(s, request, half))
+        if (range_fails(s, request, half, horizon))
             chunk.to = half.to;
         else
             chunk.from = half.to;
     }
     if (list_rows(s, request->plan, chunk.from, &rows)) {
         for (int i = 0; i < result_rows(&rows); i++) {
-            if (row_fails(s, request, chunk, result_text(&rows, i, 0))) {
+            if (row_fails(s, request, chunk, horizon, result_text(&rows, i, 0))) {
                 error_context(err, "the row with the key %s cannot be converted", result_text(&rows, i, 1));
                 break;
             }

@@ -3,11 +3,12 @@
 
 #include "chunk.h"
 #include "core/mem.h"
+#include "pg/redact.h"
 
 bool
-copy_sweep_needed(const struct copy_request *request)
+copy_sweep_needed(uint64_t horizon)
 {
-    return request->x0 >= XID_SPAN;
+    return horizon >= XID_SPAN;
 }
 
 /* AND NOT EXISTS (a row of the shadow with the row's key) */
@@ -69,6 +70,8 @@ copy_sweep_insert(struct session *s, const struct copy_request *request, int64_t
     add_absent(&sql, plan);
     ok = session_query(s, &res, err, sql.data, 0) &&
          session_execute(s, err, "DROP TABLE pg_temp.pgrecast_unsure");
+    if (!ok)
+        error_redact(err);
     *rows = ok ? result_affected(&res) : 0;
     result_free(&res);
     buffer_free(&sql);

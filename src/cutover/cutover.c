@@ -13,13 +13,17 @@
 #define VACUUM_POLL_MS 100
 /* Autovacuum gives way to a waiting lock only after deadlock_timeout, by default one second. */
 #define VACUUM_LOCK_TIMEOUT_MS 1500
+#define OTHER_LOCKS_MS 100     /* longest wait for another lock (a sequence) while the table's is held */
+#define STATEMENT_MOST_MS 2000 /* of one statement under the lock */
+#define OUTCOME_MOST_MS 60000  /* to find out what became of a commit whose answer was lost */
 
 enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_FAILED };
 
 static bool
 lock_not_available(const struct error *err)
 {
-    return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0;
+    return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0 ||
+           (strcmp(err->sqlstate, "57014") == 0 && !err->stopped); /* statement_timeout under the lock */
 }
 
 /* Who is in the way, for the log and the last error. */
@@ -59,9 +63,12 @@ old_snapshot_open(const struct cutover_request *request, bool *open, struct erro
     return ok;
 }
 
-/* A vacuum of the original is waited for: its lock is the one that a short lock_timeout never displaces. */
+/*
+ * A vacuum of the original is waited for: its lock is the one that a short lock_timeout never displaces.
+ * After a long wait one attempt, and no more, gives it the time to yield.
+ */
 static int
-lock_timeout(const struct cutover_request *request, struct error *err)
+await_vacuum(const struct cutover_request *request, bool *displaced, struct error *err)
 {
     int64_t until = clock_ms() + VACUUM_PATIENCE_MS;
     char oid[16];
@@ -75,10 +82,12 @@ lock_timeout(const struct cutover_request *request, struct error *err)
                       result_bool(&res, 0, 3);
 
         result_free(&res);
-        if (!vacuum)
+        if (!vacuum || *displaced)
             return request->lock_timeout_ms;
-        if (clock_ms() > until)
+        if (clock_ms() > until) {
+            *displaced = true;
             return VACUUM_LOCK_TIMEOUT_MS;
+        }
         if (!clock_sleep(VACUUM_POLL_MS))
             return request->lock_timeout_ms;
     }
@@ -134,12 +143,16 @@ swap(const struct cutover_request *request, struct error *err)
 static bool
 begin_and_lock(const struct cutover_request *request, int timeout_ms, struct error *err)
 {
+    int after_ms = request->lock_timeout_ms < OTHER_LOCKS_MS ? request->lock_timeout_ms : OTHER_LOCKS_MS;
+
     return session_executef(request->session, err,
                             "BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL synchronous_commit TO DEFAULT; "
                             "SET LOCAL client_min_messages = error",
                             timeout_ms) &&
-           session_executef(request->session, err, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
-                            request->plan->source_sql);
+           session_executef(request->session, err,
+                            "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE; SET LOCAL lock_timeout = %d; "
+                            "SET LOCAL statement_timeout = %d",
+                            request->plan->source_sql, after_ms, STATEMENT_MOST_MS);
 }
 
 /* Give the lock back. The error that led here stays. */
@@ -155,13 +168,65 @@ give_back(const struct cutover_request *request, bool entered)
     error_clear(&ignored);
 }
 
+static bool
+own_transaction(const struct cutover_request *request, char xid[24], struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(request->session, &res, err, "SELECT pg_catalog.pg_current_xact_id()", 0);
+
+    if (ok)
+        snprintf(xid, 24, "%s", result_text(&res, 0, 0));
+    result_free(&res);
+    return ok;
+}
+
+/*
+ * The connection died at the COMMIT: ask the server what became of it, do not guess. A commit that waits for
+ * a standby is "in progress" until its process has ended.
+ */
+static bool
+committed_all_the_same(const struct cutover_request *request, const char *xid, struct error *err)
+{
+    int64_t until = clock_ms() + OUTCOME_MOST_MS;
+    bool known = false, committed = false;
+
+    if (!err->connection_lost)
+        return false;
+    while (!known && clock_ms() < until) {
+        struct error failed = {0};
+        struct result res = {0};
+        struct session *s = session_open(request->connection, SESSION_SQL, "cutover", &failed);
+
+        if (s != NULL &&
+            session_row(s, &res, &failed, "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", 1, xid) &&
+            !result_null(&res, 0, 0) && strcmp(result_text(&res, 0, 0), "in progress") != 0) {
+            known = true;
+            committed = strcmp(result_text(&res, 0, 0), "committed") == 0;
+        }
+        result_free(&res);
+        session_close(s);
+        error_clear(&failed);
+        if (!known)
+            clock_sleep(VACUUM_POLL_MS);
+    }
+    if (committed) {
+        log_warning(
+            "the connection was lost at the commit of the cutover: the server says that it is committed");
+        error_clear(err);
+    } else if (!known) {
+        error_context(err, "whether the cutover was committed is not known");
+    }
+    return committed;
+}
+
 static enum attempt
-try_once(const struct cutover_request *request, struct cutover_report *report, struct error *err)
+try_once(const struct cutover_request *request, int timeout_ms, struct cutover_report *report,
+         struct error *err)
 {
     const struct cutover_hooks *hooks = request->hooks;
-    int timeout_ms = lock_timeout(request, err);
     int64_t asked, granted;
     bool open, entered = false;
+    char xid[24];
 
     /* The fingerprint once before the lock: early news, and warm caches. */
     if (!check_fingerprint(request, err) || !old_snapshot_open(request, &open, err))
@@ -180,14 +245,14 @@ try_once(const struct cutover_request *request, struct cutover_report *report, s
     }
     granted = clock_us();
     if (!old_snapshot_open(request, &open, err) || open || !(entered = hooks->enter(hooks->arg, err)) ||
-        !swap(request, err)) {
+        !swap(request, err) || !own_transaction(request, xid, err)) {
         bool again = open || err->kind == ERROR_LOCK || lock_not_available(err);
 
         give_back(request, entered);
         return again ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
     }
     /* The point of no return. */
-    if (!session_execute(request->session, err, "COMMIT")) {
+    if (!session_execute(request->session, err, "COMMIT") && !committed_all_the_same(request, xid, err)) {
         give_back(request, entered);
         return ATTEMPT_FAILED;
     }
@@ -200,15 +265,18 @@ bool
 cutover_run(const struct cutover_request *request, struct cutover_report *report, struct error *err)
 {
     struct backoff backoff = {.first_ms = 100, .most_ms = 3000};
+    bool displaced = false;
 
     memset(report, 0, sizeof(*report));
     if (!table_fingerprint_prepare(request->session, err))
         return false;
     while (report->attempts < request->attempts) {
+        int timeout_ms = await_vacuum(request, &displaced, err);
+
         if (!request->hooks->prepare(request->hooks->arg, err))
             return false;
         report->attempts++;
-        switch (try_once(request, report, err)) {
+        switch (try_once(request, timeout_ms, report, err)) {
         case ATTEMPT_DONE:
             return true;
         case ATTEMPT_FAILED:

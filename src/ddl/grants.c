@@ -59,7 +59,7 @@ grants_close(const struct generate *g, const struct table *source, struct string
         list_add(&objects, table_object(g));
         for (int i = 0; i < g->table->column_count; i++)
             for (const struct owned_sequence *q = g->table->columns[i].sequence; q != NULL; q = q->next)
-                if (is_new(q))
+                if (q->identity && q->oid != 0) /* one that the job adds gets them, as with ALTER TABLE */
                     list_add(&objects, sequence_object(g, q));
     }
     for (int i = 0; i < objects.count; i++)

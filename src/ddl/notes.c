@@ -11,7 +11,7 @@ converts_anything(const struct plan *p, const struct clone_result *clone)
 {
     for (int i = 0; i < p->source->column_count; i++) {
         const struct column *to = table_column(clone->after, i + 1);
-        const struct value *v = transform_value(&clone->transform, i + 1);
+        const struct column_value *v = transform_value(&clone->transform, i + 1);
 
         if (to != NULL && v != NULL && (!v->plain || strcmp(to->type, p->source->columns[i].type) != 0))
             return true;

@@ -147,7 +147,8 @@ refuse_if(const struct table *t, const struct string_list *reasons, const struct
     else
         error_set(err, ERROR_REFUSED, "cannot rewrite table \"%s.%s\", for %d reasons", t->schema, t->name,
                   reasons->count);
-    error_detail(err, "%s", detail.data);
+    if (reasons->count > 1)
+        error_detail(err, "%s", detail.data);
     if (hint.len > 0)
         error_hint(err, "%s", hint.data);
     buffer_free(&detail);

@@ -17,7 +17,7 @@ void refuse_target(const struct plan *p, struct string_list *reasons);
 void refuse_names(const struct plan *p, const struct string_list *relations, struct string_list *reasons,
                   struct string_list *hints);
 
-/* ERROR_REFUSED with all reasons; true where there is none. */
+/* ERROR_REFUSED with all reasons, one in the message, several in the detail; true where there is none. */
 bool refuse_if(const struct table *t, const struct string_list *reasons, const struct string_list *hints,
                struct error *err);
 

@@ -8,7 +8,7 @@
 #include "ddl/list.h"
 
 static bool
-default_stayed(const struct value *v, const struct column *c)
+default_stayed(const struct column_value *v, const struct column *c)
 {
     if (strcmp(v->made_by, "identity") == 0)
         return c->identity != '\0';
@@ -24,7 +24,7 @@ rows_plan_columns(struct plan *p, const struct transform *t, struct error *err)
     p->column_count = p->target->column_count;
     for (int i = 0; i < p->column_count; i++) {
         const struct column *c = &p->target->columns[i];
-        const struct value *v = transform_value(t, c->attnum);
+        const struct column_value *v = transform_value(t, c->attnum);
         struct plan_column *column = &p->columns[i];
 
         column->name = mem_strdup(c->name);
@@ -68,7 +68,7 @@ plan_insert(struct plan *p, const struct transform *t)
 
     p->insert_origin = mem_alloc(((size_t)p->column_count + (size_t)p->key_count) * sizeof(int) + 1);
     for (int i = 0; i < p->column_count; i++) {
-        const struct value *v = transform_value(t, p->target->columns[i].attnum);
+        const struct column_value *v = transform_value(t, p->target->columns[i].attnum);
 
         if (p->columns[i].origin == COLUMN_GENERATED || p->columns[i].origin == COLUMN_DEFAULT)
             continue;
@@ -113,7 +113,7 @@ final_row(const struct plan *p, const struct transform *t)
     struct buffer sql = {0};
 
     for (int i = 0; i < p->column_count; i++) {
-        const struct value *v = transform_value(t, p->target->columns[i].attnum);
+        const struct column_value *v = transform_value(t, p->target->columns[i].attnum);
 
         if (p->columns[i].origin == COLUMN_GENERATED || p->columns[i].origin == COLUMN_DEFAULT)
             continue;

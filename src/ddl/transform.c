@@ -42,7 +42,7 @@ stage_column_named(const struct stage *stage, const char *name)
     return NULL;
 }
 
-const struct value *
+const struct column_value *
 transform_value(const struct transform *t, int attnum)
 {
     for (int i = 0; i < t->count; i++)
@@ -51,16 +51,16 @@ transform_value(const struct transform *t, int attnum)
     return NULL;
 }
 
-static struct value *
+static struct column_value *
 value_of(struct transform *t, int attnum)
 {
-    const struct value *v = transform_value(t, attnum);
+    const struct column_value *v = transform_value(t, attnum);
 
     return v == NULL ? NULL : &t->values[v - t->values];
 }
 
 static void
-value_free(struct value *v)
+value_free(struct column_value *v)
 {
     free(v->expr);
     free(v->cast);
@@ -78,14 +78,14 @@ transform_free(struct transform *t)
     *t = (struct transform){0};
 }
 
-static struct value *
+static struct column_value *
 value_add(struct transform *t, int attnum, enum column_origin origin)
 {
-    struct value *v;
+    struct column_value *v;
 
     t->values = mem_array(t->values, (size_t)t->count + 1, sizeof(*t->values));
     v = &t->values[t->count++];
-    *v = (struct value){.attnum = attnum, .origin = origin};
+    *v = (struct column_value){.attnum = attnum, .origin = origin};
     v->depends_on = mem_alloc((size_t)t->source->column_count * sizeof(bool) + 1);
     return v;
 }
@@ -96,7 +96,8 @@ transform_start(struct transform *t, const struct table *source)
     *t = (struct transform){.source = source};
     for (int i = 0; i < source->column_count; i++) {
         const struct column *c = &source->columns[i];
-        struct value *v = value_add(t, i + 1, c->generated != '\0' ? COLUMN_GENERATED : COLUMN_FROM_ROW);
+        struct column_value *v =
+            value_add(t, i + 1, c->generated != '\0' ? COLUMN_GENERATED : COLUMN_FROM_ROW);
         struct buffer expr = {0};
 
         v->plain = true;
@@ -110,7 +111,7 @@ transform_start(struct transform *t, const struct table *source)
 }
 
 static void
-set_cast(struct value *v, const struct stage_column *type)
+set_cast(struct column_value *v, const struct stage_column *type)
 {
     free(v->cast);
     v->cast = type == NULL ? NULL : mem_strdup(type->type);
@@ -118,7 +119,7 @@ set_cast(struct value *v, const struct stage_column *type)
 }
 
 static void
-set_expr(struct value *v, char *expr)
+set_expr(struct column_value *v, char *expr)
 {
     free(v->expr);
     v->expr = expr;
@@ -134,7 +135,7 @@ refuse_reading(const struct stage_column *c, struct error *err)
 
 /* Make the value one of exactly its column's type. */
 static bool
-settle(struct value *v, const struct stage_column *c, struct error *err)
+settle(struct column_value *v, const struct stage_column *c, struct error *err)
 {
     if (v->origin == COLUMN_DEFAULT) {
         error_set(err, ERROR_REFUSED,
@@ -192,7 +193,7 @@ nest(struct transform *t, const struct stage *stage, const char *list)
 }
 
 static void
-depend_on_all(struct transform *t, struct value *v, const struct value *other)
+depend_on_all(struct transform *t, struct column_value *v, const struct column_value *other)
 {
     for (int i = 0; i < t->source->column_count; i++)
         v->depends_on[i] = v->depends_on[i] || other->depends_on[i];
@@ -215,7 +216,7 @@ generated_reads(const struct transform *t, int generated, int attnum)
 
 /* Compute a generated column as the expression it has now does, because something reads its value. */
 static bool
-materialize(struct transform *t, const struct stage *stage, struct value *v, struct error *err)
+materialize(struct transform *t, const struct stage *stage, struct column_value *v, struct error *err)
 {
     const struct stage_column *self = stage_column(stage, v->attnum);
     struct buffer list = {0};
@@ -261,7 +262,7 @@ static bool
 prepare_column(struct transform *t, const struct stage *stage, const struct stage_column *c,
                struct error *err)
 {
-    struct value *v = value_of(t, c->attnum);
+    struct column_value *v = value_of(t, c->attnum);
 
     return v->origin == COLUMN_GENERATED ? materialize(t, stage, v, err) : settle(v, c, err);
 }
@@ -326,7 +327,7 @@ using_depends_on(const struct transform *t, const struct stage *before, const st
     bool *depends_on = mem_alloc((size_t)t->source->column_count * sizeof(bool) + 1);
 
     for (int i = 0; i < before->count; i++) {
-        const struct value *from =
+        const struct column_value *from =
             reads(clause, &before->columns[i]) ? transform_value(t, before->columns[i].attnum) : NULL;
 
         for (int k = 0; from != NULL && k < t->source->column_count; k++)
@@ -342,7 +343,7 @@ take_using(struct transform *t, const struct stage *before, const struct stage *
 {
     const struct stage_column *c = stage_column_named(before, clause->column);
     const struct stage_column *changed = c == NULL ? NULL : stage_column(after, c->attnum);
-    struct value *v = c == NULL ? NULL : value_of(t, c->attnum);
+    struct column_value *v = c == NULL ? NULL : value_of(t, c->attnum);
 
     if (v == NULL || changed == NULL) {
         free(depends_on);
@@ -376,7 +377,7 @@ take_all_using(struct transform *t, const struct stage *before, const struct sta
 static void
 take_added(struct transform *t, const struct stage_column *c)
 {
-    struct value *v = value_add(t, c->attnum, COLUMN_CONSTANT);
+    struct column_value *v = value_add(t, c->attnum, COLUMN_CONSTANT);
     struct buffer expr = {0};
 
     if (c->generated != '\0') {
@@ -419,7 +420,7 @@ take_types(struct transform *t, const struct stage *before, const struct stage *
     for (int i = 0; i < before->count; i++) {
         const struct stage_column *old = &before->columns[i];
         const struct stage_column *now = stage_column(after, old->attnum);
-        struct value *v = value_of(t, old->attnum);
+        struct column_value *v = value_of(t, old->attnum);
 
         if (now == NULL || strcmp(old->type_id, now->type_id) == 0 ||
             using_of(statement, old->name) != NULL || v->origin == COLUMN_GENERATED)

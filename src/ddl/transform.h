@@ -40,7 +40,7 @@ const struct stage_column *stage_column(const struct stage *stage, int attnum);
 const struct stage_column *stage_column_named(const struct stage *stage, const char *name);
 
 /* A column's value as the stages so far make it. */
-struct value {
+struct column_value {
     int attnum;
     char *expr; /* over the alias pgrecast_src, or p where there is a .from; NULL where the server makes the
                    value */
@@ -55,7 +55,7 @@ struct value {
 struct transform {
     const struct table *source;
     int count;
-    struct value *values;
+    struct column_value *values;
     char *from; /* a SELECT that gives c1, c2, … by attnum; NULL at first */
 };
 
@@ -72,7 +72,7 @@ bool transform_prepare(struct transform *t, const struct stage *before, const st
 bool transform_step(struct transform *t, const struct stage *before, const struct stage *after,
                     const struct statement *statement, const char *view, struct error *err);
 
-const struct value *transform_value(const struct transform *t, int attnum);
+const struct column_value *transform_value(const struct transform *t, int attnum);
 void transform_free(struct transform *t);
 
 #endif

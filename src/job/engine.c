@@ -14,6 +14,8 @@
 #define TICK_MS 500
 #define IDLE_WAIT_MS 20
 #define TRIM_MS 1000
+#define SLOT_POLLS 20
+#define SLOT_POLL_MS 100
 
 /* The bytes of log between the server's end and what is applied. */
 static int64_t
@@ -75,32 +77,54 @@ exchange(struct engine *e, struct error *err)
     return true;
 }
 
+/*
+ * What became of the slot: "lost", "gone" or "kept". The server ends the receiver before it marks the slot as
+ * lost, so it is asked for a moment.
+ */
+static const char *
+slot_fate(struct engine *e)
+{
+    const char *fate = "kept";
+
+    for (int i = 0; i < SLOT_POLLS && strcmp(fate, "kept") == 0; i++) {
+        struct result res = {0};
+        struct error ignored = {0};
+
+        if (session_query(e->control, &res, &ignored,
+                          "SELECT coalesce(wal_status, 'lost') FROM pg_catalog.pg_replication_slots WHERE "
+                          "slot_name = $1",
+                          1, e->job.slot_name)) {
+            if (result_rows(&res) == 0)
+                fate = "gone";
+            else if (strcmp(result_text(&res, 0, 0), "lost") == 0)
+                fate = "lost";
+        }
+        result_free(&res);
+        error_clear(&ignored);
+        if (strcmp(fate, "kept") == 0)
+            clock_sleep(SLOT_POLL_MS);
+    }
+    return fate;
+}
+
 /* The stream has ended by an error. When the server took the slot away, that is what must be said. */
 static bool
 stream_lost(struct engine *e, struct error *err)
 {
-    struct result res = {0};
-    struct error ignored = {0};
+    const char *fate = slot_fate(e);
 
-    if (session_query(
-            e->control, &res, &ignored,
-            "SELECT coalesce(wal_status, 'lost') FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
-            1, e->job.slot_name) &&
-        (result_rows(&res) == 0 || strcmp(result_text(&res, 0, 0), "lost") == 0)) {
-        bool gone = result_rows(&res) == 0;
-
-        error_set(err, ERROR_FAILED, "replication slot \"%s\" was %s by the server", e->job.slot_name,
-                  gone ? "dropped" : "invalidated");
-        error_detail(err,
-                     gone ? "Changes since then are not known to the job."
-                          : "It held more WAL than max_slot_wal_keep_size allows, or it was taken away for "
-                            "another reason in the server's log.");
-        error_hint(err,
-                   gone ? "The table is untouched. Start the job again."
-                        : "The table is untouched. Raise max_slot_wal_keep_size and start the job again.");
+    if (strcmp(fate, "gone") == 0) {
+        error_set(err, ERROR_FAILED, "replication slot \"%s\" was dropped", e->job.slot_name);
+        error_hint(err, "The table is untouched. Start the job again.");
+    } else if (strcmp(fate, "lost") == 0) {
+        error_set(err, ERROR_FAILED, "replication slot \"%s\" was invalidated by the server",
+                  e->job.slot_name);
+        error_detail(
+            err,
+            "It held more WAL than max_slot_wal_keep_size allows, or was taken away for another reason in "
+            "the server's log.");
+        error_hint(err, "The table is untouched. Raise max_slot_wal_keep_size and start the job again.");
     }
-    result_free(&res);
-    error_clear(&ignored);
     return false;
 }
 
@@ -162,6 +186,19 @@ engine_phase_time(const struct engine *e, char out[32])
 }
 
 bool
+engine_check_definition(struct engine *e, struct error *err)
+{
+    char *now = table_fingerprint(e->control, e->plan->source->oid, err);
+    bool same = now != NULL && strcmp(now, e->plan->source->fingerprint) == 0;
+
+    if (now != NULL && !same)
+        error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
+                  e->plan->source_sql);
+    free(now);
+    return same;
+}
+
+bool
 engine_write_marker(struct engine *e, struct error *err)
 {
     char content[64];
@@ -212,6 +249,7 @@ step(struct engine *e, bool *reached, struct error *err)
         apply_wait(e->apply, IDLE_WAIT_MS);
         break;
     case APPLY_PROGRESS:
+    case APPLY_LATE: /* only with a deadline */
         break;
     }
     show_apply(e);

@@ -30,6 +30,7 @@ struct engine {
     lsn_t server_lsn;         /* insert position at the last tick */
     int64_t caught_up_at_ms;  /* when the apply last reached the end of the stream */
     int64_t marker;           /* the last one written */
+    bool sweep_needed;        /* see copy.h */
     uint64_t oldest_snapshot; /* transactions before it may see the shadow incomplete */
 
     /* requests read from the job's row */
@@ -56,6 +57,9 @@ bool engine_phase(struct engine *e, enum job_phase phase, struct error *err);
 /* How long the phase has lasted: in seconds (never 0), and as text. */
 double engine_phase_seconds(const struct engine *e);
 char *engine_phase_time(const struct engine *e, char out[32]);
+
+/* The table is still defined as when the job began. ERROR_FAILED when it is not. */
+bool engine_check_definition(struct engine *e, struct error *err);
 
 /* Write a marker into the log. Everything committed before it comes before it in the stream. */
 bool engine_write_marker(struct engine *e, struct error *err);

@@ -126,36 +126,6 @@ close_stages(struct engine *e)
     e->spool = NULL;
 }
 
-/* After a failure: nothing is left behind where the server can be reached. The first error stays the one
- * reported. */
-static void
-clean_up(struct engine *e, struct error *err)
-{
-    struct error failed = {0};
-    char *message;
-    bool ok;
-
-    if (!e->entered)
-        return;
-    stop_hold();
-    message = mem_printf("%s%s%s", err->message, err->detail != NULL ? "\n" : "",
-                         err->detail != NULL ? err->detail : "");
-    session_rollback(e->control);
-    session_close(e->control); /* its state is unknown after an error: a fresh session cleans up */
-    e->control = session_open(e->options->connection, SESSION_SQL, "control", &failed);
-    ok = e->control != NULL && ledger_undo(e->control, &e->job, &failed) &&
-         job_state_end(e->control, &e->job, err->stopped ? PHASE_ABORTED : PHASE_FAILED, message, &failed);
-    free(message);
-    if (ok && err->hint == NULL)
-        error_hint(err, "The table is untouched and everything the job had made is removed.");
-    if (!ok) {
-        log_warning("the clean-up is not complete: %s", failed.message);
-        error_hint(err, "The table is untouched. Remove what is left with: pgrecast abort %s", e->job.name);
-    }
-    error_clear(&failed);
-    stop_release();
-}
-
 static bool
 run_phases(struct engine *e, struct error *err)
 {
@@ -186,6 +156,61 @@ end_swapped(struct engine *e, struct error *err)
         error_hint(err, "Complete it with: pgrecast finish %s", e->job.name);
     }
     return ok;
+}
+
+/* What the database says, whatever this process believes. */
+static bool
+was_swapped(struct engine *e)
+{
+    struct result res = {0};
+    struct error ignored = {0};
+    bool swapped = session_query(e->control, &res, &ignored,
+                                 "SELECT FROM pgrecast.job WHERE name = $1 AND swapped_at IS NOT NULL", 1,
+                                 e->job.name) &&
+                   result_rows(&res) > 0;
+
+    result_free(&res);
+    error_clear(&ignored);
+    return swapped;
+}
+
+/* After a failure: nothing is left behind where the server can be reached. The first error stays the one
+ * reported. */
+static void
+clean_up(struct engine *e, struct error *err)
+{
+    struct error failed = {0};
+    char *message;
+    bool ok;
+
+    if (!e->entered)
+        return;
+    stop_hold();
+    message = mem_printf("%s%s%s", err->message, err->detail != NULL ? "\n" : "",
+                         err->detail != NULL ? err->detail : "");
+    session_rollback(e->control);
+    session_close(e->control); /* its state is unknown after an error: a fresh session cleans up */
+    e->control = session_open(e->options->connection, SESSION_SQL, "control", &failed);
+    if (e->control != NULL && was_swapped(e)) {
+        log_warning("the table is cut over");
+        e->job.swapped = true;
+        free(message);
+        stop_release();
+        end_swapped(e, &failed);
+        error_clear(&failed);
+        return;
+    }
+    ok = e->control != NULL && ledger_undo(e->control, &e->job, &failed) &&
+         job_state_end(e->control, &e->job, err->stopped ? PHASE_ABORTED : PHASE_FAILED, message, &failed);
+    free(message);
+    if (ok && err->hint == NULL)
+        error_hint(err, "The table is untouched and everything the job had made is removed.");
+    if (!ok) {
+        log_warning("the clean-up is not complete: %s", failed.message);
+        error_hint(err, "See what is left with: pgrecast status %s", e->job.name);
+    }
+    error_clear(&failed);
+    stop_release();
 }
 
 static void

@@ -68,7 +68,6 @@ refresh_source(struct engine *e, struct error *err)
 {
     struct result res = {0};
     char oid[16];
-    char *fingerprint = NULL;
     bool ok;
 
     snprintf(oid, sizeof(oid), "%" PRIu32, e->plan->source->oid);
@@ -77,17 +76,10 @@ refresh_source(struct engine *e, struct error *err)
                      oid);
     if (ok && result_null(&res, 0, 0))
         ok = error_set(err, ERROR_FAILED, "%s was dropped while the job was running", e->plan->source_sql);
-    if (ok) {
+    if (ok)
         e->plan->source->relfilenode = (oid_t)result_int(&res, 0, 0);
-        fingerprint = table_fingerprint(e->control, e->plan->source->oid, err);
-        ok = fingerprint != NULL;
-    }
-    if (ok && strcmp(fingerprint, e->plan->source->fingerprint) != 0)
-        ok = error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
-                       e->plan->source_sql);
-    free(fingerprint);
     result_free(&res);
-    return ok;
+    return ok && engine_check_definition(e, err);
 }
 
 static bool
@@ -109,9 +101,13 @@ static bool
 note_exact(struct engine *e, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn()", 0);
+    bool ok = session_row(e->control, &res, err,
+                          "SELECT pg_catalog.pg_current_wal_insert_lsn(), "
+                          "pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())",
+                          0);
 
     e->job.exact = ok ? result_lsn(&res, 0, 0) : 0;
+    e->sweep_needed = ok && copy_sweep_needed(strtoull(result_text(&res, 0, 1), NULL, 10));
     result_free(&res);
     return ok && job_state_save_start(e->control, &e->job, err);
 }
@@ -186,9 +182,8 @@ open_apply(struct engine *e, struct error *err)
         .job_id = e->job.id,
         .bounds = {.barrier = e->job.barrier, .exact = e->job.exact},
     };
-    struct copy_request request = copy_request(e);
 
-    if (copy_sweep_needed(&request)) /* rows may be missing until the sweep */
+    if (e->sweep_needed) /* rows may be missing until then */
         options.bounds.exact = UINT64_MAX;
     e->apply = apply_open(&options, err);
     return e->apply != NULL;
@@ -276,7 +271,7 @@ sweep(struct engine *e, struct error *err)
     struct copy_request request = copy_request(e);
     int64_t rows;
 
-    if (!copy_sweep_needed(&request))
+    if (!e->sweep_needed)
         return true;
     while (!apply_at_boundary(e->apply)) {
         if (!engine_apply(e, err))

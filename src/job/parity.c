@@ -8,11 +8,14 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "pg/redact.h"
 
 #define HOLD_RETRY_MS 20
-#define DIRTY_FEW 500 /* so many keys may be left for the check under the lock */
+#define DIRTY_FEW 500     /* so many keys may be left for the check under the lock */
+#define DIRTY_MANY 2000   /* more than this are not compared under the lock: it is given back */
+#define DIRTY_SLICE 20000 /* compared at a time: all that differ are then known by name */
 #define DIRTY_ROUNDS 20
-#define TRUNCATED_ROUNDS 5 /* a TRUNCATE during the verification makes it start over */
+#define REWRITTEN_ROUNDS 5 /* new storage of the table during the verification makes it start over */
 #define MISMATCHES_SHOWN 10
 
 /* A transaction kept open for its snapshot. */
@@ -156,6 +159,8 @@ judge(struct engine *e, const struct verify_result *r, struct error *err)
 
     if (r->mismatch_count == 0)
         return true;
+    if (!engine_check_definition(e, err)) /* then that is why */
+        return false;
     if (!engine_sync(e, err)) /* so that whatever a value may have come from is in the dirty set */
         return false;
     for (int i = 0; i < r->kept; i++) {
@@ -197,6 +202,10 @@ verify_once(struct engine *e, struct error *err)
 
     exported_close(&source); /* before the judgement, which may take a while */
     exported_close(&shadow);
+    if (ok && apply_dirty_truncated(e->apply)) { /* nothing to judge: all of it is compared again */
+        verify_result_free(&result);
+        return true;
+    }
     ok = ok && judge(e, &result, err) && save_result(e, &result, lsn, err);
     if (ok)
         log_info("verified in %s: %" PRId64 " rows are equal at %s, hash %s",
@@ -206,19 +215,22 @@ verify_once(struct engine *e, struct error *err)
     return ok;
 }
 
+/* TRUNCATE, VACUUM FULL and CLUSTER give the table new storage, in which the snapshot finds nothing: compare
+ * anew. */
 bool
 parity_verify(struct engine *e, struct error *err)
 {
-    for (int i = 0; i < TRUNCATED_ROUNDS; i++) {
+    for (int i = 0; i < REWRITTEN_ROUNDS; i++) {
         bool ok = verify_once(e, err);
 
         if (ok && !apply_dirty_truncated(e->apply))
             return true;
-        if (!ok && (err->stopped || err->connection_lost || !apply_dirty_truncated(e->apply)))
+        if (!ok && strcmp(err->sqlstate, VERIFY_REWRITTEN) != 0)
             return false;
-        log_info("the table was truncated during the verification, which starts over");
+        log_info("the table got new storage during the verification, which starts over");
+        error_clear(err);
     }
-    return error_set(err, ERROR_FAILED, "the table was truncated again and again during the verification");
+    return error_set(err, ERROR_FAILED, "the table got new storage again and again during the verification");
 }
 
 bool
@@ -227,38 +239,54 @@ phase_verify(struct engine *e, struct error *err)
     return !e->options->verify || parity_verify(e, err);
 }
 
+/* One slice of the dirty keys. What is not equal, or could not be compared, is dirty again. */
+static bool
+reduce_slice(struct engine *e, struct error *err)
+{
+    struct session *s = apply_session(e->apply);
+    struct verify_result result = {0};
+    bool ok = session_execute(s, err, "BEGIN ISOLATION LEVEL REPEATABLE READ") &&
+              apply_dirty_load(e->apply, DIRTY_SLICE, err) &&
+              verify_keys(s, e->plan, APPLY_KEYS_TABLE, &result, err) && session_execute(s, err, "COMMIT");
+
+    if (!ok || result.mismatch_count > (uint64_t)result.kept)
+        apply_dirty_restore(e->apply);
+    else
+        for (int i = 0; i < result.kept; i++)
+            apply_dirty_add(e->apply, result.mismatches[i].key_values);
+    verify_result_free(&result);
+    if (!ok) {
+        session_rollback(s);
+        if (error_is_of_a_row(
+                err)) { /* a row that cannot be converted: the apply will meet it, and name it */
+            error_clear(err);
+            ok = true;
+        }
+    }
+    return ok;
+}
+
 /*
  * Compare the dirty keys as one snapshot sees both sides. A key that is equal there is proven as of that
- * snapshot, and whatever touches it later makes it dirty again. One that is not may only lag: it stays dirty.
+ * snapshot, and whatever touches it later makes it dirty again. One that is not may only lag: it stays dirty,
+ * and the check under the lock is the one that judges.
  */
 bool
 parity_reduce_dirty(struct engine *e, struct error *err)
 {
-    struct session *s = apply_session(e->apply);
-
     for (int round = 0; round < DIRTY_ROUNDS && apply_dirty_count(e->apply) > DIRTY_FEW; round++) {
-        struct verify_result result = {0};
-        bool ok;
+        int64_t slices = apply_dirty_count(e->apply) / DIRTY_SLICE + 1;
 
-        if (!apply_at_boundary(e->apply)) {
-            if (!engine_apply(e, err))
-                return false;
-            continue;
-        }
-        ok = session_execute(s, err, "BEGIN ISOLATION LEVEL REPEATABLE READ") &&
-             apply_dirty_load(e->apply, err) && verify_keys(s, e->plan, APPLY_KEYS_TABLE, &result, err) &&
-             session_execute(s, err, "COMMIT");
-        for (int i = 0; ok && i < result.kept; i++)
-            apply_dirty_add(e->apply, result.mismatches[i].key_values);
-        if (ok && result.mismatch_count > (uint64_t)result.kept)
-            ok = parity_failed(&result, result.mismatch_count, err);
-        verify_result_free(&result);
-        if (!ok) {
-            session_rollback(s);
-            return false;
-        }
         if (!engine_sync(e, err))
             return false;
+        for (int64_t i = 0; i < slices; i++) {
+            while (!apply_at_boundary(e->apply)) {
+                if (!engine_apply(e, err))
+                    return false;
+            }
+            if (!reduce_slice(e, err) || !engine_tick(e, err))
+                return false;
+        }
     }
     return true;
 }
@@ -269,16 +297,16 @@ parity_check_dirty(struct engine *e, struct error *err)
     struct verify_result result = {0};
     bool ok;
 
-    if (apply_dirty_truncated(e->apply)) {
-        error_set(err, ERROR_LOCK, "the table was truncated since it was verified");
-        return false;
-    }
+    if (apply_dirty_truncated(e->apply) || apply_dirty_count(e->apply) > DIRTY_MANY)
+        return error_set(err, ERROR_LOCK, "too many rows changed since they were compared");
     if (apply_dirty_count(e->apply) == 0)
         return true;
-    ok = apply_dirty_load(e->apply, err) &&
+    ok = apply_dirty_load(e->apply, DIRTY_MANY, err) &&
          verify_keys(apply_session(e->apply), e->plan, APPLY_KEYS_TABLE, &result, err);
     if (ok && result.mismatch_count > 0)
         ok = parity_failed(&result, result.mismatch_count, err);
+    if (!ok)
+        apply_dirty_restore(e->apply);
     verify_result_free(&result);
     return ok;
 }

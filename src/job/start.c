@@ -30,7 +30,7 @@ describe_oldest(struct engine *e)
     if (session_query(
             e->control, &res, &ignored,
             "SELECT pg_catalog.format('process %s (%s, database %s, open for %s s)', pid, "
-            "coalesce(pg_catalog.nullif(application_name, ''), 'unnamed'), datname, "
+            "coalesce(nullif(application_name, ''), 'unnamed'), datname, "
             "coalesce(pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - xact_start))::text, "
             "'?')) FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL "
             "AND pid <> pg_catalog.pg_backend_pid() ORDER BY pg_catalog.age(backend_xid) DESC LIMIT 1",
@@ -278,24 +278,10 @@ create_shadow(struct engine *e, struct error *err)
     return ok;
 }
 
-/* Between the plan and the slot somebody may have changed the table: the plan must still be that of the
- * table. */
-static bool
-check_unchanged(struct engine *e, struct error *err)
-{
-    char *now = table_fingerprint(e->control, e->plan->source->oid, err);
-    bool same = now != NULL && strcmp(now, e->plan->source->fingerprint) == 0;
-
-    if (now != NULL && !same)
-        error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was starting",
-                  e->plan->source_sql);
-    free(now);
-    return same;
-}
-
 bool
 phase_start(struct engine *e, struct error *err)
 {
     return create_publication(e, err) && create_slot(e, err) && pass_barrier(e, err) &&
-           check_unchanged(e, err) && open_spool(e, err) && start_stream(e, err) && create_shadow(e, err);
+           engine_check_definition(e, err) && open_spool(e, err) && start_stream(e, err) &&
+           create_shadow(e, err);
 }

@@ -7,9 +7,10 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/stop.h"
 #include "engine.h"
 
-#define DRAIN_MOST_MS 2000 /* under the lock; longer than that the lock is given back */
+#define DRAIN_MOST_MS 1000 /* under the lock; longer than that the lock is given back */
 #define NEAR_MS 200        /* a marker comes through in this time: near enough to ask for the lock */
 #define NEAR_ROUNDS 50
 
@@ -89,10 +90,14 @@ hook_drain(void *arg, struct error *err)
 
     if (!engine_write_marker(e, err))
         return false;
+    apply_set_deadline(e->apply, until);
     while (apply_marker(e->apply) < e->marker) {
         switch (apply_step(e->apply, err)) {
         case APPLY_FAILED:
             return false;
+        case APPLY_LATE:
+            return error_set(err, ERROR_LOCK, "the last changes were not applied within %d ms",
+                             DRAIN_MOST_MS);
         case APPLY_IDLE:
             if (stream_failed(e->stream, err))
                 return false;
@@ -182,6 +187,7 @@ phase_cutover(struct engine *e, struct error *err)
     struct cutover_request request = {
         .plan = e->plan,
         .session = apply_session(e->apply),
+        .connection = e->options->connection,
         .oldest_snapshot = e->oldest_snapshot,
         .lock_timeout_ms = e->options->lock_timeout_ms,
         .attempts = e->options->cutover_attempts,
@@ -191,6 +197,11 @@ phase_cutover(struct engine *e, struct error *err)
     if (!cutover_run(&request, &e->cutover, err))
         return false;
     e->job.swapped = true;
+    stop_hold(); /* what is left is tidying up: to the end of the process */
     log_info("cut over: lock held %.1f ms, attempts %d", e->cutover.lock_held_ms, e->cutover.attempts);
-    return save_report(e, err);
+    if (!save_report(e, err)) {
+        log_warning("the figures of the cutover are not saved: %s", err->message);
+        error_clear(err);
+    }
+    return true;
 }

@@ -12,6 +12,7 @@
 #include "core/stop.h"
 
 #define MAX_PARAMS 32
+#define POLL_MS 200
 
 struct session {
     PGconn *conn;
@@ -280,13 +281,14 @@ wait_readable(struct session *s, bool *cancelled, struct error *err)
         {.fd = *cancelled ? -1 : stop_fd(), .events = POLLIN},
     };
 
-    if (poll(fds, 2, -1) < 0 && errno != EINTR)
+    /* Never without end: with TLS bytes may rest in the library while the socket is silent. */
+    if (poll(fds, 2, POLL_MS) < 0 && errno != EINTR)
         return error_set(err, ERROR_FAILED, "waiting for the server: %s", strerror(errno));
     if (!*cancelled && stop_requested()) {
         cancel(s->conn);
         *cancelled = true;
     }
-    if ((fds[0].revents & (POLLIN | POLLERR | POLLHUP)) != 0 && PQconsumeInput(s->conn) == 0)
+    if (PQconsumeInput(s->conn) == 0)
         return connection_error(s, err);
     return true;
 }

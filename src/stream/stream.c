@@ -194,9 +194,10 @@ wait_for_data(struct stream *s, struct error *err)
         {.fd = s->wake, .events = POLLIN},
     };
 
-    if (poll(fds, 2, SYNC_INTERVAL_MS) < 0 && errno != EINTR)
+    /* With TLS bytes may rest in the library while the socket is silent. */
+    if (poll(fds, 2, PQsslInUse(session_conn(s->session)) ? 10 : SYNC_INTERVAL_MS) < 0 && errno != EINTR)
         return error_set(err, ERROR_FAILED, "waiting for the replication stream: %s", strerror(errno));
-    if (fds[0].revents != 0 && PQconsumeInput(session_conn(s->session)) == 0) {
+    if (PQconsumeInput(session_conn(s->session)) == 0) {
         session_error(s->session, NULL, ERROR_FAILED, err);
         err->connection_lost = true;
         return error_context(err, "the replication stream ended");

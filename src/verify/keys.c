@@ -1,5 +1,7 @@
 #include <stdlib.h>
+#include <string.h>
 
+#include "pg/redact.h"
 #include "select.h"
 #include "transfer.h"
 #include "verify/comparison.h"
@@ -59,8 +61,10 @@ read_side(struct key_reader *k, struct reading *r, enum verify_side side, struct
     ok = transfer_rows(k->session, sql, &part, &nobody, err);
     if (ok)
         reading_part_hand_over(&part);
-    else
+    else {
+        error_redact(err);
         error_context(err, "comparing rows of %s", select_table(k->plan, side));
+    }
     reading_part_free(&part);
     free(sql);
     return ok;

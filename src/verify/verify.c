@@ -7,6 +7,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
+#include "pg/redact.h"
 #include "select.h"
 #include "transfer.h"
 #include "verify/comparison.h"
@@ -96,7 +97,7 @@ check_file(struct session *s, const char *table, struct table_size *size, struct
         return false;
     if (result_rows(&res) != 1 || !result_bool(&res, 0, 0)) {
         ok = error_set(err, ERROR_FAILED, "the table was rewritten or truncated after the snapshot");
-        error_hint(err, "Compare again, in new snapshots.");
+        memcpy(err->sqlstate, VERIFY_REWRITTEN, sizeof(VERIFY_REWRITTEN));
     } else {
         size->bytes = result_int(&res, 0, 1);
         size->block_bytes = result_int(&res, 0, 2);
@@ -138,8 +139,10 @@ read_range(struct worker *w, enum verify_side side, int64_t number, struct readi
          transfer_rows(w->session, sql, part, &watch, err) && session_execute(w->session, err, "COMMIT");
     if (ok)
         reading_part_hand_over(part);
-    else
+    else if (strcmp(err->sqlstate, VERIFY_REWRITTEN) != 0) {
+        error_redact(err);
         error_context(err, "comparing rows of %s", table);
+    }
     free(sql);
     return ok;
 }

@@ -243,6 +243,13 @@ class Server:
         """One of the server's own programs, while it is stopped."""
         self._run(self.bin / name, *arguments)
 
+    def zero_commit_log(self, xid):
+        """The commit log's file for a transaction that pg_resetwal made the next one; the server is stopped."""
+        path = self.data / "pg_xact" / f"{xid // (4 * 8192 * 32):04X}"
+        path.write_bytes(bytes(8192 * 32))
+        if self.user:
+            os.chown(path, self.user.pw_uid, self.user.pw_gid)
+
     def _run(self, *command):
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
         done = subprocess.run([str(word) for word in command], env=environment, text=True, stdout=subprocess.PIPE,

@@ -43,6 +43,26 @@ def cluster_with_old_rows(server):
 
 
 @pytest.mark.majors({15})  # the other servers come without pg_resetwal
+@pytest.mark.parametrize("verify", [(), ("--no-verify",)], ids=["verified", "unverified"])
+def test_rows_older_than_half_the_transactions(own_server, verify):
+    """Beyond 2^31 transactions age() takes a row of the first ones for one of the future."""
+    database = own_server.new_database()
+    database.execute("CREATE TABLE t (id integer PRIMARY KEY, a integer); CREATE TABLE m (id integer, a integer);"
+                     " INSERT INTO t SELECT g, g FROM generate_series(1, 5000) g; INSERT INTO m SELECT * FROM t")
+    for (name,) in own_server.execute("SELECT datname FROM pg_database WHERE datallowconn"):
+        own_server.execute("VACUUM (FREEZE)", database=name)
+    own_server.execute("CHECKPOINT")
+    own_server.stop()
+    own_server.run_program("pg_resetwal", "-x", 3_000_000_000, own_server.data)
+    own_server.zero_commit_log(3_000_000_000)
+    own_server.start()
+    outcome = pgrecast.run(database, ALTER, *verify)
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    differences = oracle.compare(database, "t", "m")
+    assert not differences, differences
+
+
+@pytest.mark.majors({15})  # the other servers come without pg_resetwal
 def test_old_rows_that_look_new_are_copied(own_server):
     database = cluster_with_old_rows(own_server)
     assert int(database.value("SELECT pg_current_xact_id()")) > EPOCH << 32

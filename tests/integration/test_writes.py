@@ -1,6 +1,8 @@
 """Writes of unusual kinds and sizes during the run."""
 
 import itertools
+import os
+import subprocess
 
 import pytest
 
@@ -80,10 +82,11 @@ def test_huge_transaction(table, major):
         peak = max(peak, job.peak_memory())
         try:
             job.process.wait(0.2)
-        except Exception:
+        except subprocess.TimeoutExpired:
             continue
     assert_equal(table, job.wait())
-    assert peak < 100 * 1024 * 1024, f"{peak / 1048576:.0f} MB of client memory"
+    if "PGRECAST_SANITIZED" not in os.environ:
+        assert peak < 100 * 1024 * 1024, f"{peak / 1048576:.0f} MB of client memory"
 
 
 @pytest.mark.parametrize("phase", ["copy", "catchup", "ready"])
