@@ -166,3 +166,26 @@ def test_never_becomes_the_synchronous_standby(own_server):
         assert outcome.status == pgrecast.DONE, str(outcome)
     assert not oracle.compare(database, "t", "m")
     assert_clean(database)
+
+
+@pytest.mark.main_major
+@pytest.mark.parametrize("keep", [(), ("--keep-original",)], ids=["dropped", "kept"])
+def test_connection_lost_at_the_commit_of_the_cutover(own_server, keep):
+    """The commit hangs for the absent standby, and its session is ended: it is committed all the same."""
+    database = prepared(own_server)
+    database.superuser(f'ALTER DATABASE "{database.name}" RESET synchronous_commit')
+    job = pgrecast.start_run(database, ALTER, *keep, hold="cutover")
+    job.wait_phase("cutover")
+    absent_standby(own_server)
+    database.superuser("SET synchronous_commit = local; UPDATE pgrecast.job SET released = true")
+    hanging = ("SELECT pid FROM pg_stat_activity WHERE application_name = 'pgrecast apply' AND wait_event = 'SyncRep'")
+    wait_until(lambda: database.superuser(hanging), "the commit to hang")
+    database.superuser(f"SELECT pg_terminate_backend(pid) FROM ({hanging}) AS h")
+    outcome = job.wait()
+    own_server.configure(synchronous_standby_names="")
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert "the server says that it is committed" in outcome.stderr, str(outcome)
+    kind = database.value("SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 't'::regclass"
+                          " AND attname = 'id'")
+    assert kind == "bigint"
+    assert (database.value("SELECT to_regclass('t_pgrecast_old')") is not None) == bool(keep)
