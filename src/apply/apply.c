@@ -6,9 +6,8 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
+#include "dirty.h"
 #include "flush.h"
-#include "keyset.h"
-#include "pg/redact.h"
 #include "snapshot.h"
 #include "xids.h"
 
@@ -61,10 +60,7 @@ struct apply {
     struct held_list held;
     bool release; /* apply the held ones now */
 
-    bool recording;
-    struct keyset dirty;
-    struct keyset loaded; /* taken out of it by apply_dirty_load(), until the caller has judged them */
-    bool dirty_truncated;
+    struct dirty dirty;
 };
 
 struct apply *
@@ -114,8 +110,7 @@ apply_close(struct apply *a)
     batch_free(&a->batch);
     session_close(a->session);
     snapshot_free(a->visible);
-    keyset_clear(&a->dirty);
-    keyset_clear(&a->loaded);
+    dirty_clear(&a->dirty);
     free(a->held.begins);
     free(a->xids.xids);
     free(a->unsettled.xids);
@@ -169,16 +164,6 @@ begin_if_needed(struct apply *a, struct error *err)
     return a->transaction_open;
 }
 
-static void
-record_dirty(struct apply *a)
-{
-    if (!a->recording)
-        return;
-    a->dirty_truncated = a->dirty_truncated || a->batch.truncated;
-    for (int i = 0; i < a->batch.entry_count; i++)
-        keyset_add(&a->dirty, a->batch.entries[i].key, a->batch.entries[i].key_len);
-}
-
 /* By the batch's earliest transaction: what holds for it holds for the later ones too. */
 static enum flush_trust
 trust(const struct apply *a)
@@ -211,7 +196,7 @@ write_batch(struct apply *a, struct error *err)
         return false;
     if (a->flush.filled && !move_exact(a, err))
         return false;
-    record_dirty(a);
+    dirty_record(&a->dirty, &a->batch);
     a->changes += a->batch.changes;
     batch_reset(&a->batch);
     return true;
@@ -537,129 +522,43 @@ apply_release(struct apply *a)
 void
 apply_dirty_start(struct apply *a)
 {
-    keyset_clear(&a->dirty);
-    a->dirty_truncated = false;
-    a->recording = true;
+    dirty_start(&a->dirty);
 }
 
 int64_t
 apply_dirty_count(const struct apply *a)
 {
-    return (int64_t)a->dirty.count;
+    return (int64_t)a->dirty.keys.count;
 }
 
 bool
 apply_dirty_truncated(const struct apply *a)
 {
-    return a->dirty_truncated;
-}
-
-/* The key's bytes as batch.c writes them. */
-static void
-encode_texts(const struct apply *a, char *const *values, struct buffer *key)
-{
-    for (int i = 0; i < a->plan->key_count; i++) {
-        uint32_t len = (uint32_t)strlen(values[i]);
-
-        buffer_add_char(key, VALUE_TEXT);
-        buffer_add(key, &len, sizeof(len));
-        buffer_add(key, values[i], len);
-    }
+    return a->dirty.truncated;
 }
 
 bool
 apply_dirty_has(const struct apply *a, char *const *values)
 {
-    struct buffer key = {0};
-    bool found;
-
-    encode_texts(a, values, &key);
-    found = keyset_has(&a->dirty, key.data, (uint32_t)key.len);
-    buffer_free(&key);
-    return found;
+    return dirty_has(&a->dirty, a->plan->key_count, values);
 }
 
 void
 apply_dirty_add(struct apply *a, char *const *values)
 {
-    struct buffer key = {0};
-
-    encode_texts(a, values, &key);
-    keyset_add(&a->dirty, key.data, (uint32_t)key.len);
-    buffer_free(&key);
-}
-
-/* Split the dirty set: the first keys to loaded, the others stay. */
-static void
-take_slice(struct apply *a, int64_t most)
-{
-    struct keyset rest = {0};
-    const char *key;
-    uint32_t len;
-    size_t at = 0;
-
-    keyset_clear(&a->loaded);
-    while (keyset_next(&a->dirty, &at, &key, &len))
-        keyset_add((int64_t)a->loaded.count < most ? &a->loaded : &rest, key, len);
-    keyset_clear(&a->dirty);
-    a->dirty = rest;
-}
-
-static bool
-copy_loaded(struct apply *a, struct error *err)
-{
-    struct value *values = mem_array(NULL, (size_t)a->plan->key_count, sizeof(*values));
-    struct buffer text = {0};
-    const char *key;
-    uint32_t len;
-    size_t at = 0;
-    bool ok = true;
-
-    while (ok && keyset_next(&a->loaded, &at, &key, &len)) {
-        batch_key_values(key, a->plan->key_count, values);
-        for (int i = 0; i < a->plan->key_count; i++) {
-            if (i > 0)
-                buffer_add_char(&text, '\t');
-            flush_add_value(&text, &values[i]);
-        }
-        buffer_add_char(&text, '\n');
-        if (text.len > 1024 * 1024) {
-            ok = session_copy_in_data(a->session, err, text.data, text.len);
-            buffer_reset(&text);
-        }
-    }
-    ok = ok && (text.len == 0 || session_copy_in_data(a->session, err, text.data, text.len));
-    buffer_free(&text);
-    free(values);
-    return ok;
+    dirty_add(&a->dirty, a->plan->key_count, values);
 }
 
 bool
 apply_dirty_load(struct apply *a, int64_t most, struct error *err)
 {
-    bool ok;
-
-    take_slice(a, most);
-    ok = session_copy_in_begin(a->session, err, "COPY " APPLY_KEYS_TABLE " FROM STDIN");
-    if (ok) {
-        ok = copy_loaded(a, err);
-        ok = session_copy_in_end(a->session, err, !ok) && ok;
-    }
-    if (!ok)
-        error_redact(err);
-    return ok;
+    return dirty_load(&a->dirty, a->session, a->plan->key_count, most, err);
 }
 
 void
 apply_dirty_restore(struct apply *a)
 {
-    const char *key;
-    uint32_t len;
-    size_t at = 0;
-
-    while (keyset_next(&a->loaded, &at, &key, &len))
-        keyset_add(&a->dirty, key, len);
-    keyset_clear(&a->loaded);
+    dirty_restore(&a->dirty);
 }
 
 void

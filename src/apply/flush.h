@@ -46,8 +46,8 @@ bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const
                  int xid_count, struct error *err);
 
 /*
- * After flush_batch() failed on a row's content and its transaction was rolled back: find the row by halving the batch, and
- * put its key into the error. Best effort. No transaction is open before and after.
+ * After flush_batch() failed on a row's content and its transaction was rolled back: find the row by halving
+ * the batch, and put its key into the error. Best effort. No transaction is open before and after.
  */
 void flush_name_failing_row(struct flush *f, struct batch *b, struct error *err);
 
