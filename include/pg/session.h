@@ -86,6 +86,9 @@ bool session_pipeline(struct session *s, struct error *err, const char *const *s
 /* ROLLBACK where a transaction is open; errors are ignored (the session may be gone). */
 void session_rollback(struct session *s);
 
+/* Ask the server to cancel what the session is doing. The one function for another thread than the session's own. */
+void session_cancel(struct session *s);
+
 /* Binary or text COPY out: calls row for each CopyData message; row returns false to end with err set. */
 typedef bool (*session_copy_row)(void *arg, const char *data, size_t len, struct error *err);
 bool session_copy_out(struct session *s, struct error *err, const char *sql, session_copy_row row, void *arg);

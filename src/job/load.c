@@ -140,7 +140,12 @@ build(struct engine *e, const char *const *sql, int count, int workers, struct e
     bool ok = true;
 
     while (!parallel_done(p)) {
-        ok = ok && engine_wait(e, POLL_MS, &stop);
+        if (!ok) {
+            parallel_cancel(p);
+            clock_sleep(POLL_MS);
+        } else {
+            ok = engine_wait(e, POLL_MS, &stop);
+        }
         progress_show(&e->progress, parallel_finished(p), count, parallel_finished(p), "indexes built", NULL);
     }
     if (!parallel_finish(p, err)) {
@@ -218,10 +223,12 @@ vacuum(struct engine *e, struct error *err)
     bool ok = true;
 
     while (!parallel_done(p)) {
-        if (ok)
+        if (ok) {
             ok = engine_apply(e, err);
-        else
+        } else {
+            parallel_cancel(p);
             clock_sleep(POLL_MS);
+        }
     }
     if (!parallel_finish(p, &failed) && ok) {
         error_move(err, &failed);

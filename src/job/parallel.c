@@ -14,9 +14,11 @@ struct parallel {
     atomic_int next;
     atomic_int finished;
     atomic_int running;
+    atomic_int started;
     atomic_bool failed;
-    pthread_mutex_t lock; /* of error */
+    pthread_mutex_t lock; /* of error and sessions */
     struct error error;
+    struct session **sessions; /* of the workers, NULL before and after their work */
     int worker_count;
     pthread_t *workers;
 };
@@ -46,15 +48,27 @@ work(struct parallel *p, struct session *s, struct error *err)
     }
 }
 
+/* Make the session known to parallel_cancel(), or no longer. */
+static void
+expose(struct parallel *p, int at, struct session *s)
+{
+    pthread_mutex_lock(&p->lock);
+    p->sessions[at] = s;
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void *
 worker_main(void *arg)
 {
     struct parallel *p = arg;
     struct error err = {0};
     struct session *s = session_open(p->connection, SESSION_SQL, p->purpose, &err);
+    int at = atomic_fetch_add(&p->started, 1);
 
+    expose(p, at, s);
     if (s == NULL || !work(p, s, &err))
         fail(p, &err);
+    expose(p, at, NULL);
     session_close(s);
     error_clear(&err);
     atomic_fetch_sub(&p->running, 1);
@@ -73,6 +87,7 @@ parallel_start(const struct connection_options *connection, const char *purpose,
     p->count = count;
     pthread_mutex_init(&p->lock, NULL);
     p->workers = mem_array(NULL, (size_t)workers, sizeof(*p->workers));
+    p->sessions = mem_alloc((size_t)workers * sizeof(*p->sessions));
     for (; p->worker_count < workers && p->worker_count < count; p->worker_count++) {
         atomic_fetch_add(&p->running, 1);
         if (pthread_create(&p->workers[p->worker_count], NULL, worker_main, p) != 0) {
@@ -100,6 +115,18 @@ parallel_done(const struct parallel *p)
     return atomic_load(&p->running) == 0;
 }
 
+void
+parallel_cancel(struct parallel *p)
+{
+    atomic_store(&p->failed, true);
+    pthread_mutex_lock(&p->lock);
+    for (int i = 0; i < p->worker_count; i++) {
+        if (p->sessions[i] != NULL)
+            session_cancel(p->sessions[i]);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
 bool
 parallel_finish(struct parallel *p, struct error *err)
 {
@@ -112,6 +139,7 @@ parallel_finish(struct parallel *p, struct error *err)
         error_move(err, &p->error);
     pthread_mutex_destroy(&p->lock);
     error_clear(&p->error);
+    free(p->sessions);
     free(p->workers);
     free(p);
     return ok;

@@ -15,6 +15,9 @@ struct parallel *parallel_start(const struct connection_options *connection, con
 int parallel_finished(const struct parallel *p); /* statements done so far */
 bool parallel_done(const struct parallel *p);
 
+/* Begin no further statement and cancel those under way. */
+void parallel_cancel(struct parallel *p);
+
 /* Wait and free. The first failure is the error; no further statement is begun after it. */
 bool parallel_finish(struct parallel *p, struct error *err);
 

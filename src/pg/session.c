@@ -257,10 +257,10 @@ result_affected(const struct result *r)
     return r->res == NULL ? 0 : strtoll(PQcmdTuples(r->res), NULL, 10);
 }
 
-static void
-cancel(PGconn *conn)
+void
+session_cancel(struct session *s)
 {
-    PGcancel *handle = PQgetCancel(conn);
+    PGcancel *handle = PQgetCancel(s->conn);
     char message[256];
 
     if (handle != NULL)
@@ -285,7 +285,7 @@ wait_readable(struct session *s, bool *cancelled, struct error *err)
     if (poll(fds, 2, POLL_MS) < 0 && errno != EINTR)
         return error_set(err, ERROR_FAILED, "waiting for the server: %s", strerror(errno));
     if (!*cancelled && stop_requested()) {
-        cancel(s->conn);
+        session_cancel(s);
         *cancelled = true;
     }
     if (PQconsumeInput(s->conn) == 0)
@@ -524,7 +524,7 @@ session_copy_out(struct session *s, struct error *err, const char *sql, session_
         } else if (len > 0) {
             if (ok && !row(arg, data, (size_t)len, err)) {
                 ok = false;
-                cancel(s->conn); /* the rest is read and dropped until the server has noticed */
+                session_cancel(s); /* the rest is read and dropped until the server has noticed */
             }
             PQfreemem(data);
         } else {
