@@ -47,7 +47,8 @@ enum apply_outcome {
     APPLY_PROGRESS, /* a batch was committed */
     APPLY_IDLE,     /* nothing complete to apply now */
     APPLY_MARKER,   /* everything before a marker (and nothing after it) is applied; see apply_marker() */
-    APPLY_LATE,     /* the deadline has passed, perhaps inside a transaction: only apply_leave() with a rollback helps */
+    APPLY_LATE, /* the deadline has passed, perhaps inside a transaction: only apply_leave() with a rollback
+                   helps */
     APPLY_FAILED,
 };
 
@@ -89,8 +90,8 @@ int64_t apply_dirty_count(const struct apply *a);
 bool apply_dirty_truncated(const struct apply *a); /* a TRUNCATE came by: all keys are dirty */
 
 /*
- * Take up to that many keys out of the dirty set and load them into the temporary table APPLY_KEYS_TABLE (k1 … kN, the
- * key's source types) of the apply's session, which is empty at the begin of each transaction.
+ * Take up to that many keys out of the dirty set and load them into the temporary table APPLY_KEYS_TABLE (k1
+ * … kN, the key's source types) of the apply's session, which is empty at the begin of each transaction.
  */
 #define APPLY_KEYS_TABLE "pg_temp.pgrecast_keys"
 bool apply_dirty_load(struct apply *a, int64_t most, struct error *err);

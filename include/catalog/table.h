@@ -1,8 +1,8 @@
 /*
  * A table and everything that hangs on it, as the catalogs describe it, read in one snapshot.
  *
- * All texts come from the server with an empty search_path: expressions and definitions are qualified. Names are
- * kept unquoted; whoever writes SQL quotes them (core/buffer.h). The struct owns all it points to.
+ * All texts come from the server with an empty search_path: expressions and definitions are qualified. Names
+ * are kept unquoted; whoever writes SQL quotes them (core/buffer.h). The struct owns all it points to.
  */
 #ifndef PGRECAST_CATALOG_TABLE_H
 #define PGRECAST_CATALOG_TABLE_H
@@ -34,12 +34,12 @@ struct owned_sequence {
     oid_t oid;
     char *schema;
     char *name;
-    char *quoted_name;   /* as the server writes it: in quotes only where it needs them */
-    bool identity;       /* the hidden sequence of an identity column; otherwise OWNED BY (serial) */
-    char *type;          /* smallint, integer, bigint */
-    char *options;       /* "START WITH 1 INCREMENT BY 1 …": what CREATE SEQUENCE takes but the type and OWNED BY */
-    char *comment;       /* or NULL */
-    char *acl;           /* aclitem[] as text, or NULL for the default */
+    char *quoted_name; /* as the server writes it: in quotes only where it needs them */
+    bool identity;     /* the hidden sequence of an identity column; otherwise OWNED BY (serial) */
+    char *type;        /* smallint, integer, bigint */
+    char *options; /* "START WITH 1 INCREMENT BY 1 …": what CREATE SEQUENCE takes but the type and OWNED BY */
+    char *comment;            /* or NULL */
+    char *acl;                /* aclitem[] as text, or NULL for the default */
     struct grant_list grants; /* of acl */
     bool unlogged;
     bool used_elsewhere; /* by something else than the default of its column */
@@ -50,46 +50,46 @@ struct column {
     int attnum;
     char *name;
     oid_t type_oid;
-    oid_t base_type_oid;   /* of a domain, followed to the end; else type_oid */
-    char *type;            /* format_type with typmod, qualified */
-    char *base_type;       /* the same of the base type of a domain (typmod of the domain applied), else = type */
-    char *collation;       /* qualified and quoted, where it is not the type's own; else NULL */
+    oid_t base_type_oid; /* of a domain, followed to the end; else type_oid */
+    char *type;          /* format_type with typmod, qualified */
+    char *base_type; /* the same of the base type of a domain (typmod of the domain applied), else = type */
+    char *collation; /* qualified and quoted, where it is not the type's own; else NULL */
     bool not_null;
     char *not_null_name;   /* PostgreSQL 18: the constraint's name; else NULL */
     bool not_null_invalid; /* PostgreSQL 18: NOT VALID */
     bool not_null_no_inherit;
     char *not_null_comment;
-    char *default_expr;    /* pg_get_expr, or NULL; for a generated column its expression */
-    char generated;        /* '\0', 's' stored, 'v' virtual */
+    char *default_expr; /* pg_get_expr, or NULL; for a generated column its expression */
+    char generated;     /* '\0', 's' stored, 'v' virtual */
     int generated_from_count;
-    int *generated_from;   /* attnums that the expression of a generated column reads */
-    char identity;         /* '\0', 'a' always, 'd' by default */
-    char *missing;         /* the constant that old rows read (attmissingval's element as text), or NULL */
-    char storage;          /* p e m x */
-    char type_storage;     /* the type's own default */
-    char compression;      /* '\0' default, 'p', 'l' */
-    int statistics;        /* -1: default */
-    char *options;         /* attoptions as "n_distinct=5, …", or NULL */
-    char *comment;         /* or NULL */
-    char *acl;             /* or NULL */
+    int *generated_from;      /* attnums that the expression of a generated column reads */
+    char identity;            /* '\0', 'a' always, 'd' by default */
+    char *missing;            /* the constant that old rows read (attmissingval's element as text), or NULL */
+    char storage;             /* p e m x */
+    char type_storage;        /* the type's own default */
+    char compression;         /* '\0' default, 'p', 'l' */
+    int statistics;           /* -1: default */
+    char *options;            /* attoptions as "n_distinct=5, …", or NULL */
+    char *comment;            /* or NULL */
+    char *acl;                /* or NULL */
     struct grant_list grants; /* of acl */
     struct owned_sequence *sequence; /* identity or owned, or NULL */
-    char typtype;          /* of the base type: b c d e r m p */
-    oid_t element_type_oid; /* of an array, else 0 */
+    char typtype;                    /* of the base type: b c d e r m p */
+    oid_t element_type_oid;          /* of an array, else 0 */
     char element_typtype;
-    bool toastable;        /* the type may be stored out of line (attlen = -1, storage not plain) */
+    bool toastable; /* the type may be stored out of line (attlen = -1, storage not plain) */
 };
 
 struct constraint {
     oid_t oid;
     char *name;
-    char type;            /* c check, p primary key, u unique, x exclusion (n, not null, is in the column) */
-    char *definition;     /* pg_get_constraintdef */
+    char type;        /* c check, p primary key, u unique, x exclusion (n, not null, is in the column) */
+    char *definition; /* pg_get_constraintdef */
     bool validated;
-    oid_t index_oid;      /* 0 for a check */
+    oid_t index_oid; /* 0 for a check */
     bool deferrable;
     bool deferred;
-    bool temporal;        /* PostgreSQL 18: WITHOUT OVERLAPS */
+    bool temporal; /* PostgreSQL 18: WITHOUT OVERLAPS */
     char *comment;
 };
 
@@ -108,22 +108,22 @@ struct index_key {
 struct index {
     oid_t oid;
     char *name;
-    char *definition;     /* pg_get_indexdef after the "ON schema.table ": "USING btree (a) INCLUDE (b) …" */
+    char *definition; /* pg_get_indexdef after the "ON schema.table ": "USING btree (a) INCLUDE (b) …" */
     bool unique;
     bool primary;
     bool valid;
     bool replica_identity;
     bool clustered;
-    char *tablespace;     /* or NULL: the default */
-    oid_t constraint_oid; /* 0 where it stands alone */
-    int key_count;        /* columns of the key, without INCLUDE */
-    int *key_attnums;     /* 0 for an expression */
+    char *tablespace;       /* or NULL: the default */
+    oid_t constraint_oid;   /* 0 where it stands alone */
+    int key_count;          /* columns of the key, without INCLUDE */
+    int *key_attnums;       /* 0 for an expression */
     struct index_key *keys; /* key_count of them */
     bool partial;
-    char *predicate;      /* of a partial index: the definition ends with " WHERE predicate" */
-    bool immediate;       /* indimmediate: not deferrable */
+    char *predicate; /* of a partial index: the definition ends with " WHERE predicate" */
+    bool immediate;  /* indimmediate: not deferrable */
     bool nulls_not_distinct;
-    int64_t bytes;        /* pg_relation_size */
+    int64_t bytes; /* pg_relation_size */
     char *comment;
     int statistics_count; /* per-column targets (ALTER INDEX … ALTER COLUMN n SET STATISTICS) */
     struct index_column_statistics *statistics;
@@ -151,29 +151,30 @@ struct table {
     oid_t relfilenode;
     char *schema;
     char *name;
-    char relkind;      /* pg_class.relkind: r p f v m … */
-    char persistence;  /* p u t */
+    char relkind;     /* pg_class.relkind: r p f v m … */
+    char persistence; /* p u t */
     char *owner;
     bool owner_is_ours; /* the session's role is the owner or a member of it */
     char *session_role;
-    bool owner_is_session;      /* the owner is the session's role itself */
-    bool owner_may_be_given;    /* ALTER … OWNER TO the owner will do: he may create in the schema */
-    bool may_create_in_schema;  /* the session's role may */
-    char *tablespace;  /* or NULL: the database's default */
+    bool owner_is_session;     /* the owner is the session's role itself */
+    bool owner_may_be_given;   /* ALTER … OWNER TO the owner will do: he may create in the schema */
+    bool may_create_in_schema; /* the session's role may */
+    char *tablespace;          /* or NULL: the database's default */
     char *database_tablespace; /* the database's default */
     char *access_method;
-    char *options;       /* "fillfactor=70, …", or NULL */
-    char *toast_options; /* "toast.autovacuum_enabled=false, …", or NULL */
+    char *options;         /* "fillfactor=70, …", or NULL */
+    char *toast_options;   /* "toast.autovacuum_enabled=false, …", or NULL */
     char replica_identity; /* d n f i */
     char *comment;
-    char *acl;           /* aclitem[] as text, or NULL for the default */
-    struct grant_list grants;             /* of acl */
-    struct grant_list default_privileges; /* what ALTER DEFAULT PRIVILEGES adds to new tables and sequences here */
+    char *acl;                /* aclitem[] as text, or NULL for the default */
+    struct grant_list grants; /* of acl */
+    struct grant_list
+        default_privileges; /* what ALTER DEFAULT PRIVILEGES adds to new tables and sequences here */
     bool is_partition;
-    bool is_system;      /* in pg_catalog, information_schema or a temporary schema */
+    bool is_system; /* in pg_catalog, information_schema or a temporary schema */
     bool row_security;
     bool has_toast;
-    int64_t bytes;       /* pg_table_size: heap and TOAST */
+    int64_t bytes; /* pg_table_size: heap and TOAST */
     int64_t heap_bytes;
     int64_t estimated_rows; /* reltuples, -1 unknown */
 
@@ -188,26 +189,28 @@ struct table {
     int dependent_count;
     struct dependent *dependents;
 
-    char *fingerprint; /* of everything above that DDL can change (not sizes): hex digits; compare with strcmp */
+    char *fingerprint; /* of everything above that DDL can change (not sizes): hex digits; compare with strcmp
+                        */
 };
 
 /*
  * Read the table in the session's open transaction, or in a REPEATABLE READ one of its own when none is open.
- * Returns NULL with ERROR_REFUSED when there is no such table; other relkinds are described as far as it goes and
- * left to the planner to refuse.
+ * Returns NULL with ERROR_REFUSED when there is no such table; other relkinds are described as far as it goes
+ * and left to the planner to refuse.
  */
 struct table *table_read(struct session *s, const char *schema, const char *name, struct error *err);
 
-/* Resolve a possibly unqualified name as the user's search_path does; schema and name are for the caller to free. */
-bool table_resolve(struct session *s, const char *schema, const char *name, char **out_schema, char **out_name,
-                   oid_t *oid, struct error *err);
+/* Resolve a possibly unqualified name as the user's search_path does; schema and name are for the caller to
+ * free. */
+bool table_resolve(struct session *s, const char *schema, const char *name, char **out_schema,
+                   char **out_name, oid_t *oid, struct error *err);
 
 /* Only the fingerprint, in few round trips: for the check under the lock. NULL on an error. */
 char *table_fingerprint(struct session *s, oid_t oid, struct error *err);
 
 /*
- * The same in two parts, for a session that asks again under a lock: its planning takes ten times what its execution
- * does. prepare once per session; it changes the session's plan_cache_mode.
+ * The same in two parts, for a session that asks again under a lock: its planning takes ten times what its
+ * execution does. prepare once per session; it changes the session's plan_cache_mode.
  */
 bool table_fingerprint_prepare(struct session *s, struct error *err);
 char *table_fingerprint_prepared(struct session *s, oid_t oid, struct error *err);
@@ -218,8 +221,8 @@ const struct column *table_column(const struct table *t, int attnum); /* NULL wh
 const struct column *table_column_named(const struct table *t, const char *name);
 
 /*
- * The index that identifies a row in the change stream (REPLICA IDENTITY): the primary key or the index chosen.
- * NULL where there is none, or it is FULL or NOTHING.
+ * The index that identifies a row in the change stream (REPLICA IDENTITY): the primary key or the index
+ * chosen. NULL where there is none, or it is FULL or NOTHING.
  */
 const struct index *table_key(const struct table *t);
 

@@ -1,4 +1,5 @@
-/* The command line: from arguments to one command and its exit status. Knows every command; prints the one error. */
+/* The command line: from arguments to one command and its exit status. Knows every command; prints the one
+ * error. */
 #ifndef PGRECAST_CLI_CLI_H
 #define PGRECAST_CLI_CLI_H
 
@@ -52,7 +53,8 @@ struct command {
 int cli_main(int argc, char **argv);
 
 /* Parse the arguments behind the command's name. ERROR_USAGE on anything not understood. */
-bool cli_parse(const struct command *command, int argc, char **argv, struct cli_options *out, struct error *err);
+bool cli_parse(const struct command *command, int argc, char **argv, struct cli_options *out,
+               struct error *err);
 void cli_options_free(struct cli_options *options);
 
 /* The user's SQL from --sql, -f FILE or standard input (-f -). The caller frees it. NULL on failure. */

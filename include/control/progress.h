@@ -1,5 +1,6 @@
 /*
- * Progress for people: a live line per phase on a terminal, plain lines otherwise. Standard error, like the log.
+ * Progress for people: a live line per phase on a terminal, plain lines otherwise. Standard error, like the
+ * log.
  */
 #ifndef PGRECAST_CONTROL_PROGRESS_H
 #define PGRECAST_CONTROL_PROGRESS_H
@@ -28,10 +29,12 @@ void progress_init(struct progress *p, enum progress_style style);
 void progress_phase(struct progress *p, const char *phase);
 
 /*
- * How far the phase is: done of total units; total 0 where unknown. what names the unit ("rows"), rate_of counts them for the rate.
- * extra is shown behind, or NULL. Draws at most a few times a second (a bar) or every ten seconds (lines).
+ * How far the phase is: done of total units; total 0 where unknown. what names the unit ("rows"), rate_of
+ * counts them for the rate. extra is shown behind, or NULL. Draws at most a few times a second (a bar) or
+ * every ten seconds (lines).
  */
-void progress_show(struct progress *p, int64_t done, int64_t total, int64_t units, const char *what, const char *extra);
+void progress_show(struct progress *p, int64_t done, int64_t total, int64_t units, const char *what,
+                   const char *extra);
 
 /* Remove the live line. */
 void progress_end(struct progress *p);

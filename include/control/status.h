@@ -32,8 +32,8 @@ struct job_status {
     int64_t spool_bytes;
     int64_t lag_bytes;
     double lag_seconds;
-    char *throttled_by;  /* or NULL */
-    double eta_seconds;  /* negative: unknown */
+    char *throttled_by; /* or NULL */
+    double eta_seconds; /* negative: unknown */
     int lock_attempts;
     double lock_held_ms; /* negative: no cutover yet */
     double lock_wait_ms;
@@ -53,7 +53,8 @@ struct status_list {
     struct job_status *jobs;
 };
 
-/* All jobs, or the one named. A named job that does not exist is ERROR_USAGE; no schema pgrecast means no jobs. */
+/* All jobs, or the one named. A named job that does not exist is ERROR_USAGE; no schema pgrecast means no
+ * jobs. */
 bool status_read(struct session *s, const char *name, struct status_list *list, struct error *err);
 void status_list_free(struct status_list *list);
 

@@ -1,6 +1,6 @@
 /*
- * A growable byte buffer, always terminated by a NUL that is not counted, so that .data is a C string where the
- * content is text. Zero-initialise; release with buffer_free().
+ * A growable byte buffer, always terminated by a NUL that is not counted, so that .data is a C string where
+ * the content is text. Zero-initialise; release with buffer_free().
  */
 #ifndef PGRECAST_CORE_BUFFER_H
 #define PGRECAST_CORE_BUFFER_H

@@ -32,7 +32,8 @@ struct error {
 };
 
 /* Set the error, replacing what was there. Always returns false, so that `return error_set(…)` reads well. */
-bool error_set(struct error *err, enum error_kind kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+bool error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Put "fmt: " in front of the message. Returns false. */
 bool error_context(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

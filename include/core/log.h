@@ -1,6 +1,6 @@
 /*
- * Log lines on standard error, text or JSON. Thread-safe. Messages are lower case without a period; they never
- * hold credentials nor values of a row that are not its key.
+ * Log lines on standard error, text or JSON. Thread-safe. Messages are lower case without a period; they
+ * never hold credentials nor values of a row that are not its key.
  */
 #ifndef PGRECAST_CORE_LOG_H
 #define PGRECAST_CORE_LOG_H
@@ -18,8 +18,8 @@ void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(
 #define log_warning(...) log_line(LOG_WARNING, __VA_ARGS__)
 
 /*
- * A live line at the bottom of a terminal: it is erased before a log line is written and drawn again after it.
- * NULL removes it. Only one thread draws.
+ * A live line at the bottom of a terminal: it is erased before a log line is written and drawn again after
+ * it. NULL removes it. Only one thread draws.
  */
 void log_live(const char *text);
 

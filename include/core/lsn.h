@@ -1,4 +1,5 @@
-/* Log sequence numbers: a byte position in the write-ahead log, printed as PostgreSQL's pg_lsn ("16/B374D848"). */
+/* Log sequence numbers: a byte position in the write-ahead log, printed as PostgreSQL's pg_lsn
+ * ("16/B374D848"). */
 #ifndef PGRECAST_CORE_LSN_H
 #define PGRECAST_CORE_LSN_H
 

@@ -1,6 +1,6 @@
 /*
- * The request to stop. Signal handlers set a flag and wake every wait through one pipe; nothing else happens in
- * them. The first SIGINT or SIGTERM asks for a stop in order; the second ends the process where it is.
+ * The request to stop. Signal handlers set a flag and wake every wait through one pipe; nothing else happens
+ * in them. The first SIGINT or SIGTERM asks for a stop in order; the second ends the process where it is.
  */
 #ifndef PGRECAST_CORE_STOP_H
 #define PGRECAST_CORE_STOP_H

@@ -1,9 +1,11 @@
 /*
- * The cutover: one session, one transaction, one brief lock. Under ACCESS EXCLUSIVE on the original it lets the
- * last changes be applied and checked, swaps the two tables and commits; or it gives everything back and tries again.
+ * The cutover: one session, one transaction, one brief lock. Under ACCESS EXCLUSIVE on the original it lets
+ * the last changes be applied and checked, swaps the two tables and commits; or it gives everything back and
+ * tries again.
  *
- * What a waiting lock does to others is bounded by its lock_timeout: whoever comes behind it waits as long at most.
- * Nothing is killed. Refuses: a swap while a transaction is open whose snapshot is older than the new table's rows.
+ * What a waiting lock does to others is bounded by its lock_timeout: whoever comes behind it waits as long at
+ * most. Nothing is killed. Refuses: a swap while a transaction is open whose snapshot is older than the new
+ * table's rows.
  */
 #ifndef PGRECAST_CUTOVER_CUTOVER_H
 #define PGRECAST_CUTOVER_CUTOVER_H
@@ -29,7 +31,8 @@ struct cutover_hooks {
 struct cutover_request {
     const struct plan *plan;
     struct session *session; /* the one the hooks apply with */
-    const struct connection_options *connection; /* to ask for the outcome of a commit whose answer was lost */
+    const struct connection_options
+        *connection;          /* to ask for the outcome of a commit whose answer was lost */
     uint64_t oldest_snapshot; /* full transaction id: snapshots whose xmin is older must be gone */
     int lock_timeout_ms;
     int attempts;
@@ -43,8 +46,9 @@ struct cutover_report {
 };
 
 /*
- * Swap, with retries. The point of no return is the COMMIT. On failure nothing was swapped: ERROR_LOCK when the attempts
- * are used up (the error names what was in the way), ERROR_PARITY when the check failed, ERROR_FAILED for the rest.
+ * Swap, with retries. The point of no return is the COMMIT. On failure nothing was swapped: ERROR_LOCK when
+ * the attempts are used up (the error names what was in the way), ERROR_PARITY when the check failed,
+ * ERROR_FAILED for the rest.
  */
 bool cutover_run(const struct cutover_request *request, struct cutover_report *report, struct error *err);
 

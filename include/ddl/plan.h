@@ -1,10 +1,12 @@
 /*
- * The plan of one job: what the user's SQL makes of the table, and every statement the program will run for it.
+ * The plan of one job: what the user's SQL makes of the table, and every statement the program will run for
+ * it.
  *
- * How it comes about: in a transaction that is always rolled back, an empty clone of the table under the same name in
- * a scratch schema takes the user's statements, run by the server; what the catalogs then say of the clone is the
- * target. Names, types and properties are therefore those that ALTER TABLE gives, by construction. A column of the
- * target comes from the source column of the same attnum (renames and type changes keep it), or was added.
+ * How it comes about: in a transaction that is always rolled back, an empty clone of the table under the same
+ * name in a scratch schema takes the user's statements, run by the server; what the catalogs then say of the
+ * clone is the target. Names, types and properties are therefore those that ALTER TABLE gives, by
+ * construction. A column of the target comes from the source column of the same attnum (renames and type
+ * changes keep it), or was added.
  *
  * Refuses (ERROR_REFUSED), with the reason and the way out: whatever cannot be carried over or done right.
  * `plan` prints exactly what `run` executes.
@@ -20,15 +22,16 @@
 #include "pg/session.h"
 
 struct plan_options {
-    const char *sql;            /* the user's statements, or NULL with rebuild */
-    const char *rebuild_table;  /* as typed, maybe qualified and quoted; or NULL */
+    const char *sql;           /* the user's statements, or NULL with rebuild */
+    const char *rebuild_table; /* as typed, maybe qualified and quoted; or NULL */
 };
 
 enum column_origin {
     COLUMN_FROM_ROW,  /* an expression over the source row; also a plain copy */
     COLUMN_CONSTANT,  /* added with a default that is evaluated once: every row gets this value */
     COLUMN_GENERATED, /* the server computes it (stored or virtual) */
-    COLUMN_DEFAULT,   /* added with a volatile default (or identity, serial): made once per row, kept ever after */
+    COLUMN_DEFAULT, /* added with a volatile default (or identity, serial): made once per row, kept ever after
+                     */
 };
 
 struct plan_column {
@@ -41,7 +44,7 @@ struct plan_column {
 
 /* A column by which a row is found: in the source, in the change stream and in the shadow. */
 struct plan_key_column {
-    int source;        /* position in plan.source->columns */
+    int source; /* position in plan.source->columns */
     char *source_name;
     char *type;        /* type in the source: of the values in the stream */
     char *collation;   /* of the source's column, where it is not the type's own; else NULL */
@@ -63,19 +66,19 @@ struct plan_index {
     char *name;       /* of the index on the shadow while it lasts */
     char *final_name; /* NULL: only for the apply, dropped in the swap */
     char *sql;
-    int64_t bytes;    /* of its like on the source, 0 for a new one: the largest go first */
-    bool key;         /* the one the apply finds rows by: built before all others */
-    bool exclusive;   /* must run alone (it locks the shadow): after all others */
+    int64_t bytes;  /* of its like on the source, 0 for a new one: the largest go first */
+    bool key;       /* the one the apply finds rows by: built before all others */
+    bool exclusive; /* must run alone (it locks the shadow): after all others */
 };
 
 struct plan {
     struct table *source;
-    struct table *target;   /* the clone after the user's statements; oids are void */
-    char *sql;              /* the user's text, or NULL for a rebuild */
-    char *source_sql;       /* quoted, qualified: "public"."t" */
-    char *shadow_name;      /* TABLE_pgrecast_new, cut to 63 bytes at a character */
-    char *old_name;         /* TABLE_pgrecast_old, likewise */
-    char *shadow_sql;       /* quoted, qualified */
+    struct table *target; /* the clone after the user's statements; oids are void */
+    char *sql;            /* the user's text, or NULL for a rebuild */
+    char *source_sql;     /* quoted, qualified: "public"."t" */
+    char *shadow_name;    /* TABLE_pgrecast_new, cut to 63 bytes at a character */
+    char *old_name;       /* TABLE_pgrecast_old, likewise */
+    char *shadow_sql;     /* quoted, qualified */
     char *old_sql;
 
     int column_count;
@@ -84,22 +87,22 @@ struct plan {
     struct plan_key_column *key;
 
     /*
-     * Moving rows. The insert list names the shadow's columns that get a value (hidden key columns last; generated
-     * and volatile-default ones left out). transform_insert is a SELECT without FROM-items of its own but the
-     * alias pgrecast_src (a row of the source's columns under their own names) that gives them in that order, to be
-     * used as
-     *   INSERT INTO shadow (insert_columns) OVERRIDING SYSTEM VALUE
-     *   SELECT pgrecast_new.* FROM <rows> AS pgrecast_src CROSS JOIN LATERAL (transform_insert) AS pgrecast_new
-     * Values go through assignment casts there, as with ALTER TABLE.
+     * Moving rows. The insert list names the shadow's columns that get a value (hidden key columns last;
+     * generated and volatile-default ones left out). transform_insert is a SELECT without FROM-items of its
+     * own but the alias pgrecast_src (a row of the source's columns under their own names) that gives them in
+     * that order, to be used as INSERT INTO shadow (insert_columns) OVERRIDING SYSTEM VALUE SELECT
+     * pgrecast_new.* FROM <rows> AS pgrecast_src CROSS JOIN LATERAL (transform_insert) AS pgrecast_new Values
+     * go through assignment casts there, as with ALTER TABLE.
      */
     char *insert_columns;
     char *transform_insert;
     int insert_count;
-    int *insert_origin;      /* per item of the list: position in columns, or -1 - (position in key) for a hidden one */
+    int *insert_origin; /* per item of the list: position in columns, or -1 - (position in key) for a hidden
+                           one */
     /*
-     * Comparing rows: two select lists of equal length and types, of canonical values (those without a dependable
-     * binary form as text), the key first (in the source's type, as key_count items). The source's is over
-     * pgrecast_src and pgrecast_new with transform_compare; the shadow's over alias pgrecast_row.
+     * Comparing rows: two select lists of equal length and types, of canonical values (those without a
+     * dependable binary form as text), the key first (in the source's type, as key_count items). The source's
+     * is over pgrecast_src and pgrecast_new with transform_compare; the shadow's over alias pgrecast_row.
      */
     char *transform_compare;
     char *compare_source;
@@ -108,37 +111,39 @@ struct plan {
     struct string_list not_compared; /* names of the columns made once per row, which have no counterpart */
 
     /* Statements, in the order they run. */
-    struct string_list create;        /* shadow, its sequences, storage, comments; no index */
+    struct string_list create; /* shadow, its sequences, storage, comments; no index */
     int index_count;
-    struct plan_index *indexes;       /* key first, then largest first, exclusive ones last */
-    struct string_list finish_shadow; /* before the cutover, no lock anyone feels: owner, grants, statistics, comments */
-    struct string_list swap;          /* inside the cutover's transaction, source already locked; the source becomes
-                                         old_name, the shadow takes its name; sequences move and are set */
-    struct string_list drop_old;      /* after the cutover: drops the original */
-    struct string_list drop_shadow;   /* abort */
+    struct plan_index *indexes; /* key first, then largest first, exclusive ones last */
+    struct string_list
+        finish_shadow; /* before the cutover, no lock anyone feels: owner, grants, statistics, comments */
+    struct string_list swap; /* inside the cutover's transaction, source already locked; the source becomes
+                                old_name, the shadow takes its name; sequences move and are set */
+    struct string_list drop_old;    /* after the cutover: drops the original */
+    struct string_list drop_shadow; /* abort */
 
     /* For people. */
-    bool needs_rewrite;               /* PostgreSQL itself would rewrite the table for at least one clause */
-    struct string_list clauses;       /* per clause: its text and what PostgreSQL does for it: "rewrites the table",
-                                         "changes the catalog only (ACCESS EXCLUSIVE, instant)", "scans the table", … */
-    struct string_list notes;         /* advice, warnings */
+    bool needs_rewrite; /* PostgreSQL itself would rewrite the table for at least one clause */
+    struct string_list
+        clauses;              /* per clause: its text and what PostgreSQL does for it: "rewrites the table",
+                                 "changes the catalog only (ACCESS EXCLUSIVE, instant)", "scans the table", … */
+    struct string_list notes; /* advice, warnings */
 };
 
 /*
- * Make the plan. Changes nothing on the server. ERROR_USAGE for SQL that does not parse or names other tables,
- * ERROR_REFUSED for what cannot be done; every reason found is in the detail, one a line.
+ * Make the plan. Changes nothing on the server. ERROR_USAGE for SQL that does not parse or names other
+ * tables, ERROR_REFUSED for what cannot be done; every reason found is in the detail, one a line.
  */
 struct plan *plan_make(struct session *s, const struct plan_options *options, struct error *err);
 
 /*
- * The condition that finds a row by column number of the key: "alias.column = (value::type COLLATE …)", with the equality
- * of the key's own index and in the column's own type and collation, so that the index serves whatever the value's are.
- * value is an SQL expression.
+ * The condition that finds a row by column number of the key: "alias.column = (value::type COLLATE …)", with
+ * the equality of the key's own index and in the column's own type and collation, so that the index serves
+ * whatever the value's are. value is an SQL expression.
  */
 enum plan_side { PLAN_SOURCE, PLAN_SHADOW };
 struct buffer;
-void plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side, const char *alias,
-                        const char *value);
+void plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side,
+                        const char *alias, const char *value);
 
 /* The plan as text for people. */
 void plan_print(const struct plan *p, FILE *out);

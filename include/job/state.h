@@ -1,8 +1,9 @@
 /*
- * A job as the database keeps it (schema pgrecast): its row, its phase and the undo ledger of what it has made.
+ * A job as the database keeps it (schema pgrecast): its row, its phase and the undo ledger of what it has
+ * made.
  *
- * The ledger comes first: an object is entered, and that committed, before it is made. So whatever a crash leaves behind
- * is named by `status` and removed by one command.
+ * The ledger comes first: an object is entered, and that committed, before it is made. So whatever a crash
+ * leaves behind is named by `status` and removed by one command.
  */
 #ifndef PGRECAST_JOB_STATE_H
 #define PGRECAST_JOB_STATE_H
@@ -59,19 +60,21 @@ void job_state_clear(struct job_state *job);
 bool job_state_install(struct session *s, struct error *err);
 
 /*
- * Enter a new job (all strings set, id is given back) and take its lock. A job of that name that has ended is replaced; one
- * that has not is ERROR_REFUSED.
+ * Enter a new job (all strings set, id is given back) and take its lock. A job of that name that has ended is
+ * replaced; one that has not is ERROR_REFUSED.
  */
 bool job_state_create(struct session *s, struct job_state *job, struct error *err);
 
 /* Read a job by name. ERROR_USAGE when there is none, ERROR_FAILED for another format. */
 bool job_state_read(struct session *s, const char *name, struct job_state *job, struct error *err);
 
-/* The advisory lock that one running instance holds; it dies with the session. ERROR_FAILED when another has it. */
+/* The advisory lock that one running instance holds; it dies with the session. ERROR_FAILED when another has
+ * it. */
 bool job_state_lock(struct session *s, const struct job_state *job, struct error *err);
 
 bool job_state_set_phase(struct session *s, struct job_state *job, enum job_phase phase, struct error *err);
-bool job_state_save_start(struct session *s, const struct job_state *job, struct error *err); /* x0, barrier, exact */
+bool job_state_save_start(struct session *s, const struct job_state *job,
+                          struct error *err); /* x0, barrier, exact */
 
 /* The job is over: phase and error are kept, positions and chunks are removed. */
 bool job_state_end(struct session *s, struct job_state *job, enum job_phase phase, const char *message,
@@ -81,8 +84,8 @@ bool job_state_end(struct session *s, struct job_state *job, enum job_phase phas
 #define LEDGER_SLOT "slot"   /* must be inactive first */
 #define LEDGER_SPOOL "spool" /* a directory of this host */
 
-bool ledger_enter(struct session *s, const struct job_state *job, const char *kind, const char *name, const char *undo,
-                  struct error *err);
+bool ledger_enter(struct session *s, const struct job_state *job, const char *kind, const char *name,
+                  const char *undo, struct error *err);
 bool ledger_forget(struct session *s, const struct job_state *job, const char *kind, const char *name,
                    struct error *err);
 

@@ -1,10 +1,9 @@
 /*
- * A session with the server. Every one is opened by session_open(), which pins all settings that change how values are
- * written or names are found, so that two sessions never see one row differently.
+ * A session with the server. Every one is opened by session_open(), which pins all settings that change how
+ * values are written or names are found, so that two sessions never see one row differently.
  *
- * Refuses: waiting without end on a socket (every wait also watches for a stop), and statements whose text holds
- * values: those are parameters.
- * Not thread-safe: a session belongs to one thread.
+ * Refuses: waiting without end on a socket (every wait also watches for a stop), and statements whose text
+ * holds values: those are parameters. Not thread-safe: a session belongs to one thread.
  */
 #ifndef PGRECAST_PG_SESSION_H
 #define PGRECAST_PG_SESSION_H
@@ -35,16 +34,17 @@ enum session_kind {
 };
 
 /*
- * Open a session named "pgrecast PURPOSE" in pg_stat_activity. Pins DateStyle, IntervalStyle, extra_float_digits,
- * bytea_output, lc_monetary, TimeZone, xmloption, client_encoding and an empty search_path. Returns NULL on failure.
+ * Open a session named "pgrecast PURPOSE" in pg_stat_activity. Pins DateStyle, IntervalStyle,
+ * extra_float_digits, bytea_output, lc_monetary, TimeZone, xmloption, client_encoding and an empty
+ * search_path. Returns NULL on failure.
  */
-struct session *session_open(const struct connection_options *options, enum session_kind kind, const char *purpose,
-                             struct error *err);
+struct session *session_open(const struct connection_options *options, enum session_kind kind,
+                             const char *purpose, struct error *err);
 void session_close(struct session *s); /* NULL-safe */
 
-PGconn *session_conn(struct session *s); /* for COPY and replication; owned by the session */
-int session_version(const struct session *s);     /* server_version_num, e.g. 150018 */
-int session_major(const struct session *s);       /* 14 … 18 */
+PGconn *session_conn(struct session *s);      /* for COPY and replication; owned by the session */
+int session_version(const struct session *s); /* server_version_num, e.g. 150018 */
+int session_major(const struct session *s);   /* 14 … 18 */
 int session_backend_pid(const struct session *s);
 
 /* One result; rows and columns count from 0. NULL-safe where it says so. */
@@ -55,19 +55,21 @@ struct result {
 void result_free(struct result *r); /* safe on a zeroed one */
 int result_rows(const struct result *r);
 bool result_null(const struct result *r, int row, int col);
-const char *result_text(const struct result *r, int row, int col); /* NULL for SQL NULL; owned by the result */
-int64_t result_int(const struct result *r, int row, int col);      /* 0 for NULL */
-uint64_t result_lsn(const struct result *r, int row, int col);     /* 0 for NULL */
-bool result_bool(const struct result *r, int row, int col);        /* false for NULL */
-int64_t result_affected(const struct result *r);                   /* rows the command touched */
+const char *result_text(const struct result *r, int row,
+                        int col);                              /* NULL for SQL NULL; owned by the result */
+int64_t result_int(const struct result *r, int row, int col);  /* 0 for NULL */
+uint64_t result_lsn(const struct result *r, int row, int col); /* 0 for NULL */
+bool result_bool(const struct result *r, int row, int col);    /* false for NULL */
+int64_t result_affected(const struct result *r);               /* rows the command touched */
 
 /*
- * Run one statement with text parameters ($1 …; NULL for SQL NULL). out may be NULL. On an error the struct holds
- * message, detail, hint and SQLSTATE of the server.
+ * Run one statement with text parameters ($1 …; NULL for SQL NULL). out may be NULL. On an error the struct
+ * holds message, detail, hint and SQLSTATE of the server.
  */
-bool session_query(struct session *s, struct result *out, struct error *err, const char *sql, int nparams, ...);
-bool session_query_params(struct session *s, struct result *out, struct error *err, const char *sql, int nparams,
-                          const char *const *params);
+bool session_query(struct session *s, struct result *out, struct error *err, const char *sql, int nparams,
+                   ...);
+bool session_query_params(struct session *s, struct result *out, struct error *err, const char *sql,
+                          int nparams, const char *const *params);
 
 /* The same, and the statement must return exactly one row; otherwise an error that says what was expected. */
 bool session_row(struct session *s, struct result *out, struct error *err, const char *sql, int nparams, ...);
@@ -79,14 +81,15 @@ bool session_execute(struct session *s, struct error *err, const char *sql);
 bool session_executef(struct session *s, struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Run the statements of the list in one round trip (pipeline mode), each without parameters, results dropped. The
- * error names the first that failed. */
+/* Run the statements of the list in one round trip (pipeline mode), each without parameters, results dropped.
+ * The error names the first that failed. */
 bool session_pipeline(struct session *s, struct error *err, const char *const *sql, int count);
 
 /* ROLLBACK where a transaction is open; errors are ignored (the session may be gone). */
 void session_rollback(struct session *s);
 
-/* Ask the server to cancel what the session is doing. The one function for another thread than the session's own. */
+/* Ask the server to cancel what the session is doing. The one function for another thread than the session's
+ * own. */
 void session_cancel(struct session *s);
 
 /* Binary or text COPY out: calls row for each CopyData message; row returns false to end with err set. */

@@ -1,10 +1,11 @@
 /*
- * The receiver: a thread that reads one replication slot, decodes its messages, hands them to a sink (the spool) and tells
- * the server how far they are durable. It answers keepalives whatever the rest of the program does.
+ * The receiver: a thread that reads one replication slot, decodes its messages, hands them to a sink (the
+ * spool) and tells the server how far they are durable. It answers keepalives whatever the rest of the
+ * program does.
  *
- * Order of things: appended to the sink, synced by it, and only then confirmed. A keepalive while nothing is pending
- * moves the slot too, so that a quiet table in a busy server pins no log.
- * Sources: PostgreSQL manual, "Streaming Replication Protocol" (protocol-replication).
+ * Order of things: appended to the sink, synced by it, and only then confirmed. A keepalive while nothing is
+ * pending moves the slot too, so that a quiet table in a busy server pins no log. Sources: PostgreSQL manual,
+ * "Streaming Replication Protocol" (protocol-replication).
  */
 #ifndef PGRECAST_STREAM_STREAM_H
 #define PGRECAST_STREAM_STREAM_H
@@ -28,8 +29,8 @@ struct stream_options {
     const struct connection_options *connection;
     const char *slot;
     const char *publication;
-    bool any_origin;     /* also take changes that came to the table by replication (16+) */
-    lsn_t from; /* end of what the sink holds already; 0: the slot's own position */
+    bool any_origin; /* also take changes that came to the table by replication (16+) */
+    lsn_t from;      /* end of what the sink holds already; 0: the slot's own position */
     struct stream_sink sink;
 };
 

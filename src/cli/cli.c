@@ -10,19 +10,19 @@
 #include "core/mem.h"
 #include "core/stop.h"
 
-#define CONNECTION_HELP                                                                                                \
-    "\nConnection (libpq's environment, service file and .pgpass apply):\n"                                            \
-    "  -d, --dbname=NAME        database, conninfo string or URI\n"                                                    \
-    "  -h, --host=HOST          -p, --port=PORT          -U, --username=NAME\n"                                        \
-    "  -w, --no-password        never ask for a password\n"                                                            \
-    "  -W, --password           ask for it\n"                                                                          \
-    "      --log-format=FORMAT  text or json\n"                                                                        \
+#define CONNECTION_HELP                                                                                      \
+    "\nConnection (libpq's environment, service file and .pgpass apply):\n"                                  \
+    "  -d, --dbname=NAME        database, conninfo string or URI\n"                                          \
+    "  -h, --host=HOST          -p, --port=PORT          -U, --username=NAME\n"                              \
+    "  -w, --no-password        never ask for a password\n"                                                  \
+    "  -W, --password           ask for it\n"                                                                \
+    "      --log-format=FORMAT  text or json\n"                                                              \
     "  -v, --verbose            more lines in the log\n"
 
-#define CHANGE_HELP                                                                                                    \
-    "What to change:\n"                                                                                                \
-    "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements on one table\n"                       \
-    "  -f, --file=FILE          the same from a file; - is standard input\n"                                           \
+#define CHANGE_HELP                                                                                          \
+    "What to change:\n"                                                                                      \
+    "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements on one table\n"             \
+    "  -f, --file=FILE          the same from a file; - is standard input\n"                                 \
     "      --rebuild -t TABLE   no change: a fresh table without bloat\n"
 
 static const struct command commands[] = {
@@ -43,21 +43,25 @@ static const struct command commands[] = {
      "      --start-timeout=TIME longest wait for transactions that are open at the start (10min)\n"
      "      --spool-dir=DIR      where to keep received changes (~/.local/state/pgrecast)\n"
      "      --progress=STYLE     auto, bar, line or none\n",
-     " sql file rebuild table job jobs chunk-size no-verify cutover lock-timeout cutover-attempts keep-original "
+     " sql file rebuild table job jobs chunk-size no-verify cutover lock-timeout cutover-attempts "
+     "keep-original "
      "start-timeout spool-dir progress ",
      false, false, command_run},
-    {"status", "[JOB]", "show a job, or all", "      --json               one array of objects\n"
+    {"status", "[JOB]", "show a job, or all",
+     "      --json               one array of objects\n"
      "      --watch              again every second, until the job has ended\n",
      " json watch ", true, false, command_status},
-    {"jobs", "", "list the jobs of the database", "      --json               one array of objects\n", " json ", false,
-     false, command_jobs},
-    {"cutover", "JOB", "let a job that was started with --cutover=hold cut over", "", " ", true, true, command_cutover},
-    {"verify", "JOB", "check parity now; the running instance does it", "      --json               one object\n",
-     " json ", true, true, command_verify},
+    {"jobs", "", "list the jobs of the database", "      --json               one array of objects\n",
+     " json ", false, false, command_jobs},
+    {"cutover", "JOB", "let a job that was started with --cutover=hold cut over", "", " ", true, true,
+     command_cutover},
+    {"verify", "JOB", "check parity now; the running instance does it",
+     "      --json               one object\n", " json ", true, true, command_verify},
     {"finish", "JOB", "complete a job that has cut over and was then interrupted",
      "      --keep-original      keep the original as TABLE_pgrecast_old\n", " keep-original ", true, true,
      command_finish},
-    {"abort", "JOB", "remove everything a job has made; before its cutover", "", " ", true, true, command_abort},
+    {"abort", "JOB", "remove everything a job has made; before its cutover", "", " ", true, true,
+     command_abort},
     {"decode", "--slot=SLOT --publication=NAME [OPTION...] | --spool-dir=DIR",
      "stream a slot or a spool as JSON lines or protobuf",
      "      --slot=SLOT          an existing slot of plugin pgoutput; its position moves on\n"
@@ -81,7 +85,8 @@ find_command(const char *name)
 static void
 print_usage(FILE *out)
 {
-    fputs("pgrecast rewrites a big, busy PostgreSQL table online: give it the ALTER TABLE you would have run.\n\n"
+    fputs("pgrecast rewrites a big, busy PostgreSQL table online: give it the ALTER TABLE you would have "
+          "run.\n\n"
           "Usage: pgrecast COMMAND [OPTION...]\n\n",
           out);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
@@ -92,8 +97,8 @@ print_usage(FILE *out)
 static void
 print_help(const struct command *command)
 {
-    printf("Usage: pgrecast %s %s\n\n%c%s.\n\n%s%s", command->name, command->arguments, command->summary[0] - 'a' + 'A',
-           command->summary + 1, command->text, CONNECTION_HELP);
+    printf("Usage: pgrecast %s %s\n\n%c%s.\n\n%s%s", command->name, command->arguments,
+           command->summary[0] - 'a' + 'A', command->summary + 1, command->text, CONNECTION_HELP);
 }
 
 /* The one place an error is printed. Details of several lines are indented alike. */
@@ -129,7 +134,8 @@ run_command(const struct command *command, int argc, char **argv, struct error *
     if (ok && options.help) {
         print_help(command);
     } else if (ok) {
-        log_configure(options.log_format != NULL && strcmp(options.log_format, "json") == 0 ? LOG_JSON : LOG_TEXT,
+        log_configure(options.log_format != NULL && strcmp(options.log_format, "json") == 0 ? LOG_JSON
+                                                                                            : LOG_TEXT,
                       options.verbose ? LOG_DEBUG : LOG_INFO);
         if (options.ask_password)
             ask_password(&options);

@@ -21,10 +21,12 @@ read_change(const struct cli_options *o, struct plan_options *plan, char **sql, 
     memset(plan, 0, sizeof(*plan));
     if (ways != 1) {
         error_set(err, ERROR_USAGE, "say what to change: one of --sql, -f or --rebuild");
-        return error_hint(err, "For example: pgrecast plan --sql 'ALTER TABLE t ALTER COLUMN id TYPE bigint'");
+        return error_hint(err,
+                          "For example: pgrecast plan --sql 'ALTER TABLE t ALTER COLUMN id TYPE bigint'");
     }
     if (o->rebuild != (o->table != NULL))
-        return error_set(err, ERROR_USAGE, o->rebuild ? "--rebuild needs -t TABLE" : "-t goes with --rebuild");
+        return error_set(err, ERROR_USAGE,
+                         o->rebuild ? "--rebuild needs -t TABLE" : "-t goes with --rebuild");
     if (o->rebuild) {
         plan->rebuild_table = o->table;
         return true;
@@ -73,12 +75,12 @@ print_report(const struct job_report *r)
            r->seconds > 0 ? (double)r->rows / r->seconds : 0);
     printf("  applied   %" PRIu64 " changes that came meanwhile\n", r->changes_applied);
     if (r->verified)
-        printf("  verified  %" PRId64 " rows equal at %s, hash %s\n", r->rows_verified, lsn_format(r->verify_lsn, lsn),
-               r->hash);
+        printf("  verified  %" PRId64 " rows equal at %s, hash %s\n", r->rows_verified,
+               lsn_format(r->verify_lsn, lsn), r->hash);
     else
         printf("  verified  no (--no-verify)\n");
-    printf("  cut over  lock held %.1f ms, waited for %.1f ms, attempts %d\n", r->lock_held_ms, r->lock_wait_ms,
-           r->cutover_attempts);
+    printf("  cut over  lock held %.1f ms, waited for %.1f ms, attempts %d\n", r->lock_held_ms,
+           r->lock_wait_ms, r->cutover_attempts);
 }
 
 static enum progress_style
@@ -193,10 +195,11 @@ command_verify(const struct cli_options *o, struct error *err)
         return false;
     lsn_format(v.lsn, lsn);
     if (o->json)
-        printf("{\"lsn\": \"%s\", \"rows\": %" PRId64 ", \"mismatches\": %" PRId64 ", \"hash\": \"%s\"}\n", lsn, v.rows,
-               v.mismatches, v.hash);
+        printf("{\"lsn\": \"%s\", \"rows\": %" PRId64 ", \"mismatches\": %" PRId64 ", \"hash\": \"%s\"}\n",
+               lsn, v.rows, v.mismatches, v.hash);
     else
-        printf("%" PRId64 " rows compared at %s, %" PRId64 " differ, hash %s\n", v.rows, lsn, v.mismatches, v.hash);
+        printf("%" PRId64 " rows compared at %s, %" PRId64 " differ, hash %s\n", v.rows, lsn, v.mismatches,
+               v.hash);
     return true;
 }
 

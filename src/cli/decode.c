@@ -18,10 +18,10 @@
 
 /* Where records go, and when it is enough. */
 struct output {
-    struct json_writer *json;      /* or NULL: protobuf */
+    struct json_writer *json; /* or NULL: protobuf */
     struct record_packer *packer;
     struct buffer packed;
-    int64_t limit;                 /* 0: none */
+    int64_t limit; /* 0: none */
     int64_t written;
     atomic_bool full;
 };
@@ -59,7 +59,8 @@ output_write(struct output *out, const struct message *m, lsn_t lsn, struct erro
     }
     if (out->limit > 0 && ++out->written >= out->limit)
         atomic_store(&out->full, true);
-    return ferror(stdout) == 0 || error_set(err, ERROR_FAILED, "writing to standard output: %s", strerror(errno));
+    return ferror(stdout) == 0 ||
+           error_set(err, ERROR_FAILED, "writing to standard output: %s", strerror(errno));
 }
 
 static bool
@@ -72,7 +73,8 @@ static bool
 sink_flush(void *arg, struct error *err)
 {
     (void)arg;
-    return fflush(stdout) == 0 || error_set(err, ERROR_FAILED, "writing to standard output: %s", strerror(errno));
+    return fflush(stdout) == 0 ||
+           error_set(err, ERROR_FAILED, "writing to standard output: %s", strerror(errno));
 }
 
 static bool

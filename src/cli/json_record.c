@@ -168,8 +168,9 @@ add_truncate(const struct json_writer *w, json_t *object, const struct message *
     for (uint32_t i = 0; i < m->truncate.relation_count; i++) {
         const struct known_table *t = find_table(w, message_truncate_relation(m, i));
 
-        json_array_append_new(tables, t == NULL ? json_integer(message_truncate_relation(m, i))
-                                                : json_pack("{s:s, s:s}", "schema", t->schema, "table", t->name));
+        json_array_append_new(tables, t == NULL
+                                          ? json_integer(message_truncate_relation(m, i))
+                                          : json_pack("{s:s, s:s}", "schema", t->schema, "table", t->name));
     }
     json_object_set_new(object, "tables", tables);
     json_object_set_new(object, "cascade", json_boolean(m->truncate.cascade));
@@ -188,9 +189,9 @@ void
 json_writer_write(struct json_writer *w, const struct message *m, lsn_t lsn)
 {
     static const char *const kinds[] = {
-        [MESSAGE_BEGIN] = "begin",       [MESSAGE_COMMIT] = "commit", [MESSAGE_ORIGIN] = "origin",
-        [MESSAGE_RELATION] = "relation", [MESSAGE_TYPE] = "type",     [MESSAGE_INSERT] = "insert",
-        [MESSAGE_UPDATE] = "update",     [MESSAGE_DELETE] = "delete", [MESSAGE_TRUNCATE] = "truncate",
+        [MESSAGE_BEGIN] = "begin",       [MESSAGE_COMMIT] = "commit",   [MESSAGE_ORIGIN] = "origin",
+        [MESSAGE_RELATION] = "relation", [MESSAGE_TYPE] = "type",       [MESSAGE_INSERT] = "insert",
+        [MESSAGE_UPDATE] = "update",     [MESSAGE_DELETE] = "delete",   [MESSAGE_TRUNCATE] = "truncate",
         [MESSAGE_LOGICAL] = "message",   [MESSAGE_IGNORED] = "ignored",
     };
     json_t *object = json_pack("{s:s}", "kind", kinds[m->kind]);

@@ -1,4 +1,5 @@
-/* Change records as JSON, one object a line: the same information as proto/change.proto. Internal to `decode`. */
+/* Change records as JSON, one object a line: the same information as proto/change.proto. Internal to
+ * `decode`. */
 #ifndef PGRECAST_CLI_JSON_RECORD_H
 #define PGRECAST_CLI_JSON_RECORD_H
 

@@ -68,7 +68,8 @@ static const struct option long_options[] = {
 };
 
 /* Options every command takes. */
-static const char common_options[] = " dbname host port username no-password password verbose log-format help ";
+static const char common_options[] =
+    " dbname host port username no-password password verbose log-format help ";
 
 static bool
 is_taken(const struct command *command, const char *name)
@@ -90,18 +91,20 @@ long_name(int code)
     return "?";
 }
 
-/* A number with a unit: the text must be used up. units is "ms" (ms, s, min), "s" (s, min, h), "B" (kB, MB, GB) or "". */
+/* A number with a unit: the text must be used up. units is "ms" (ms, s, min), "s" (s, min, h), "B" (kB, MB,
+ * GB) or "". */
 static bool
-parse_number(const char *option, const char *text, const char *units, int64_t least, int64_t most, int64_t *out,
-             struct error *err)
+parse_number(const char *option, const char *text, const char *units, int64_t least, int64_t most,
+             int64_t *out, struct error *err)
 {
     static const struct {
         const char *kind, *name;
         int64_t factor;
     } table[] = {
-        {"ms", "ms", 1},     {"ms", "s", 1000}, {"ms", "min", 60000},   {"ms", "", 1},
-        {"s", "s", 1},       {"s", "min", 60},  {"s", "h", 3600},       {"s", "", 1},
-        {"B", "kB", 1 << 10}, {"B", "MB", 1 << 20}, {"B", "GB", 1 << 30}, {"B", "B", 1}, {"B", "", 1}, {"", "", 1},
+        {"ms", "ms", 1},      {"ms", "s", 1000},    {"ms", "min", 60000}, {"ms", "", 1},
+        {"s", "s", 1},        {"s", "min", 60},     {"s", "h", 3600},     {"s", "", 1},
+        {"B", "kB", 1 << 10}, {"B", "MB", 1 << 20}, {"B", "GB", 1 << 30}, {"B", "B", 1},
+        {"B", "", 1},         {"", "", 1},
     };
     char *end;
     long long number;
@@ -124,7 +127,8 @@ parse_number(const char *option, const char *text, const char *units, int64_t le
 }
 
 static bool
-parse_int(const char *option, const char *text, const char *units, int least, int most, int *out, struct error *err)
+parse_int(const char *option, const char *text, const char *units, int least, int most, int *out,
+          struct error *err)
 {
     int64_t value;
 
@@ -228,7 +232,8 @@ take_option(struct cli_options *o, int code, const char *arg, struct error *err)
 }
 
 static bool
-take_positional(const struct command *command, int argc, char **argv, struct cli_options *o, struct error *err)
+take_positional(const struct command *command, int argc, char **argv, struct cli_options *o,
+                struct error *err)
 {
     if (command->takes_job && optind < argc)
         set_text(&o->job, argv[optind++]);

@@ -86,7 +86,8 @@ compose(struct progress *p, struct buffer *text, int64_t units, double rate, boo
 }
 
 void
-progress_show(struct progress *p, int64_t done, int64_t total, int64_t units, const char *what, const char *extra)
+progress_show(struct progress *p, int64_t done, int64_t total, int64_t units, const char *what,
+              const char *extra)
 {
     int64_t now = clock_ms();
     double seconds = (double)(now - p->began_ms) / 1000, rate;

@@ -13,10 +13,11 @@ bool
 status_schema_exists(struct session *s, bool *exists, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(s, &res, err,
-                          "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n "
-                          "ON n.oid = c.relnamespace WHERE n.nspname = 'pgrecast' AND c.relname = 'job')",
-                          0);
+    bool ok =
+        session_row(s, &res, err,
+                    "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n "
+                    "ON n.oid = c.relnamespace WHERE n.nspname = 'pgrecast' AND c.relname = 'job')",
+                    0);
 
     *exists = ok && result_bool(&res, 0, 0);
     result_free(&res);
@@ -138,7 +139,10 @@ status_list_free(struct status_list *list)
 void
 status_print_line(const struct job_status *j, FILE *out)
 {
-    fprintf(out, "%-24s %-11s %-9s %s.%s\n", j->job, j->phase, j->ended ? "ended" : j->running ? "running" : "stopped",
+    fprintf(out, "%-24s %-11s %-9s %s.%s\n", j->job, j->phase,
+            j->ended     ? "ended"
+            : j->running ? "running"
+                         : "stopped",
             j->schema_name, j->table_name);
 }
 
@@ -148,14 +152,17 @@ status_print(const struct job_status *j, FILE *out)
     char text[32], lsn[LSN_TEXT_SIZE];
 
     fprintf(out, "job %s: %s (%s), table %s.%s\n", j->job, j->phase,
-            j->ended ? "ended" : j->running ? "running" : "no instance is running", j->schema_name, j->table_name);
+            j->ended     ? "ended"
+            : j->running ? "running"
+                         : "no instance is running",
+            j->schema_name, j->table_name);
     if (j->sql != NULL)
         fprintf(out, "  statements   %s\n", j->sql);
     fprintf(out, "  age          %s\n", clock_format_duration(j->age_seconds, text));
     fprintf(out, "  copied       %" PRId64 " rows, %" PRId64 " of %" PRId64 " MB\n", j->rows_copied,
             j->bytes_copied / 1000000, j->bytes_total / 1000000);
-    fprintf(out, "  changes      %" PRId64 " received, %" PRId64 " applied, lag %" PRId64 " kB\n", j->changes_spooled,
-            j->changes_applied, j->lag_bytes / 1000);
+    fprintf(out, "  changes      %" PRId64 " received, %" PRId64 " applied, lag %" PRId64 " kB\n",
+            j->changes_spooled, j->changes_applied, j->lag_bytes / 1000);
     if (j->eta_seconds >= 0 && !j->ended)
         fprintf(out, "  time left    about %s in this phase\n", clock_format_duration(j->eta_seconds, text));
     if (j->verify_lsn != 0)
@@ -164,7 +171,8 @@ status_print(const struct job_status *j, FILE *out)
     if (j->lock_held_ms >= 0)
         fprintf(out, "  cutover      lock held %.1f ms, attempts %d\n", j->lock_held_ms, j->lock_attempts);
     if (j->wal_retained_bytes >= 0)
-        fprintf(out, "  WAL held     %" PRId64 " MB by the replication slot\n", j->wal_retained_bytes / 1000000);
+        fprintf(out, "  WAL held     %" PRId64 " MB by the replication slot\n",
+                j->wal_retained_bytes / 1000000);
     if (j->error != NULL)
         fprintf(out, "  error        %s\n", j->error);
     for (int i = 0; i < j->object_count; i++)
@@ -193,8 +201,9 @@ verify_json(const struct job_status *j)
 
     if (j->verify_lsn == 0)
         return json_null();
-    return json_pack("{s:s, s:I, s:I, s:s}", "lsn", lsn_format(j->verify_lsn, lsn), "rows", (json_int_t)j->verify_rows,
-                     "mismatches", (json_int_t)j->verify_mismatches, "hash", j->verify_hash);
+    return json_pack("{s:s, s:I, s:I, s:s}", "lsn", lsn_format(j->verify_lsn, lsn), "rows",
+                     (json_int_t)j->verify_rows, "mismatches", (json_int_t)j->verify_mismatches, "hash",
+                     j->verify_hash);
 }
 
 static json_t *

@@ -12,8 +12,8 @@ static atomic_int held;
 static int wake_pipe[2] = {-1, -1};
 
 /*
- * The second time the user does not want to wait for the clean-up: the process ends here. What is left is in the ledger of
- * the database.
+ * The second time the user does not want to wait for the clean-up: the process ends here. What is left is in
+ * the ledger of the database.
  */
 static void
 on_signal(int signo)

@@ -43,8 +43,8 @@ struct engine {
 };
 
 /*
- * To be called often by whatever waits or loops: fails when the user asked to stop or the stream has failed; about twice a
- * second writes the progress and reads the requests.
+ * To be called often by whatever waits or loops: fails when the user asked to stop or the stream has failed;
+ * about twice a second writes the progress and reads the requests.
  */
 bool engine_tick(struct engine *e, struct error *err);
 
@@ -74,12 +74,12 @@ bool engine_sync(struct engine *e, struct error *err);
 bool engine_apply(struct engine *e, struct error *err);
 
 /* The phases. Each does its part and returns. */
-bool phase_start(struct engine *e, struct error *err);   /* publication, slot, barrier, stream, shadow */
+bool phase_start(struct engine *e, struct error *err); /* publication, slot, barrier, stream, shadow */
 bool phase_copy(struct engine *e, struct error *err);
 bool phase_index(struct engine *e, struct error *err);
 bool phase_catchup(struct engine *e, struct error *err);
 bool phase_verify(struct engine *e, struct error *err);
-bool phase_ready(struct engine *e, struct error *err);   /* stay in sync until the cutover may come */
+bool phase_ready(struct engine *e, struct error *err); /* stay in sync until the cutover may come */
 bool phase_cutover(struct engine *e, struct error *err);
 
 /* Compare the dirty keys until few are left. */

@@ -1,4 +1,5 @@
-/* Statements run in several sessions at once, in threads, so that the job's loop goes on. Internal to the job. */
+/* Statements run in several sessions at once, in threads, so that the job's loop goes on. Internal to the
+ * job. */
 #ifndef PGRECAST_JOB_PARALLEL_H
 #define PGRECAST_JOB_PARALLEL_H
 

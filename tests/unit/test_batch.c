@@ -51,7 +51,8 @@ add(struct batch *b, enum message_kind kind, const char *old_row, const char *ne
     assert_ok(change(b, kind, old_row, new_row, &err), &err);
 }
 
-/* All entries in order: "+1|x|y" a row, "-1" a deleted key; "@2" behind a row whose unchanged values come from key 2. */
+/* All entries in order: "+1|x|y" a row, "-1" a deleted key; "@2" behind a row whose unchanged values come
+ * from key 2. */
 static void
 assert_batch(struct batch *b, const char *expected)
 {
@@ -68,7 +69,9 @@ assert_batch(struct batch *b, const char *expected)
             const struct value *v = &e->values[c];
 
             buffer_printf(&text, "%s%.*s", c > 0 ? "|" : "", v->kind == VALUE_TEXT ? (int)v->len : 1,
-                          v->kind == VALUE_TEXT ? v->data : v->kind == VALUE_NULL ? "~" : "?");
+                          v->kind == VALUE_TEXT   ? v->data
+                          : v->kind == VALUE_NULL ? "~"
+                                                  : "?");
         }
         if (e->row && e->base != i) {
             char *base = batch_key_text(b->entries[e->base].key, b->key_count);

@@ -58,7 +58,8 @@ test_a_failing_row_goes_from_the_detail(void **state)
 static void
 test_a_duplicate_key_is_named(void **state)
 {
-    struct error err = server_error("23505", "could not create unique index \"i\"", "Key (a)=(1) is duplicated.");
+    struct error err =
+        server_error("23505", "could not create unique index \"i\"", "Key (a)=(1) is duplicated.");
 
     (void)state;
     error_redact(&err);
