@@ -189,8 +189,11 @@ clean_up(struct engine *e, struct error *err)
     message = mem_printf("%s%s%s", err->message, err->detail != NULL ? "\n" : "",
                          err->detail != NULL ? err->detail : "");
     session_rollback(e->control);
-    session_close(e->control); /* its state is unknown after an error: a fresh session cleans up */
-    e->control = session_open(e->options->connection, SESSION_SQL, "control", &failed);
+    if (PQstatus(session_conn(e->control)) !=
+        CONNECTION_OK) { /* kept where it lives: it holds the job's lock */
+        session_close(e->control);
+        e->control = session_open(e->options->connection, SESSION_SQL, "control", &failed);
+    }
     if (e->control != NULL && was_swapped(e)) {
         log_warning("the table is cut over");
         e->job.swapped = true;
