@@ -25,7 +25,7 @@ flush_open(struct flush *f, const struct plan *plan, struct session *s, struct e
     for (int i = 0; i < plan->column_count; i++)
         f->keeps_defaults = f->keeps_defaults || plan->columns[i].origin == COLUMN_DEFAULT;
     f->copy_stage = statement_copy_stage(plan, &f->columns);
-    create = statement_create(plan, &f->columns);
+    create = statement_create(plan);
     ok = session_execute(s, err, create);
     if (!ok)
         error_context(err, "creating the temporary tables of the apply");

@@ -68,7 +68,7 @@ is_read(const struct plan *plan, int source)
 }
 
 char *
-statement_create(const struct plan *plan, const struct stream_columns *c)
+statement_create(const struct plan *plan)
 {
     struct buffer sql = {0};
 
@@ -106,7 +106,6 @@ statement_create(const struct plan *plan, const struct stream_columns *c)
         add_type(&sql, &plan->source->columns[plan->key[i].source]);
     }
     buffer_add_text(&sql, ") ON COMMIT DELETE ROWS");
-    (void)c;
     return buffer_take(&sql);
 }
 
@@ -301,10 +300,13 @@ statement_overlay_merge(const struct plan *plan)
 bool
 plan_has_other_unique(const struct plan *plan)
 {
-    for (int i = 0; i < plan->target->index_count; i++) {
-        if (plan->target->indexes[i].unique && !(plan->indexes[0].key && plan->target->index_count == 1))
-            return true;
-    }
+    /* A temporary key index has no final name: then it is none of the target's. */
+    int others = plan->indexes[0].key && plan->indexes[0].final_name != NULL ? -1 : 0;
+
+    for (int i = 0; i < plan->target->index_count; i++)
+        others += plan->target->indexes[i].unique;
+    if (others > 0)
+        return true;
     for (int i = 0; i < plan->target->constraint_count; i++) {
         if (plan->target->constraints[i].type == 'x')
             return true;

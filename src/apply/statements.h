@@ -25,7 +25,7 @@ void stream_columns_init(struct stream_columns *c, const struct plan *plan);
 void stream_columns_free(struct stream_columns *c);
 
 /* CREATE TEMPORARY TABLE …; one text of several statements. */
-char *statement_create(const struct plan *plan, const struct stream_columns *c);
+char *statement_create(const struct plan *plan);
 char *statement_copy_stage(const struct plan *plan, const struct stream_columns *c);
 
 /* target: the shadow's or the overlay's qualified name. */
