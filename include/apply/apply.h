@@ -34,8 +34,11 @@ struct apply_options {
     const struct connection_options *connection;
     struct spool *spool;
     int64_t job_id;
+    int64_t instance; /* of pgrecast.position: when the row has another, this process has been replaced */
     struct apply_bounds bounds;
-    lsn_t after; /* transactions that end at or before this are applied already */
+    lsn_t after;       /* transactions that end at or before this are applied already */
+    uint64_t skip_xid; /* a transaction (64 bit) whose changes are not applied, 0: none: that of the swap */
+    bool set_aside;    /* rows that the shadow cannot take are set aside instead of ending the job */
 };
 
 struct apply;
@@ -65,9 +68,33 @@ void apply_wait(struct apply *a, int ms);
 #define APPLY_MARKER_PREFIX "pgrecast"
 int64_t apply_marker(const struct apply *a); /* NUMBER of the last marker passed, 0 before the first */
 
-lsn_t apply_lsn(const struct apply *a);                      /* end of the last transaction applied */
-uint64_t apply_changes(const struct apply *a);               /* row changes applied, in this process */
-struct spool_position apply_position(const struct apply *a); /* what lies before it is no longer needed */
+lsn_t apply_lsn(const struct apply *a);        /* end of the last transaction applied */
+uint64_t apply_changes(const struct apply *a); /* row changes applied, in this process */
+
+/*
+ * A place before which everything is applied and committed (without waiting for the disk of the server), and
+ * nothing after it; it also moves over what does not concern the table, up to the end of the spool.
+ */
+struct apply_place {
+    lsn_t lsn;
+    struct spool_position position;
+};
+struct apply_place apply_place(const struct apply *a);
+
+/* Write the place into pgrecast.position where that is behind; between two transactions only. */
+bool apply_save(struct apply *a, struct error *err);
+
+/*
+ * With apply_options.set_aside: rows that the shadow cannot take (a value out of range, a unique value that
+ * another row has) are entered into pgrecast.blocked, in the transaction of the batch, and the row that the
+ * shadow has of that key stays as it is. A later change of the key tries again; so does apply_retry(), with
+ * the row as the source has it now (at apply_at_boundary() only; a part of them at a time).
+ */
+int64_t apply_blocked(const struct apply *a);
+bool apply_retry(struct apply *a, struct error *err);
+
+/* The dirty set of an apply that is about to be closed goes over to its successor of the same direction. */
+void apply_adopt_dirty(struct apply *to, struct apply *from);
 
 /*
  * Hold back transactions that the snapshot (pg_current_snapshot() as text) does not see, until the next

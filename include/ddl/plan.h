@@ -24,6 +24,9 @@
 struct plan_options {
     const char *sql;           /* the user's statements, or NULL with rebuild */
     const char *rebuild_table; /* as typed, maybe qualified and quoted; or NULL */
+    bool way_back;             /* a rollback must be possible: what stands against it refuses */
+    int reverse_map_count;
+    const char *const *reverse_maps; /* "column=expression": a column of the original from the new table's */
 };
 
 enum column_origin {
@@ -40,6 +43,11 @@ struct plan_column {
     enum column_origin origin;
     bool *depends_on; /* COLUMN_FROM_ROW: by position in plan.source->columns; NULL for the others */
     bool plain;       /* the source column itself, without a USING (its type may still change) */
+    /*
+     * A row that is there already keeps the value it has; only a new row takes the expression. (Of a
+     * COLUMN_DEFAULT that is so anyway.) Not compared.
+     */
+    bool kept;
 };
 
 /* A column by which a row is found: in the source, in the change stream and in the shadow. */
@@ -128,6 +136,36 @@ struct plan {
                                  "changes the catalog only (ACCESS EXCLUSIVE, instant)", "scans the table", … */
     struct string_list notes; /* advice, warnings */
 };
+
+/*
+ * The plans of a job, one for each direction in which changes can flow. All have the same shape: .source is
+ * what serves and is followed, the shadow is what is kept in sync and comes to serve by .swap.
+ *   forward  original -> new table, from nothing: the copy and all that follows, up to the cutover.
+ *   back     new table -> original, after a cutover. .source has no oid yet (it is the new table's). A value
+ *            that the original's type cannot hold exactly is an error of the row (error_is_of_a_row()): what
+ *            goes back and forth is the same. Columns that the new table lacks are .kept or COLUMN_DEFAULT.
+ *   again    original -> new table, after a rollback: as forward, but the rows are there, and columns that
+ *            only the new table has are .kept.
+ *   proof    for comparing all rows while the new table serves: its .source is the original (under its
+ * old_sql name), its shadow the new table. Only what verify needs of a plan is set. Columns that one side
+ *            lacks, or that a --reverse-map fills, are not compared.
+ * back and proof are NULL without plan_options.way_back, again also where it cannot be (.why_not_again).
+ */
+struct plan_set {
+    struct plan *forward;
+    struct plan *back;
+    struct plan *again;
+    struct plan *proof;
+    char *why_not_again; /* a clause, or NULL */
+};
+
+/* As plan_make(), for all directions. NULL on failure. */
+struct plan_set *plan_set_make(struct session *s, const struct plan_options *options, struct error *err);
+void plan_set_free(struct plan_set *set); /* NULL-safe */
+
+/* The set as JSON, and back: a job is never planned a second time. The text is the caller's to free. */
+char *plan_set_write(const struct plan_set *set);
+struct plan_set *plan_set_read(const char *json, struct error *err);
 
 /*
  * Make the plan. Changes nothing on the server. ERROR_USAGE for SQL that does not parse or names other

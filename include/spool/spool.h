@@ -96,6 +96,18 @@ bool spool_trim(struct spool *s, struct spool_position before, struct error *err
 uint64_t spool_bytes(const struct spool *s);   /* on disk now */
 uint64_t spool_changes(const struct spool *s); /* appended since it was opened */
 
+/* True when there is a spool in the directory: at least one segment. */
+bool spool_exists(const char *directory);
+
+/*
+ * After a failover: the server has gone on from fork on another timeline, and what the spool holds beyond it
+ * has never happened. Removes all transactions that end after fork, and what is not whole, and makes the rest
+ * a spool of identity (which differs from the one it was made for by the timeline only). Before spool_open();
+ * a crash in between may be followed by the same call. ERROR_FAILED when the directory belongs to another job
+ * or cluster, or is damaged.
+ */
+bool spool_fork(const char *directory, const struct spool_identity *identity, lsn_t fork, struct error *err);
+
 /*
  * Remove the whole directory of a job that has ended; true when there is none. Refuses a directory with files
  * that are not a spool's, and one in use.

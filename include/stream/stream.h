@@ -23,6 +23,8 @@ struct stream_sink {
     bool (*append)(void *arg, const struct message *m, lsn_t lsn, struct error *err);
     bool (*flush)(void *arg, struct error *err); /* hand over what was appended: nothing more is there now */
     bool (*sync)(void *arg, struct error *err);  /* make it durable */
+    /* up to lsn there is nothing more, outside of a transaction; durable with the next sync */
+    bool (*progress)(void *arg, lsn_t lsn, struct error *err);
 };
 
 struct stream_options {
@@ -44,6 +46,13 @@ bool stream_failed(struct stream *s, struct error *err);
 
 lsn_t stream_received(const struct stream *s);  /* the log is read up to here */
 lsn_t stream_confirmed(const struct stream *s); /* and durable up to here */
+
+/*
+ * Confirm nothing beyond lsn from now on (UINT64_MAX: no limit, as at first), whatever is durable. What was
+ * confirmed before stays so. Thread-safe. When it has returned, no confirmation beyond max(lsn,
+ * stream_confirmed()) is under way.
+ */
+void stream_limit(struct stream *s, lsn_t lsn);
 
 /* Ends the thread after a last sync and confirmation; frees. NULL-safe. */
 void stream_stop(struct stream *s);

@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     format             integer NOT NULL,          -- of this schema; a program refuses a job of another format
     name               text NOT NULL UNIQUE,
-    phase              text NOT NULL,             -- init copy index catchup verify ready cutover … finished aborted failed
+    phase              text NOT NULL,             -- init copy index catchup verify ready cutover reverse rolled_back finished aborted failed
     phase_since        timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at           timestamptz,
@@ -21,13 +21,29 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     publication_name   text NOT NULL,
     host               text NOT NULL,             -- where the program runs, and its process
     pid                integer NOT NULL,
-    spool_directory    text NOT NULL,
+    spool_directory    text NOT NULL,             -- of this host; one below it for each leg
+    plan               jsonb NOT NULL,            -- all that is run for the job, both ways: never planned anew
+    options            jsonb NOT NULL,            -- of the command line, for whoever resumes
+    instance           bigint NOT NULL DEFAULT 1, -- counts those that took the job: an older one may write no more
+    leg                integer NOT NULL DEFAULT 0, -- swaps so far: the original serves where it is even
+    start_lsn          pg_lsn,                    -- where the slot began
     x0                 xid8,                      -- rows of this transaction and later ones come from the stream
     barrier_lsn        pg_lsn,                    -- every transaction older than x0 is over here
     exact_lsn          pg_lsn,                    -- from here on the shadow equals the source at the applied position
+    copied_filenode    oid,                       -- storage of the table that the chunks are of
+    shadow_oid         oid,                       -- of the new table
+    shadow_complete    boolean NOT NULL DEFAULT false, -- constraints, owner, grants: all but the swap
     error              text,
-    swapped_at         timestamptz,               -- of the cutover
+    swapped_at         timestamptz,               -- of the last swap, cutover or rollback …
+    swap_xid           xid8,                      -- … its transaction, …
+    swap_lsn           pg_lsn,                    -- … and a place before its commit and after all it has applied
+    ends_at            timestamptz,               -- of the rollback window; null: finish ends it
     cutover_requested  boolean NOT NULL DEFAULT false,
+    rollback_requested boolean NOT NULL DEFAULT false,
+    finish_requested   text,                      -- 'drop' or 'keep': what becomes of the table that serves no more
+    abort_requested    boolean NOT NULL DEFAULT false,
+    answer             text,                      -- why the last request was not carried out, …
+    answer_kind        integer,                   -- … and the exit status that says so
     verify_requested   integer NOT NULL DEFAULT 0, -- counts requests …
     verify_answered    integer NOT NULL DEFAULT 0, -- … and answers
     released           boolean NOT NULL DEFAULT false -- lets a job go on that a test holds
@@ -60,6 +76,7 @@ CREATE TABLE IF NOT EXISTS pgrecast.progress (
 -- How far changes are applied; written in the transaction that applies them.
 CREATE TABLE IF NOT EXISTS pgrecast.position (
     job_id             bigint PRIMARY KEY REFERENCES pgrecast.job ON DELETE CASCADE,
+    instance           bigint NOT NULL DEFAULT 1, -- the one that may write it
     applied_lsn        pg_lsn NOT NULL DEFAULT '0/0',
     changes_applied    bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
@@ -71,6 +88,16 @@ CREATE TABLE IF NOT EXISTS pgrecast.chunk (
     end_block          bigint NOT NULL,           -- not included
     rows               bigint NOT NULL,
     PRIMARY KEY (job_id, first_block)
+);
+
+-- Rows of the new table that the original cannot take: the way back is blocked while there are any.
+CREATE TABLE IF NOT EXISTS pgrecast.blocked (
+    job_id             bigint NOT NULL REFERENCES pgrecast.job ON DELETE CASCADE,
+    key                text NOT NULL,             -- for people: (1, abc)
+    key_values         text[] NOT NULL,           -- of the key's columns
+    error              text NOT NULL,
+    since              timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (job_id, key_values)
 );
 
 -- The undo ledger: everything a job has made outside this schema, entered before it is made.
