@@ -80,6 +80,7 @@ struct apply_place {
     struct spool_position position;
 };
 struct apply_place apply_place(const struct apply *a);
+struct spool_position apply_position(const struct apply *a); /* what lies before it is no longer needed */
 
 /* Write the place into pgrecast.position where that is behind; between two transactions only. */
 bool apply_save(struct apply *a, struct error *err);
