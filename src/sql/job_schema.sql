@@ -22,8 +22,8 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     host               text NOT NULL,             -- where the program runs, and its process
     pid                integer NOT NULL,
     spool_directory    text NOT NULL,             -- of this host; one below it for each leg
-    plan               jsonb NOT NULL,            -- all that is run for the job, both ways: never planned anew
-    options            jsonb NOT NULL,            -- of the command line, for whoever resumes
+    plan               jsonb,                     -- all that is run for the job, both ways: never planned anew
+    options            jsonb,                     -- of the command line, for whoever resumes
     instance           bigint NOT NULL DEFAULT 1, -- counts those that took the job: an older one may write no more
     leg                integer NOT NULL DEFAULT 0, -- swaps so far: the original serves where it is even
     start_lsn          pg_lsn,                    -- where the slot began
