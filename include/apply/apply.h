@@ -94,8 +94,11 @@ bool apply_save(struct apply *a, struct error *err);
 int64_t apply_blocked(const struct apply *a);
 bool apply_retry(struct apply *a, struct error *err);
 
-/* The dirty set of an apply that is about to be closed goes over to its successor of the same direction. */
-void apply_adopt_dirty(struct apply *to, struct apply *from);
+/* The dirty set of an apply that is about to be closed, for its successor of the same direction. */
+struct dirty;
+struct dirty *apply_take_dirty(struct apply *a);             /* the caller's from now on */
+void apply_give_dirty(struct apply *a, struct dirty *dirty); /* the apply's from now on; NULL: none */
+void dirty_free(struct dirty *dirty);                        /* NULL-safe */
 
 /*
  * Hold back transactions that the snapshot (pg_current_snapshot() as text) does not see, until the next

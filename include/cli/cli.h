@@ -27,6 +27,11 @@ struct cli_options {
     int cutover_attempts;
     int start_timeout_s;
     int64_t limit;
+    int64_t window_s;
+    int reconnect_s;
+    char *exit_after;
+    int reverse_map_count;
+    char **reverse_maps;
     bool hold;
     bool no_verify;
     bool keep_original;
@@ -62,6 +67,8 @@ char *cli_read_sql(const struct cli_options *options, struct error *err);
 
 bool command_plan(const struct cli_options *options, struct error *err);
 bool command_run(const struct cli_options *options, struct error *err);
+bool command_resume(const struct cli_options *options, struct error *err);
+bool command_rollback(const struct cli_options *options, struct error *err);
 bool command_status(const struct cli_options *options, struct error *err);
 bool command_jobs(const struct cli_options *options, struct error *err);
 bool command_cutover(const struct cli_options *options, struct error *err);

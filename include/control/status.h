@@ -44,6 +44,17 @@ struct job_status {
     char *verify_hash;
     char *error; /* or NULL */
 
+    int leg;                /* swaps so far */
+    char *window_ends;      /* of the rollback window, in UTC; or NULL */
+    bool rollback_possible; /* as far as is known: nothing stands against it */
+    char *rollback_reason;  /* why not, or NULL */
+    int64_t blocked_rows;   /* rows of the new table that the original cannot hold */
+    int blocked_count;      /* some of them: */
+    struct job_blocked {
+        char *key;
+        char *error;
+    } * blocked;
+
     int object_count;
     struct job_object *objects; /* what the job has made and not removed */
 };

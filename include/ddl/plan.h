@@ -183,6 +183,9 @@ struct buffer;
 void plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side,
                         const char *alias, const char *value);
 
+/* The plans as text for people. */
+void plan_set_print(const struct plan_set *set, FILE *out);
+
 /* The plan as text for people. */
 void plan_print(const struct plan *p, FILE *out);
 void plan_free(struct plan *p); /* NULL-safe */

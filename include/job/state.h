@@ -15,7 +15,7 @@
 #include "core/lsn.h"
 #include "pg/session.h"
 
-#define JOB_FORMAT 1
+#define JOB_FORMAT 2
 #define JOB_LOCK_CLASS 1885827683 /* "pgrc": first key of the advisory lock that a running instance holds */
 
 enum job_phase {
@@ -26,6 +26,8 @@ enum job_phase {
     PHASE_VERIFY,
     PHASE_READY,
     PHASE_CUTOVER,
+    PHASE_REVERSE,     /* the new table serves, the original is kept in sync */
+    PHASE_ROLLED_BACK, /* the original serves again, the new table is kept in sync */
     PHASE_FINISHED,
     PHASE_ABORTED,
     PHASE_FAILED,
@@ -39,20 +41,38 @@ struct job_state {
     char *name;
     char *schema_name;
     char *table_name;
-    uint32_t source_oid;
+    uint32_t source_oid; /* of the original */
+    uint32_t shadow_oid; /* of the new table; 0 before it exists */
     char *sql;
     char *fingerprint;
     char *system_identifier;
     int timeline;
     char *slot_name;
-    char *publication_name;
+    char *publication_name;      /* of the original */
+    char *back_publication_name; /* of the new table */
     char *spool_directory;
+    char *host;
+    char *plan;    /* JSON, see plan_set_write() */
+    char *options; /* JSON, see job_options_write() */
     enum job_phase phase;
-    bool swapped;
+    int64_t instance; /* how many have taken the job; what an older one writes has no effect */
+    int leg;          /* swaps so far: where it is odd, the new table serves */
+    bool ended;
+    lsn_t start; /* where the slot began */
     uint64_t x0;
     lsn_t barrier;
     lsn_t exact;
+    uint32_t copied_filenode; /* storage of the table that the recorded chunks are of; 0: none yet */
+    bool shadow_complete;
+    uint64_t swap_xid; /* transaction of the last swap */
+    lsn_t swap_lsn;    /* all it has applied is before, its commit after */
+    lsn_t applied;     /* of pgrecast.position, when the job was read */
+    double
+        window_s; /* seconds until the rollback window ends, when the job was read; negative: it does not */
 };
+
+/* The new table serves. */
+bool job_is_turned(const struct job_state *job);
 
 void job_state_clear(struct job_state *job);
 
@@ -65,16 +85,41 @@ bool job_state_install(struct session *s, struct error *err);
  */
 bool job_state_create(struct session *s, struct job_state *job, struct error *err);
 
-/* Read a job by name. ERROR_USAGE when there is none, ERROR_FAILED for another format. */
+/* Read a job by name. ERROR_USAGE when there is none; ERROR_FAILED for another format, with err->sqlstate
+ * JOB_OTHER_FORMAT. */
+#define JOB_OTHER_FORMAT "PGRJ2"
 bool job_state_read(struct session *s, const char *name, struct job_state *job, struct error *err);
 
 /* The advisory lock that one running instance holds; it dies with the session. ERROR_FAILED when another has
- * it. */
+ * it: err->sqlstate is JOB_LOCKED then. */
+#define JOB_LOCKED "PGRJ1"
 bool job_state_lock(struct session *s, const struct job_state *job, struct error *err);
 
+/*
+ * Become the instance of a job whose lock is held: from now on no other one can write. Requests that nobody
+ * has answered are forgotten, and the last error.
+ */
+bool job_state_take(struct session *s, struct job_state *job, struct error *err);
+
+/* Everything below is refused (ERROR_FAILED) to an instance that has been replaced. */
 bool job_state_set_phase(struct session *s, struct job_state *job, enum job_phase phase, struct error *err);
-bool job_state_save_start(struct session *s, const struct job_state *job,
-                          struct error *err); /* x0, barrier, exact */
+bool
+job_state_save_start(struct session *s, const struct job_state *job,
+                     struct error *err); /* start, x0, barrier, exact, copied_filenode, timeline, spool */
+bool job_state_save_options(struct session *s, struct job_state *job, const char *options, struct error *err);
+
+/* In the transaction of a swap: one leg further. window_s: seconds until the way back ends, negative: never.
+ */
+bool job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase,
+                         double window_s, struct error *err);
+
+/* What stopped the job, for status. */
+bool job_state_save_error(struct session *s, const struct job_state *job, const struct error *reason,
+                          struct error *err);
+
+/* The answer to a request to cut over, roll back or finish that could not be carried out; NULL: it was. */
+bool job_state_answer(struct session *s, const struct job_state *job, const struct error *reason,
+                      struct error *err);
 
 /* The job is over: phase and error are kept, positions and chunks are removed. */
 bool job_state_end(struct session *s, struct job_state *job, enum job_phase phase, const char *message,
@@ -83,11 +128,20 @@ bool job_state_end(struct session *s, struct job_state *job, enum job_phase phas
 /* Kinds of ledger entries whose undo is not a plain statement. */
 #define LEDGER_SLOT "slot"   /* must be inactive first */
 #define LEDGER_SPOOL "spool" /* a directory of this host */
+#define LEDGER_TABLE "table" /* the one that does not serve */
 
+/* An entry that is there already stays as it is. */
 bool ledger_enter(struct session *s, const struct job_state *job, const char *kind, const char *name,
                   const char *undo, struct error *err);
 bool ledger_forget(struct session *s, const struct job_state *job, const char *kind, const char *name,
                    struct error *err);
+
+/* All of a kind are no longer the job's to remove. */
+bool ledger_forget_kind(struct session *s, const struct job_state *job, const char *kind, struct error *err);
+
+/* Undo one entry and forget it; nothing where there is none. */
+bool ledger_undo_one(struct session *s, const struct job_state *job, const char *kind, const char *name,
+                     struct error *err);
 
 /* Undo all entries, last first, each forgotten when undone. Goes on past failures; the first is reported. */
 bool ledger_undo(struct session *s, const struct job_state *job, struct error *err);

@@ -19,6 +19,12 @@
     "      --log-format=FORMAT  text or json\n"                                                              \
     "  -v, --verbose            more lines in the log\n"
 
+#define WAY_BACK_HELP                                                                                        \
+    "      --rollback-window=TIME  how long a rollback is possible after the cutover (until `finish`);\n"    \
+    "                           0: not at all, the job ends with the cutover\n"                              \
+    "      --reverse-map='COLUMN=EXPRESSION'  what a column of the original gets from the new table's\n"     \
+    "                           row, where the change has no inverse; may be repeated\n"
+
 #define CHANGE_HELP                                                                                          \
     "What to change:\n"                                                                                      \
     "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements on one table\n"             \
@@ -27,8 +33,9 @@
 
 static const struct command commands[] = {
     {"plan", "(--sql=SQL | -f FILE | --rebuild -t TABLE)",
-     "say what a change would do, and every reason not to; changes nothing", CHANGE_HELP,
-     " sql file rebuild table ", false, false, command_plan},
+     "say what a change would do, and every reason not to; changes nothing",
+     CHANGE_HELP "\nHow:\n" WAY_BACK_HELP, " sql file rebuild table rollback-window reverse-map ", false,
+     false, command_plan},
     {"run", "(--sql=SQL | -f FILE | --rebuild -t TABLE) [OPTION...]", "change the table online",
      CHANGE_HELP
      "\nHow:\n"
@@ -38,29 +45,40 @@ static const struct command commands[] = {
      "      --no-verify          leave out the proof of parity\n"
      "      --cutover=auto|hold  hold: stay in sync until `pgrecast cutover JOB`\n"
      "      --lock-timeout=TIME  longest wait for the lock of the cutover (100ms)\n"
-     "      --cutover-attempts=N how often to ask for it (60)\n"
+     "      --cutover-attempts=N how often to ask for it (60)\n" WAY_BACK_HELP
+     "      --exit-after=WHEN    sync or cutover: end there; go on with `pgrecast resume JOB`\n"
      "      --keep-original      keep the original as TABLE_pgrecast_old\n"
+     "      --reconnect-timeout=TIME  how long to try again when the server is away (10min)\n"
      "      --start-timeout=TIME longest wait for transactions that are open at the start (10min)\n"
      "      --spool-dir=DIR      where to keep received changes (~/.local/state/pgrecast)\n"
      "      --progress=STYLE     auto, bar, line or none\n",
      " sql file rebuild table job jobs chunk-size no-verify cutover lock-timeout cutover-attempts "
-     "keep-original "
-     "start-timeout spool-dir progress ",
+     "keep-original rollback-window reverse-map exit-after reconnect-timeout start-timeout spool-dir "
+     "progress ",
      false, false, command_run},
+    {"resume", "JOB [OPTION...]", "go on with a job after any stop or crash, from where it stood",
+     "      --spool-dir=DIR      where this host keeps received changes\n"
+     "      --reconnect-timeout=TIME  how long to try again when the server is away (10min)\n"
+     "      --progress=STYLE     auto, bar, line or none\n",
+     " spool-dir reconnect-timeout progress ", true, true, command_resume},
     {"status", "[JOB]", "show a job, or all",
      "      --json               one array of objects\n"
      "      --watch              again every second, until the job has ended\n",
      " json watch ", true, false, command_status},
     {"jobs", "", "list the jobs of the database", "      --json               one array of objects\n",
      " json ", false, false, command_jobs},
-    {"cutover", "JOB", "let a job that was started with --cutover=hold cut over", "", " ", true, true,
-     command_cutover},
+    {"cutover", "JOB", "let a job cut over that was started with --cutover=hold, or rolled back", "", " ",
+     true, true, command_cutover},
+    {"rollback", "JOB", "back to the original, with every write since the cutover kept",
+     "      --spool-dir=DIR      where this host keeps received changes\n"
+     "      --progress=STYLE     auto, bar, line or none\n",
+     " spool-dir progress ", true, true, command_rollback},
     {"verify", "JOB", "check parity now; the running instance does it",
      "      --json               one object\n", " json ", true, true, command_verify},
-    {"finish", "JOB", "complete a job that has cut over and was then interrupted",
+    {"finish", "JOB", "end a job after its cutover or rollback: drop the table that does not serve",
      "      --keep-original      keep the original as TABLE_pgrecast_old\n", " keep-original ", true, true,
      command_finish},
-    {"abort", "JOB", "remove everything a job has made; before its cutover", "", " ", true, true,
+    {"abort", "JOB", "remove everything a job has made, while the original serves", "", " ", true, true,
      command_abort},
     {"decode", "--slot=SLOT --publication=NAME [OPTION...] | --spool-dir=DIR",
      "stream a slot or a spool as JSON lines or protobuf",

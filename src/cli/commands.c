@@ -19,6 +19,11 @@ read_change(const struct cli_options *o, struct plan_options *plan, char **sql, 
 
     *sql = NULL;
     memset(plan, 0, sizeof(*plan));
+    plan->way_back = o->window_s != 0;
+    plan->reverse_map_count = o->reverse_map_count;
+    plan->reverse_maps = (const char *const *)o->reverse_maps;
+    if (o->reverse_map_count > 0 && !plan->way_back)
+        return error_set(err, ERROR_USAGE, "--reverse-map is of no use with --rollback-window=0");
     if (ways != 1) {
         error_set(err, ERROR_USAGE, "say what to change: one of --sql, -f or --rebuild");
         return error_hint(err,
@@ -41,7 +46,7 @@ command_plan(const struct cli_options *o, struct error *err)
 {
     struct session *s = NULL;
     struct plan_options change;
-    struct plan *plan = NULL;
+    struct plan_set *plans = NULL;
     char *sql;
 
     if (!read_change(o, &change, &sql, err))
@@ -49,38 +54,55 @@ command_plan(const struct cli_options *o, struct error *err)
     s = session_open(&o->connection, SESSION_SQL, "plan", err);
     if (s == NULL)
         goto out;
-    plan = plan_make(s, &change, err);
-    if (plan == NULL)
+    plans = plan_set_make(s, &change, err);
+    if (plans == NULL)
         goto out;
-    plan_print(plan, stdout);
+    plan_set_print(plans, stdout);
     fflush(stdout);
-    if (!job_check_server(s, &o->connection, err)) {
-        plan_free(plan);
-        plan = NULL;
-    }
+    job_check_server(s, &o->connection, err);
 out:
     session_close(s);
     free(sql);
-    plan_free(plan);
+    plan_set_free(plans);
     return err->message == NULL;
 }
 
 static void
-print_report(const struct job_report *r)
+print_verified(const struct job_report *r, const char *why_not)
 {
-    char text[32], lsn[LSN_TEXT_SIZE];
+    char lsn[LSN_TEXT_SIZE];
 
-    printf("job %s is done in %s\n", r->name, clock_format_duration(r->seconds, text));
-    printf("  copied    %" PRId64 " rows, %.0f rows/s over the whole job\n", r->rows,
-           r->seconds > 0 ? (double)r->rows / r->seconds : 0);
-    printf("  applied   %" PRIu64 " changes that came meanwhile\n", r->changes_applied);
     if (r->verified)
         printf("  verified  %" PRId64 " rows equal at %s, hash %s\n", r->rows_verified,
                lsn_format(r->verify_lsn, lsn), r->hash);
-    else
-        printf("  verified  no (--no-verify)\n");
-    printf("  cut over  lock held %.1f ms, waited for %.1f ms, attempts %d\n", r->lock_held_ms,
-           r->lock_wait_ms, r->cutover_attempts);
+    else if (why_not != NULL)
+        printf("  verified  no (%s)\n", why_not);
+}
+
+static void
+print_swap(const struct job_report *r, const char *what)
+{
+    if (r->swapped)
+        printf("  %-9s lock held %.1f ms, waited for %.1f ms, attempts %d\n", what, r->lock_held_ms,
+               r->lock_wait_ms, r->cutover_attempts);
+}
+
+static void
+print_report(const struct job_report *r, bool verify)
+{
+    static const char *const ends[] = {"done", "rolled back and done: the original serves",
+                                       "left as it stands"};
+    char text[32];
+
+    printf("job %s is %s, after %s\n", r->name, ends[r->outcome], clock_format_duration(r->seconds, text));
+    if (r->rows > 0)
+        printf("  copied    %" PRId64 " rows, %.0f rows/s over the whole job\n", r->rows,
+               r->seconds > 0 ? (double)r->rows / r->seconds : 0);
+    printf("  applied   %" PRIu64 " changes that came meanwhile\n", r->changes_applied);
+    print_verified(r, verify ? NULL : "--no-verify");
+    print_swap(r, "swapped");
+    if (r->outcome == JOB_LEFT)
+        printf("  next      pgrecast resume %s\n", r->name);
 }
 
 static enum progress_style
@@ -95,10 +117,18 @@ parse_progress(const char *text)
     return PROGRESS_AUTO;
 }
 
-bool
-command_run(const struct cli_options *o, struct error *err)
+static enum job_exit
+parse_exit(const char *text)
 {
-    struct job_options job = {
+    if (text == NULL)
+        return EXIT_AT_END;
+    return strcmp(text, "sync") == 0 ? EXIT_IN_SYNC : EXIT_CUT_OVER;
+}
+
+static struct job_options
+job_options_of(const struct cli_options *o)
+{
+    return (struct job_options){
         .connection = &o->connection,
         .name = o->job,
         .workers = o->workers,
@@ -109,17 +139,57 @@ command_run(const struct cli_options *o, struct error *err)
         .verify = !o->no_verify,
         .keep_original = o->keep_original,
         .start_timeout_s = o->start_timeout_s,
+        .window_s = o->window_s,
+        .exit = parse_exit(o->exit_after),
+        .reconnect_s = o->reconnect_s,
         .spool_directory = o->spool_directory,
         .progress = parse_progress(o->progress),
     };
+}
+
+bool
+command_run(const struct cli_options *o, struct error *err)
+{
+    struct job_options job = job_options_of(o);
     struct job_report report = {0};
     char *sql;
     bool ok = read_change(o, &job.plan, &sql, err) && job_run(&job, &report, err);
 
     if (ok)
-        print_report(&report);
+        print_report(&report, job.verify);
     job_report_clear(&report);
     free(sql);
+    return ok;
+}
+
+bool
+command_resume(const struct cli_options *o, struct error *err)
+{
+    struct job_options job = job_options_of(o);
+    struct job_report report = {0};
+    bool ok = job_resume(&job, &report, err);
+
+    if (ok)
+        print_report(&report, true);
+    job_report_clear(&report);
+    return ok;
+}
+
+bool
+command_rollback(const struct cli_options *o, struct error *err)
+{
+    struct job_options job = job_options_of(o);
+    struct job_report report = {0};
+    bool done = false;
+    bool ok = job_request_rollback(&o->connection, o->job, &done, &report, err);
+
+    if (ok && !done)
+        ok = job_rollback(&job, &report, err);
+    if (ok)
+        printf("rolled back: the original serves; lock held %.1f ms, attempts %d\n"
+               "  next      pgrecast finish %s, or cut over again with: pgrecast %s %s\n",
+               report.lock_held_ms, report.cutover_attempts, o->job, done ? "cutover" : "resume", o->job);
+    job_report_clear(&report);
     return ok;
 }
 

@@ -30,6 +30,10 @@ enum option_code {
     OPT_PUBLICATION,
     OPT_FORMAT,
     OPT_LIMIT,
+    OPT_ROLLBACK_WINDOW,
+    OPT_REVERSE_MAP,
+    OPT_EXIT_AFTER,
+    OPT_RECONNECT_TIMEOUT,
     OPT_HELP,
 };
 
@@ -63,6 +67,10 @@ static const struct option long_options[] = {
     {"publication", required_argument, NULL, OPT_PUBLICATION},
     {"format", required_argument, NULL, OPT_FORMAT},
     {"limit", required_argument, NULL, OPT_LIMIT},
+    {"rollback-window", required_argument, NULL, OPT_ROLLBACK_WINDOW},
+    {"reverse-map", required_argument, NULL, OPT_REVERSE_MAP},
+    {"exit-after", required_argument, NULL, OPT_EXIT_AFTER},
+    {"reconnect-timeout", required_argument, NULL, OPT_RECONNECT_TIMEOUT},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -91,8 +99,8 @@ long_name(int code)
     return "?";
 }
 
-/* A number with a unit: the text must be used up. units is "ms" (ms, s, min), "s" (s, min, h), "B" (kB, MB,
- * GB) or "". */
+/* A number with a unit: the text must be used up. units is "ms" (ms, s, min), "s" (s, min, h, d), "B" (kB,
+ * MB, GB) or "". */
 static bool
 parse_number(const char *option, const char *text, const char *units, int64_t least, int64_t most,
              int64_t *out, struct error *err)
@@ -101,10 +109,9 @@ parse_number(const char *option, const char *text, const char *units, int64_t le
         const char *kind, *name;
         int64_t factor;
     } table[] = {
-        {"ms", "ms", 1},      {"ms", "s", 1000},    {"ms", "min", 60000}, {"ms", "", 1},
-        {"s", "s", 1},        {"s", "min", 60},     {"s", "h", 3600},     {"s", "", 1},
-        {"B", "kB", 1 << 10}, {"B", "MB", 1 << 20}, {"B", "GB", 1 << 30}, {"B", "B", 1},
-        {"B", "", 1},         {"", "", 1},
+        {"ms", "ms", 1},      {"ms", "s", 1000},    {"ms", "min", 60000}, {"ms", "", 1}, {"s", "s", 1},
+        {"s", "min", 60},     {"s", "h", 3600},     {"s", "d", 86400},    {"s", "", 1},  {"B", "kB", 1 << 10},
+        {"B", "MB", 1 << 20}, {"B", "GB", 1 << 30}, {"B", "B", 1},        {"B", "", 1},  {"", "", 1},
     };
     char *end;
     long long number;
@@ -224,6 +231,18 @@ take_option(struct cli_options *o, int code, const char *arg, struct error *err)
         return one_of(name, arg, "json protobuf", err);
     case OPT_LIMIT:
         return parse_number(name, arg, "", 1, INT64_MAX, &o->limit, err);
+    case OPT_ROLLBACK_WINDOW:
+        return parse_number(name, arg, "s", 0, INT64_C(366) * 86400, &o->window_s, err);
+    case OPT_REVERSE_MAP:
+        o->reverse_maps =
+            mem_array(o->reverse_maps, (size_t)o->reverse_map_count + 1, sizeof(*o->reverse_maps));
+        o->reverse_maps[o->reverse_map_count++] = mem_strdup(arg);
+        return true;
+    case OPT_EXIT_AFTER:
+        set_text(&o->exit_after, arg);
+        return one_of(name, arg, "sync cutover", err);
+    case OPT_RECONNECT_TIMEOUT:
+        return parse_int(name, arg, "s", 0, 7 * 86400, &o->reconnect_s, err);
     case OPT_HELP:
         return o->help = true;
     default:
@@ -255,6 +274,8 @@ set_defaults(struct cli_options *o)
     o->lock_timeout_ms = 100;
     o->cutover_attempts = 60;
     o->start_timeout_s = 600;
+    o->window_s = WINDOW_UNTIL_FINISH;
+    o->reconnect_s = 600;
 }
 
 bool
@@ -298,6 +319,10 @@ cli_options_free(struct cli_options *o)
     free(o->format);
     free(o->log_format);
     free(o->progress);
+    free(o->exit_after);
+    for (int i = 0; i < o->reverse_map_count; i++)
+        free(o->reverse_maps[i]);
+    free(o->reverse_maps);
     memset(o, 0, sizeof(*o));
 }
 

@@ -32,6 +32,24 @@ number(const struct result *res, int row, int col)
     return text == NULL ? 0 : strtod(text, NULL);
 }
 
+/* Whether the original can come back, as far as the catalogs tell. */
+static void
+judge_rollback(struct job_status *j, const char *answer, bool slot, bool publication)
+{
+    if (j->ended || j->leg % 2 == 0)
+        j->rollback_reason = mem_strdup("the original serves");
+    else if (!publication)
+        j->rollback_reason = mem_strdup("the job runs without a way back");
+    else if (!slot)
+        j->rollback_reason = mem_strdup("the replication slot is gone");
+    else if (j->blocked_rows > 0)
+        j->rollback_reason = mem_printf("%" PRId64 " row%s of the new table cannot be held by the original",
+                                        j->blocked_rows, j->blocked_rows == 1 ? "" : "s");
+    j->rollback_possible = j->rollback_reason == NULL;
+    if (j->rollback_possible && answer != NULL) /* to the last try */
+        j->rollback_reason = mem_strdup(answer);
+}
+
 static void
 take_row(struct job_status *j, const struct result *r, int i)
 {
@@ -65,6 +83,11 @@ take_row(struct job_status *j, const struct result *r, int i)
     j->verify_mismatches = result_int(r, i, col++);
     j->verify_hash = mem_strdup(result_text(r, i, col++));
     j->error = mem_strdup(result_text(r, i, col++));
+    col++; /* the id */
+    j->leg = (int)result_int(r, i, col++);
+    j->window_ends = mem_strdup(result_text(r, i, col++));
+    j->blocked_rows = result_int(r, i, col++);
+    judge_rollback(j, result_text(r, i, col), result_bool(r, i, col + 1), result_bool(r, i, col + 2));
 }
 
 static bool
@@ -86,6 +109,23 @@ read_objects(struct session *s, struct job_status *j, const char *id, struct err
     return true;
 }
 
+static bool
+read_blocked(struct session *s, struct job_status *j, const char *id, struct error *err)
+{
+    struct result res = {0};
+
+    if (j->blocked_rows == 0)
+        return true;
+    if (!session_query(s, &res, err, sql_status_blocked, 1, id))
+        return false;
+    j->blocked = mem_array(NULL, (size_t)result_rows(&res), sizeof(*j->blocked));
+    for (int i = 0; i < result_rows(&res); i++)
+        j->blocked[j->blocked_count++] = (struct job_blocked){.key = mem_strdup(result_text(&res, i, 0)),
+                                                              .error = mem_strdup(result_text(&res, i, 1))};
+    result_free(&res);
+    return true;
+}
+
 bool
 status_read(struct session *s, const char *name, struct status_list *list, struct error *err)
 {
@@ -100,7 +140,8 @@ status_read(struct session *s, const char *name, struct status_list *list, struc
     for (int i = 0; ok && i < result_rows(&res); i++) {
         take_row(&list->jobs[i], &res, i);
         list->count++;
-        ok = read_objects(s, &list->jobs[i], result_text(&res, i, 28), err);
+        ok = read_objects(s, &list->jobs[i], result_text(&res, i, 28), err) &&
+             read_blocked(s, &list->jobs[i], result_text(&res, i, 28), err);
     }
     result_free(&res);
     if (ok && name != NULL && list->count == 0) {
@@ -131,6 +172,13 @@ status_list_free(struct status_list *list)
             free(j->objects[o].name);
         }
         free(j->objects);
+        for (int b = 0; b < j->blocked_count; b++) {
+            free(j->blocked[b].key);
+            free(j->blocked[b].error);
+        }
+        free(j->blocked);
+        free(j->window_ends);
+        free(j->rollback_reason);
     }
     free(list->jobs);
     memset(list, 0, sizeof(*list));
@@ -144,6 +192,36 @@ status_print_line(const struct job_status *j, FILE *out)
             : j->running ? "running"
                          : "stopped",
             j->schema_name, j->table_name);
+}
+
+static void
+print_rollback(const struct job_status *j, FILE *out)
+{
+    if (j->ended || j->leg % 2 == 0)
+        return;
+    fprintf(out, "  rollback     %s%s%s\n", j->rollback_possible ? "possible" : "not possible: ",
+            !j->rollback_possible    ? j->rollback_reason
+            : j->window_ends != NULL ? ", until "
+                                     : "",
+            j->rollback_possible && j->window_ends != NULL ? j->window_ends : "");
+    for (int i = 0; i < j->blocked_count; i++)
+        fprintf(out, "               key %s: %s\n", j->blocked[i].key, j->blocked[i].error);
+    if (j->rollback_possible && j->rollback_reason != NULL)
+        fprintf(out, "               the last try failed: %s\n", j->rollback_reason);
+}
+
+static void
+print_next(const struct job_status *j, FILE *out)
+{
+    const char *turned = j->leg % 2 == 1 ? "rollback" : NULL;
+
+    if (!j->running)
+        fprintf(out, "  next         pgrecast resume %s, or pgrecast %s %s\n", j->job,
+                j->leg == 0 ? "abort" : "finish", j->job);
+    else if (turned != NULL)
+        fprintf(out, "  next         pgrecast rollback %s, or pgrecast finish %s\n", j->job, j->job);
+    else if (j->leg > 0)
+        fprintf(out, "  next         pgrecast cutover %s, or pgrecast finish %s\n", j->job, j->job);
 }
 
 void
@@ -178,8 +256,9 @@ status_print(const struct job_status *j, FILE *out)
     for (int i = 0; i < j->object_count; i++)
         fprintf(out, "  %s%s %s%s\n", i == 0 ? "objects      " : "             ", j->objects[i].kind,
                 j->objects[i].name, j->objects[i].exists ? "" : " (gone)");
-    if (!j->ended && !j->running)
-        fprintf(out, "  next         pgrecast abort %s\n", j->job);
+    print_rollback(j, out);
+    if (!j->ended)
+        print_next(j, out);
 }
 
 static json_t *
@@ -218,6 +297,20 @@ objects_json(const struct job_status *j)
 }
 
 static json_t *
+rollback_json(const struct job_status *j)
+{
+    json_t *keys = json_array(), *object = json_object();
+
+    for (int i = 0; i < j->blocked_count; i++)
+        json_array_append_new(keys, json_string(j->blocked[i].key));
+    json_object_set_new(object, "possible", json_boolean(j->rollback_possible));
+    json_object_set_new(object, "blocked_rows", json_integer(j->blocked_rows));
+    json_object_set_new(object, "blocked_keys", keys);
+    json_object_set_new(object, "reason", json_text(j->rollback_reason));
+    return object;
+}
+
+static json_t *
 job_json(const struct job_status *j)
 {
     json_t *object = json_object();
@@ -245,6 +338,9 @@ job_json(const struct job_status *j)
     json_object_set_new(object, "lock_attempts", json_integer(j->lock_attempts));
     json_object_set_new(object, "wal_retained_bytes",
                         j->wal_retained_bytes < 0 ? json_null() : json_integer(j->wal_retained_bytes));
+    json_object_set_new(object, "leg", json_integer(j->leg));
+    json_object_set_new(object, "rollback", rollback_json(j));
+    json_object_set_new(object, "window_ends_at", json_text(j->window_ends));
     json_object_set_new(object, "verify", verify_json(j));
     json_object_set_new(object, "error", json_text(j->error));
     json_object_set_new(object, "objects", objects_json(j));

@@ -1,9 +1,11 @@
 #include "engine.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -13,9 +15,8 @@
 
 #define TICK_MS 500
 #define IDLE_WAIT_MS 20
-#define TRIM_MS 1000
-#define SLOT_POLLS 20
-#define SLOT_POLL_MS 100
+#define UNAPPLIED_MOST                                                                                       \
+    (UINT64_C(64) * 1024 * 1024) /* bytes of log that the slot keeps until they are applied */
 
 /* The bytes of log between the server's end and what is applied. */
 static int64_t
@@ -37,9 +38,41 @@ lag_seconds(const struct engine *e)
     return e->apply == NULL || e->caught_up_at_ms == 0 ? 0 : (double)(clock_ms() - e->caught_up_at_ms) / 1000;
 }
 
+static void
+take_requests(struct engine *e, const struct result *r)
+{
+    const char *finish = result_text(r, 0, 6);
+
+    e->cutover_requested = result_bool(r, 0, 0);
+    e->verify_requested = (int)result_int(r, 0, 1);
+    e->released = result_bool(r, 0, 2);
+    e->server_lsn = result_lsn(r, 0, 3);
+    e->rollback_requested = result_bool(r, 0, 4) || e->rollback_only;
+    e->abort_requested = result_bool(r, 0, 5);
+    e->finish_requested = finish == NULL                ? FINISH_NOT
+                          : strcmp(finish, "keep") == 0 ? FINISH_KEEP
+                                                        : FINISH_DROP;
+}
+
+/*
+ * The place is durable on the server by now: the progress was written after it, and its commit has waited for
+ * the disk. What lies before is needed nowhere. What lies behind stays in the slot, as long as that is
+ * little: then another host can go on without this one's spool.
+ */
+static bool
+pass_place(struct engine *e, struct apply_place place, struct error *err)
+{
+    lsn_t received = stream_received(e->stream);
+
+    if (!e->confirm_held)
+        stream_limit(e->stream, received > place.lsn + UNAPPLIED_MOST ? UINT64_MAX : place.lsn);
+    return spool_trim(e->spool, place.position, err);
+}
+
 static bool
 exchange(struct engine *e, struct error *err)
 {
+    struct apply_place place = {0};
     int64_t block_size = e->copied.block_size;
     char text[11][32];
     const char *params[11];
@@ -64,68 +97,18 @@ exchange(struct engine *e, struct error *err)
         params[i] = text[i];
     if (e->progress.eta_seconds < 0)
         params[10] = NULL;
+    if (e->apply != NULL) {
+        place = apply_place(e->apply);
+        if (!apply_save(e->apply, err))
+            return false;
+    }
     if (!session_query_params(e->control, &res, err, sql_job_progress, 11, params))
         return error_context(err, "writing the progress of the job");
-    if (result_rows(&res) == 1) {
-        e->cutover_requested = result_bool(&res, 0, 0);
-        e->verify_requested = (int)result_int(&res, 0, 1);
-        e->released = result_bool(&res, 0, 2);
-        e->server_lsn = result_lsn(&res, 0, 3);
-    }
+    if (result_rows(&res) == 1)
+        take_requests(e, &res);
     result_free(&res);
     e->tick_at_ms = clock_ms();
-    return true;
-}
-
-/*
- * What became of the slot: "lost", "gone" or "kept". The server ends the receiver before it marks the slot as
- * lost, so it is asked for a moment.
- */
-static const char *
-slot_fate(struct engine *e)
-{
-    const char *fate = "kept";
-
-    for (int i = 0; i < SLOT_POLLS && strcmp(fate, "kept") == 0; i++) {
-        struct result res = {0};
-        struct error ignored = {0};
-
-        if (session_query(e->control, &res, &ignored,
-                          "SELECT coalesce(wal_status, 'lost') FROM pg_catalog.pg_replication_slots WHERE "
-                          "slot_name = $1",
-                          1, e->job.slot_name)) {
-            if (result_rows(&res) == 0)
-                fate = "gone";
-            else if (strcmp(result_text(&res, 0, 0), "lost") == 0)
-                fate = "lost";
-        }
-        result_free(&res);
-        error_clear(&ignored);
-        if (strcmp(fate, "kept") == 0)
-            clock_sleep(SLOT_POLL_MS);
-    }
-    return fate;
-}
-
-/* The stream has ended by an error. When the server took the slot away, that is what must be said. */
-static bool
-stream_lost(struct engine *e, struct error *err)
-{
-    const char *fate = slot_fate(e);
-
-    if (strcmp(fate, "gone") == 0) {
-        error_set(err, ERROR_FAILED, "replication slot \"%s\" was dropped", e->job.slot_name);
-        error_hint(err, "The table is untouched. Start the job again.");
-    } else if (strcmp(fate, "lost") == 0) {
-        error_set(err, ERROR_FAILED, "replication slot \"%s\" was invalidated by the server",
-                  e->job.slot_name);
-        error_detail(
-            err,
-            "It held more WAL than max_slot_wal_keep_size allows, or was taken away for another reason in "
-            "the server's log.");
-        error_hint(err, "The table is untouched. Raise max_slot_wal_keep_size and start the job again.");
-    }
-    return false;
+    return e->apply == NULL || pass_place(e, place, err);
 }
 
 bool
@@ -136,9 +119,20 @@ engine_tick(struct engine *e, struct error *err)
         err->stopped = true;
         return false;
     }
+    if (e->abort_requested)
+        return error_set(err, ERROR_FAILED, "aborted on request");
     if (e->stream != NULL && stream_failed(e->stream, err))
-        return stream_lost(e, err);
+        return false;
     return clock_ms() - e->tick_at_ms < TICK_MS || exchange(e, err);
+}
+
+void
+engine_kill_point(const char *name)
+{
+    const char *point = getenv("PGRECAST_TEST_KILL");
+
+    if (point != NULL && strcmp(point, name) == 0)
+        kill(getpid(), SIGKILL);
 }
 
 bool
@@ -188,9 +182,13 @@ engine_phase_time(const struct engine *e, char out[32])
 bool
 engine_check_definition(struct engine *e, struct error *err)
 {
-    char *now = table_fingerprint(e->control, e->plan->source->oid, err);
-    bool same = now != NULL && strcmp(now, e->plan->source->fingerprint) == 0;
+    char *now;
+    bool same;
 
+    if (job_is_turned(&e->job)) /* the columns are what matters then, and the apply sees to them */
+        return true;
+    now = table_fingerprint(e->control, e->plan->source->oid, err);
+    same = now != NULL && strcmp(now, e->plan->source->fingerprint) == 0;
     if (now != NULL && !same)
         error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
                   e->plan->source_sql);
@@ -217,19 +215,9 @@ show_apply(struct engine *e)
 {
     uint64_t applied = apply_changes(e->apply);
 
-    if (e->job.phase == PHASE_CATCHUP || e->job.phase == PHASE_READY)
+    if (e->job.phase == PHASE_CATCHUP || e->job.phase == PHASE_READY || e->job.leg > 0)
         progress_show(&e->progress, (int64_t)applied, (int64_t)spool_changes(e->spool), (int64_t)applied,
                       "changes applied", NULL);
-}
-
-/* Give back the disk of what is applied, now and then. */
-static bool
-trim(struct engine *e, struct error *err)
-{
-    if (clock_ms() - e->trimmed_at_ms < TRIM_MS)
-        return true;
-    e->trimmed_at_ms = clock_ms();
-    return spool_trim(e->spool, apply_position(e->apply), err);
 }
 
 /* One step; *reached tells whether a marker ended it. */
@@ -253,7 +241,7 @@ step(struct engine *e, bool *reached, struct error *err)
         break;
     }
     show_apply(e);
-    return trim(e, err);
+    return true;
 }
 
 bool

@@ -11,34 +11,48 @@
 #include "stream/stream.h"
 #include "verify/verify.h"
 
+/* How a phase ended. */
+enum step { STEP_FAILED, STEP_NEXT, STEP_LEAVE };
+
 struct engine {
-    const struct job_options *options;
+    struct job_options options;
     struct job_report *report;
-    struct plan *plan;
+    struct plan_set *plans;
+    struct plan *plan; /* of the leg: what is followed, and what is kept in sync */
     struct job_state job;
-    bool entered;            /* the job's row exists: there may be something to undo */
+    bool entered;            /* the job's row exists and its lock is ours */
     struct session *control; /* state, markers, requests; never moves rows */
     struct spool *spool;
     struct stream *stream;
     struct apply *apply;
+    struct dirty *dirty; /* of an apply that was closed, for the next one of the same leg */
     struct copy_progress copied;
     struct progress progress;
 
     int64_t began_ms;
     int64_t tick_at_ms;
-    int64_t trimmed_at_ms;    /* when the spool was last trimmed */
-    lsn_t server_lsn;         /* insert position at the last tick */
-    int64_t caught_up_at_ms;  /* when the apply last reached the end of the stream */
-    int64_t marker;           /* the last one written */
-    bool sweep_needed;        /* see copy.h */
+    lsn_t server_lsn;        /* insert position at the last tick */
+    int64_t caught_up_at_ms; /* when the apply last reached the end of the stream */
+    int64_t marker;          /* the last one written; those of an instance are above those of all before it */
+    bool sweep_needed;       /* see copy.h */
+    bool proven;             /* parity is proven but for the dirty set, which is complete */
+    bool confirm_held;       /* nothing is confirmed to the server: a swap may be near */
     uint64_t oldest_snapshot; /* transactions before it may see the shadow incomplete */
+    int64_t window_ends_ms;   /* by clock_ms(), of the rollback window; INT64_MAX: it does not end */
+    int64_t blocked_shown;    /* rows set aside, when that was last logged */
+    int64_t retried_at_ms;
 
     /* requests read from the job's row */
     bool cutover_requested;
+    bool rollback_requested;
+    bool abort_requested;
+    enum { FINISH_NOT, FINISH_DROP, FINISH_KEEP } finish_requested;
     bool released;
     int verify_requested;
     int verify_answered;
 
+    bool rollback_only; /* this run ends with the rollback, or with why there is none */
+    enum job_phase next;
     struct cutover_report cutover;
 };
 
@@ -73,14 +87,47 @@ bool engine_sync(struct engine *e, struct error *err);
 /* One apply step; waits a little where there is nothing to do. Shows progress. */
 bool engine_apply(struct engine *e, struct error *err);
 
-/* The phases. Each does its part and returns. */
-bool phase_start(struct engine *e, struct error *err); /* publication, slot, barrier, stream, shadow */
-bool phase_copy(struct engine *e, struct error *err);
-bool phase_index(struct engine *e, struct error *err);
-bool phase_catchup(struct engine *e, struct error *err);
-bool phase_verify(struct engine *e, struct error *err);
-bool phase_ready(struct engine *e, struct error *err); /* stay in sync until the cutover may come */
-bool phase_cutover(struct engine *e, struct error *err);
+/* Where a test wants the process to be killed (docs/testing.md). */
+void engine_kill_point(const char *name);
+
+/* The stages as far as the phase needs them: opened where they are not, from where the job's state stands. */
+bool stages_open_stream(struct engine *e, struct error *err);
+bool stages_open_apply(struct engine *e, struct error *err);
+/* Closed, in order; what was verified so far is kept for a stages_open_apply() of the same leg. */
+void stages_close(struct engine *e);
+
+/* The directory of the leg's spool. The caller frees it. */
+char *stages_spool_directory(const struct engine *e);
+
+/* Bring a job from the database into the engine: its lock, its plans, what it needs of the server and the
+ * spool. */
+bool attach_job(struct engine *e, const char *name, struct error *err);
+/* After a lost connection: try until it is there again or the time is over. */
+bool attach_again(struct engine *e, struct error *err);
+/* The plan of the leg becomes the engine's. */
+void attach_leg(struct engine *e);
+/* The slot is gone or was invalidated: then err says so. */
+bool attach_slot_lost(struct engine *e, struct error *err);
+/* A job whose slot is gone, or whose table is another by now, can never go on: err says so. */
+bool attach_hopeless(struct engine *e, struct error *err);
+
+/* The phases. Each does its part and returns; e->next is the phase that follows. */
+enum step phase_start(struct engine *e, struct error *err); /* publication, slot, barrier, stream, shadow */
+enum step phase_copy(struct engine *e, struct error *err);
+enum step phase_index(struct engine *e, struct error *err);
+enum step phase_catchup(struct engine *e, struct error *err);
+enum step phase_verify(struct engine *e, struct error *err);
+enum step phase_ready(struct engine *e, struct error *err); /* stay in sync until the cutover may come */
+enum step phase_cutover(struct engine *e, struct error *err);
+enum step phase_follow(struct engine *e, struct error *err); /* after a swap, in either direction */
+
+/* The swap of the leg: e->job is one leg further then, and the stages are closed. */
+bool swap_tables(struct engine *e, enum job_phase next, struct error *err);
+/* Rows are set aside: no rollback (ERROR_ROLLBACK), and which they are. */
+bool follow_refuse_blocked(struct engine *e, struct error *err);
+
+/* What was asked for while in sync: a verification. */
+bool swap_answer_verify(struct engine *e, struct error *err);
 
 /* Compare the dirty keys until few are left. */
 bool parity_reduce_dirty(struct engine *e, struct error *err);

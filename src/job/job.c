@@ -14,19 +14,22 @@
 #include "core/mem.h"
 #include "core/stop.h"
 #include "engine.h"
+#include "options.h"
 
 static const struct phase_step {
-    enum job_phase phase;
-    bool (*run)(struct engine *e, struct error *err);
+    enum job_phase phase, next;
+    enum step (*run)(struct engine *e, struct error *err);
     const char *comment;
 } steps[] = {
-    {PHASE_INIT, phase_start, "publication, slot, start barrier, receiver, shadow"},
-    {PHASE_COPY, phase_copy, "rows older than the barrier, in chunks of blocks"},
-    {PHASE_INDEX, phase_index, "the key, what came before the barrier, the other indexes"},
-    {PHASE_CATCHUP, phase_catchup, "the changes that came meanwhile"},
-    {PHASE_VERIFY, phase_verify, "both tables at one log position"},
-    {PHASE_READY, phase_ready, "in sync until the cutover may come"},
-    {PHASE_CUTOVER, phase_cutover, "one lock, one transaction"},
+    {PHASE_INIT, PHASE_COPY, phase_start, "publications, slot, start barrier, receiver, shadow"},
+    {PHASE_COPY, PHASE_INDEX, phase_copy, "rows older than the barrier, in chunks of blocks"},
+    {PHASE_INDEX, PHASE_CATCHUP, phase_index, "the key, what came before the barrier, the other indexes"},
+    {PHASE_CATCHUP, PHASE_VERIFY, phase_catchup, "the changes that came meanwhile"},
+    {PHASE_VERIFY, PHASE_READY, phase_verify, "both tables at one log position"},
+    {PHASE_READY, PHASE_CUTOVER, phase_ready, "in sync until the cutover may come"},
+    {PHASE_CUTOVER, PHASE_REVERSE, phase_cutover, "one lock, one transaction"},
+    {PHASE_REVERSE, PHASE_ROLLED_BACK, phase_follow, "the new table serves, the original follows it"},
+    {PHASE_ROLLED_BACK, PHASE_REVERSE, phase_follow, "the original serves again, the new table follows it"},
 };
 
 /* Where a job's spool goes when the user names no place: state of the user, by the XDG conventions. */
@@ -67,26 +70,31 @@ make_slot_name(const char *job, const char *salt)
 static bool
 describe_job(struct engine *e, struct error *err)
 {
-    const struct job_options *o = e->options;
+    const struct job_options *o = &e->options;
     struct job_state *job = &e->job;
     struct result res = {0};
     char *parent;
 
     if (!session_row(e->control, &res, err,
                      "SELECT (pg_catalog.pg_control_system()).system_identifier, "
-                     "(pg_catalog.pg_control_checkpoint()).timeline_id, pg_catalog.current_database()",
+                     "pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), "
+                     "pg_catalog.current_database()",
                      0))
         return false;
     job->name = mem_strdup(o->name != NULL ? o->name : e->plan->source->name);
+    job->plan = plan_set_write(e->plans);
+    job->options = job_options_write(o);
+    job->window_s = -1;
     job->schema_name = mem_strdup(e->plan->source->schema);
     job->table_name = mem_strdup(e->plan->source->name);
     job->source_oid = e->plan->source->oid;
     job->sql = mem_strdup(e->plan->sql);
     job->fingerprint = mem_strdup(e->plan->source->fingerprint);
     job->system_identifier = mem_strdup(result_text(&res, 0, 0));
-    job->timeline = (int)result_int(&res, 0, 1);
+    job->timeline = (int)strtol(result_text(&res, 0, 1), NULL, 16);
     job->slot_name = make_slot_name(job->name, result_text(&res, 0, 2));
     job->publication_name = mem_strdup(job->slot_name);
+    job->back_publication_name = mem_printf("%s_back", job->slot_name);
     parent = o->spool_directory != NULL ? mem_strdup(o->spool_directory) : default_spool_parent();
     job->spool_directory = mem_printf("%s/%s", parent, job->slot_name);
     free(parent);
@@ -95,133 +103,263 @@ describe_job(struct engine *e, struct error *err)
     return true;
 }
 
+/* A job that is left alone holds back the server's log: somebody must have said how much of it at most. */
+static bool
+check_left_alone(struct engine *e, struct error *err)
+{
+    struct result res = {0};
+    bool ok;
+
+    if (e->options.exit == EXIT_AT_END)
+        return true;
+    ok = session_row(e->control, &res, err,
+                     "SELECT pg_catalog.current_setting('max_slot_wal_keep_size') = '-1'", 0);
+    if (ok && result_bool(&res, 0, 0)) {
+        ok = error_set(err, ERROR_REFUSED,
+                       "--exit-after would leave a replication slot that nobody reads and nothing limits");
+        error_hint(err,
+                   "Set max_slot_wal_keep_size on the server (a reload will do), or let the program run.");
+    }
+    result_free(&res);
+    return ok;
+}
+
 /* Everything that can refuse, before anything is created. */
 static bool
 prepare(struct engine *e, struct error *err)
 {
-    e->control = session_open(e->options->connection, SESSION_SQL, "control", err);
+    e->control = session_open(e->options.connection, SESSION_SQL, "control", err);
     if (e->control == NULL)
         return false;
     if (!session_execute(e->control, err, "SET synchronous_commit = local") ||
-        !job_check_server(e->control, e->options->connection, err))
+        !job_check_server(e->control, e->options.connection, err) || !check_left_alone(e, err))
         return false;
-    e->plan = plan_make(e->control, &e->options->plan, err);
-    if (e->plan == NULL || !describe_job(e, err))
+    e->plans = plan_set_make(e->control, &e->options.plan, err);
+    if (e->plans == NULL)
         return false;
-    if (!job_state_install(e->control, err) || !job_state_create(e->control, &e->job, err))
+    e->plan = e->plans->forward;
+    if (!describe_job(e, err) || !job_state_install(e->control, err) ||
+        !job_state_create(e->control, &e->job, err))
         return false;
     e->entered = true;
+    attach_leg(e);
     return true;
 }
 
-/* Close what moves data; what it has made is in the ledger. */
-static void
-close_stages(struct engine *e)
+/* Where a job that was interrupted goes on: what only the process knew has to be found again. */
+static enum job_phase
+first_phase(const struct engine *e)
 {
-    apply_close(e->apply);
-    e->apply = NULL;
-    stream_stop(e->stream);
-    e->stream = NULL;
-    spool_close(e->spool);
-    e->spool = NULL;
+    enum job_phase phase = e->job.phase;
+
+    if (phase == PHASE_FINISHED)
+        return phase;
+    if (e->job.leg > 0)
+        return e->options.window_s == 0 ? PHASE_FINISHED
+               : job_is_turned(&e->job) ? PHASE_REVERSE
+                                        : PHASE_ROLLED_BACK;
+    if (phase == PHASE_CUTOVER)
+        phase = PHASE_READY;
+    if (phase == PHASE_READY && e->options.verify && e->dirty == NULL)
+        phase = PHASE_VERIFY;
+    return phase;
 }
 
-static bool
-run_phases(struct engine *e, struct error *err)
+static const struct phase_step *
+find_step(enum job_phase phase)
 {
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        if (!engine_phase(e, steps[i].phase, err) || !steps[i].run(e, err))
-            return false;
+        if (steps[i].phase == phase)
+            return &steps[i];
     }
-    return true;
+    return NULL;
 }
 
-/* After the swap nothing can take it back: the rest is tidying up, and a failure of it does not undo the
- * result. */
-static bool
-end_swapped(struct engine *e, struct error *err)
+/* From phase to phase until the job is over, or left, or fails. */
+static enum step
+run_phases(struct engine *e, struct error *err)
 {
+    enum job_phase phase = first_phase(e);
+    const struct phase_step *step;
+
+    while ((step = find_step(phase)) != NULL) {
+        enum step end;
+
+        e->next = step->next;
+        if (!engine_phase(e, phase, err))
+            return STEP_FAILED;
+        end = step->run(e, err);
+        if (end != STEP_NEXT)
+            return end;
+        phase = e->next;
+    }
+    return STEP_NEXT;
+}
+
+/* The table that does not serve goes, unless somebody wants to keep it. */
+static bool
+finish(struct engine *e, struct error *err)
+{
+    bool keep = e->finish_requested == FINISH_KEEP || (e->options.keep_original && job_is_turned(&e->job));
     bool ok;
 
-    stop_hold();
-    if (e->options->keep_original)
-        ok = ledger_forget(e->control, &e->job, "table", e->plan->old_sql, err);
-    else
-        ok = true;
-    ok = ok && ledger_undo(e->control, &e->job, err) &&
-         job_state_end(e->control, &e->job, PHASE_FINISHED, NULL, err);
+    engine_kill_point("finish-begun");
+    stop_hold(); /* the end must not be interrupted half-way */
+    ok = (!keep || ledger_forget_kind(e->control, &e->job, LEDGER_TABLE, err)) &&
+         job_state_set_phase(e->control, &e->job, PHASE_FINISHED, err) &&
+         ledger_undo(e->control, &e->job, err);
+    if (ok)
+        engine_kill_point("finish-dropped");
+    ok = ok && job_state_end(e->control, &e->job, PHASE_FINISHED, NULL, err);
     stop_release();
     if (!ok) {
-        error_context(err, "the table is cut over, but the clean-up is not complete");
+        error_context(err, "the swap is done, but the clean-up is not complete");
         error_hint(err, "Complete it with: pgrecast finish %s", e->job.name);
     }
+    e->report->outcome = job_is_turned(&e->job) ? JOB_FINISHED : JOB_UNDONE;
     return ok;
 }
 
-/* What the database says, whatever this process believes. */
-static bool
-was_swapped(struct engine *e)
-{
-    struct result res = {0};
-    struct error ignored = {0};
-    bool swapped = session_query(e->control, &res, &ignored,
-                                 "SELECT FROM pgrecast.job WHERE name = $1 AND swapped_at IS NOT NULL", 1,
-                                 e->job.name) &&
-                   result_rows(&res) > 0;
-
-    result_free(&res);
-    error_clear(&ignored);
-    return swapped;
-}
-
-/* After a failure: nothing is left behind where the server can be reached. The first error stays the one
- * reported. */
+/* Somebody wants it gone, or it can never go on: nothing is left behind. */
 static void
-clean_up(struct engine *e, struct error *err)
+remove_job(struct engine *e, enum job_phase end, struct error *err)
 {
     struct error failed = {0};
-    char *message;
-    bool ok;
+    char *message = mem_printf("%s%s%s", err->message, err->detail != NULL ? "\n" : "",
+                               err->detail != NULL ? err->detail : "");
+
+    stop_hold();
+    session_rollback(e->control);
+    if (ledger_undo(e->control, &e->job, &failed) &&
+        job_state_end(e->control, &e->job, end, message, &failed)) {
+        if (err->hint == NULL)
+            error_hint(err, "The table is untouched and everything the job had made is removed.");
+    } else {
+        log_warning("the clean-up is not complete: %s", failed.message);
+        error_hint(err, "See what is left with: pgrecast status %s; remove it with: pgrecast abort %s",
+                   e->job.name, e->job.name);
+    }
+    error_clear(&failed);
+    free(message);
+    stop_release();
+}
+
+/* The next command to type. */
+static void
+hint_resume(const struct engine *e, struct error *err)
+{
+    char *before = err->hint;
+
+    err->hint = NULL;
+    if (e->job.leg == 0)
+        error_hint(err,
+                   "%s%sThe table is untouched. Go on with: pgrecast resume %s; or remove the job with: "
+                   "pgrecast abort %s",
+                   before != NULL ? before : "", before != NULL ? " " : "", e->job.name, e->job.name);
+    else
+        error_hint(err,
+                   "%s%s%s serves. Go on with: pgrecast resume %s; or end the job with: pgrecast finish %s",
+                   before != NULL ? before : "", before != NULL ? " " : "",
+                   job_is_turned(&e->job) ? "The new table" : "The original", e->job.name, e->job.name);
+    free(before);
+}
+
+static void
+end_failed(struct engine *e, struct error *err)
+{
+    struct error ignored = {0};
 
     if (!e->entered)
         return;
-    stop_hold();
-    message = mem_printf("%s%s%s", err->message, err->detail != NULL ? "\n" : "",
-                         err->detail != NULL ? err->detail : "");
-    session_rollback(e->control);
-    if (PQstatus(session_conn(e->control)) !=
-        CONNECTION_OK) { /* kept where it lives: it holds the job's lock */
-        session_close(e->control);
-        e->control = session_open(e->options->connection, SESSION_SQL, "control", &failed);
-    }
-    if (e->control != NULL && was_swapped(e)) {
-        log_warning("the table is cut over");
-        e->job.swapped = true;
-        free(message);
+    if (e->abort_requested && !job_is_turned(&e->job)) {
+        remove_job(e, PHASE_ABORTED, err);
+    } else if (!err->connection_lost && !err->stopped &&
+               ((e->job.leg == 0 && e->job.phase == PHASE_INIT) || attach_hopeless(e, err))) {
+        remove_job(e, PHASE_FAILED, err);
+    } else {
+        stop_hold();
+        if (!err->connection_lost) {
+            session_rollback(e->control);
+            job_state_save_error(e->control, &e->job, err, &ignored);
+        }
         stop_release();
-        end_swapped(e, &failed);
-        error_clear(&failed);
+        error_clear(&ignored);
+        hint_resume(e, err);
+    }
+}
+
+/* The job stays; --exit-after has had its effect. */
+static bool
+leave(struct engine *e, struct error *err)
+{
+    char *options;
+    bool ok;
+
+    e->options.exit = EXIT_AT_END;
+    options = job_options_write(&e->options);
+    ok = job_state_save_options(e->control, &e->job, options, err);
+    free(options);
+    e->report->outcome = JOB_LEFT;
+    return ok;
+}
+
+/* Run a job that is ours to an end, through lost connections. */
+static bool
+drive(struct engine *e, struct error *err)
+{
+    enum step end;
+    bool ok;
+
+    for (;;) {
+        end = run_phases(e, err);
+        if (end != STEP_FAILED || !err->connection_lost || err->stopped || e->options.reconnect_s == 0 ||
+            !attach_again(e, err))
+            break;
+    }
+    progress_end(&e->progress);
+    if (e->apply != NULL)
+        e->report->changes_applied = apply_changes(e->apply);
+    stages_close(e);
+    ok = end == STEP_NEXT ? finish(e, err) : end == STEP_LEAVE && leave(e, err);
+    if (!ok && end != STEP_NEXT)
+        end_failed(e, err);
+    return ok;
+}
+
+/* A job that cannot be taken up again: what can never go on is said to be so, and kept for `abort` to remove.
+ */
+static void
+end_unattached(struct engine *e, struct error *err)
+{
+    struct error ignored = {0};
+
+    if (!e->entered || err->connection_lost)
         return;
-    }
-    ok = e->control != NULL && ledger_undo(e->control, &e->job, &failed) &&
-         job_state_end(e->control, &e->job, err->stopped ? PHASE_ABORTED : PHASE_FAILED, message, &failed);
-    free(message);
-    if (ok && err->hint == NULL)
-        error_hint(err, "The table is untouched and everything the job had made is removed.");
-    if (!ok) {
-        log_warning("the clean-up is not complete: %s", failed.message);
-        error_hint(err, "See what is left with: pgrecast status %s", e->job.name);
-    }
-    error_clear(&failed);
-    stop_release();
+    job_state_save_error(e->control, &e->job, err, &ignored);
+    error_clear(&ignored);
+    if (err->hint == NULL)
+        hint_resume(e, err);
+}
+
+static void
+engine_open(struct engine *e, const struct job_options *options, struct job_report *report)
+{
+    memset(e, 0, sizeof(*e));
+    memset(report, 0, sizeof(*report));
+    e->options = *options;
+    e->report = report;
+    e->began_ms = clock_ms();
+    progress_init(&e->progress, options->progress);
 }
 
 static void
 engine_close(struct engine *e)
 {
-    close_stages(e);
+    e->report->seconds = (double)(clock_ms() - e->began_ms) / 1000;
+    stages_close(e);
+    dirty_free(e->dirty);
     session_close(e->control);
-    plan_free(e->plan);
+    plan_set_free(e->plans);
     job_state_clear(&e->job);
 }
 
@@ -241,24 +379,52 @@ log_start(const struct engine *e)
 bool
 job_run(const struct job_options *options, struct job_report *report, struct error *err)
 {
-    struct engine e = {.options = options, .report = report, .began_ms = clock_ms()};
+    struct engine e;
     bool ok = false;
 
-    memset(report, 0, sizeof(*report));
-    progress_init(&e.progress, options->progress);
+    engine_open(&e, options, report);
     if (prepare(&e, err)) {
         log_start(&e);
-        ok = run_phases(&e, err);
-        progress_end(&e.progress);
-        if (e.apply != NULL)
-            report->changes_applied = apply_changes(e.apply);
-        close_stages(&e);
-        if (e.job.swapped)
-            ok = end_swapped(&e, err) && ok;
-        else
-            clean_up(&e, err);
+        ok = drive(&e, err);
     }
-    report->seconds = (double)(clock_ms() - e.began_ms) / 1000;
+    engine_close(&e);
+    return ok;
+}
+
+bool
+job_resume(const struct job_options *options, struct job_report *report, struct error *err)
+{
+    struct engine e;
+    bool ok = false;
+
+    engine_open(&e, options, report);
+    if (attach_job(&e, options->name, err)) {
+        log_info("job %s goes on in phase %s", e.job.name, job_phase_name(e.job.phase));
+        ok = drive(&e, err);
+    } else {
+        end_unattached(&e, err);
+    }
+    engine_close(&e);
+    return ok;
+}
+
+bool
+job_rollback(const struct job_options *options, struct job_report *report, struct error *err)
+{
+    struct engine e;
+    bool ok = false;
+
+    engine_open(&e, options, report);
+    e.rollback_only = e.rollback_requested = true;
+    if (attach_job(&e, options->name, err)) {
+        if (job_is_turned(&e.job) && e.plan != NULL)
+            ok = drive(&e, err);
+        else
+            ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s",
+                           e.job.name, job_phase_name(e.job.phase));
+    }
+    if (!ok && err->kind == ERROR_FAILED && !err->stopped)
+        err->kind = ERROR_ROLLBACK;
     engine_close(&e);
     return ok;
 }

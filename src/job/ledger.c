@@ -2,13 +2,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/mem.h"
 #include "job/state.h"
 #include "spool/spool.h"
 
-#define SLOT_RELEASE_MS 30000 /* how long a slot may still be active after its connection was closed */
+#define SLOT_RELEASE_MS 90000 /* how long a slot may still be active after its connection was closed */
 #define DROP_ATTEMPTS 100     /* each waits for a lock as long as lock_timeout below */
 
 bool
@@ -21,7 +23,8 @@ ledger_enter(struct session *s, const struct job_state *job, const char *kind, c
     return session_query(
         s, NULL, err,
         "INSERT INTO pgrecast.object (job_id, seq, kind, name, undo) "
-        "SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4 FROM pgrecast.object WHERE job_id = $1",
+        "SELECT $1, coalesce(max(seq), 0) + 1, $2, $3, $4 FROM pgrecast.object WHERE job_id = $1 "
+        "HAVING NOT coalesce(bool_or(kind = $2 AND name = $3), false)",
         4, id, kind, name, undo);
 }
 
@@ -35,6 +38,16 @@ ledger_forget(struct session *s, const struct job_state *job, const char *kind, 
     return session_query(s, NULL, err,
                          "DELETE FROM pgrecast.object WHERE job_id = $1 AND kind = $2 AND name = $3", 3, id,
                          kind, name);
+}
+
+bool
+ledger_forget_kind(struct session *s, const struct job_state *job, const char *kind, struct error *err)
+{
+    char id[24];
+
+    snprintf(id, sizeof(id), "%" PRId64, job->id);
+    return session_query(s, NULL, err, "DELETE FROM pgrecast.object WHERE job_id = $1 AND kind = $2", 2, id,
+                         kind);
 }
 
 /* The server notices a closed replication connection a moment later: until then the slot is active. */
@@ -78,14 +91,47 @@ run_statement(struct session *s, const char *sql, struct error *err)
     }
 }
 
+/* The leg's spool, and the job's directory once that was the last. */
+static bool
+remove_spool(const char *directory, struct error *err)
+{
+    char *parent = mem_strdup(directory), *slash = strrchr(parent, '/');
+    bool ok = spool_remove(directory, err);
+
+    if (ok && slash != NULL) {
+        *slash = '\0';
+        rmdir(parent); /* not empty: another leg's is still there */
+    }
+    free(parent);
+    return ok;
+}
+
 static bool
 undo_one(struct session *s, const char *kind, const char *name, const char *undo, struct error *err)
 {
     if (strcmp(kind, LEDGER_SLOT) == 0)
         return drop_slot(s, name, err);
     if (strcmp(kind, LEDGER_SPOOL) == 0)
-        return spool_remove(undo, err);
+        return remove_spool(undo, err);
     return run_statement(s, undo, err);
+}
+
+bool
+ledger_undo_one(struct session *s, const struct job_state *job, const char *kind, const char *name,
+                struct error *err)
+{
+    struct result res = {0};
+    char id[24];
+    bool ok;
+
+    snprintf(id, sizeof(id), "%" PRId64, job->id);
+    ok = session_query(s, &res, err,
+                       "SELECT undo FROM pgrecast.object WHERE job_id = $1 AND kind = $2 AND name = $3", 3,
+                       id, kind, name);
+    if (ok && result_rows(&res) > 0)
+        ok = undo_one(s, kind, name, result_text(&res, 0, 0), err) && ledger_forget(s, job, kind, name, err);
+    result_free(&res);
+    return ok;
 }
 
 bool

@@ -27,11 +27,11 @@ copy_request(struct engine *e)
 {
     return (struct copy_request){
         .plan = e->plan,
-        .connection = e->options->connection,
+        .connection = e->options.connection,
         .job_id = e->job.id,
         .x0 = e->job.x0,
-        .workers = e->options->workers,
-        .chunk_bytes = e->options->chunk_bytes,
+        .workers = e->options.workers,
+        .chunk_bytes = e->options.chunk_bytes,
         .progress = &e->copied,
     };
 }
@@ -51,6 +51,8 @@ copy_once(struct engine *e, enum copy_outcome *outcome, struct error *err)
             ok = false;
             copy_cancel(copy);
         }
+        if (atomic_load(&e->copied.rows) > 0)
+            engine_kill_point("copy-chunk");
         progress_show(&e->progress, source_bytes(e, atomic_load(&e->copied.blocks)),
                       source_bytes(e, atomic_load(&e->copied.total_blocks)), atomic_load(&e->copied.rows),
                       "rows", NULL);
@@ -82,6 +84,14 @@ refresh_source(struct engine *e, struct error *err)
     return ok && engine_check_definition(e, err);
 }
 
+/* The chunks recorded are of the storage they were read from: after a resume that may be another by now. */
+static bool
+note_storage(struct engine *e, struct error *err)
+{
+    e->job.copied_filenode = e->plan->source->relfilenode;
+    return job_state_save_start(e->control, &e->job, err);
+}
+
 static bool
 start_over(struct engine *e, struct error *err)
 {
@@ -96,46 +106,65 @@ start_over(struct engine *e, struct error *err)
            session_execute(e->control, err, "COMMIT");
 }
 
+/* Whether old rows may carry numbers that look new to the copy. */
+static bool
+find_sweep_needed(struct engine *e, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(e->control, &res, err,
+                          "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0);
+
+    e->sweep_needed = ok && copy_sweep_needed(strtoull(result_text(&res, 0, 0), NULL, 10));
+    result_free(&res);
+    return ok;
+}
+
 /* The log position after which every row that the copy read is the stream's own past. */
 static bool
 note_exact(struct engine *e, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(e->control, &res, err,
-                          "SELECT pg_catalog.pg_current_wal_insert_lsn(), "
-                          "pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())",
-                          0);
+    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn()", 0);
 
     e->job.exact = ok ? result_lsn(&res, 0, 0) : 0;
-    e->sweep_needed = ok && copy_sweep_needed(strtoull(result_text(&res, 0, 1), NULL, 10));
     result_free(&res);
     return ok && job_state_save_start(e->control, &e->job, err);
 }
 
-bool
+enum step
 phase_copy(struct engine *e, struct error *err)
 {
     enum copy_outcome outcome = COPY_REWRITTEN;
     char text[32];
 
+    if (!stages_open_stream(e, err))
+        return STEP_FAILED;
     for (int i = 0; outcome == COPY_REWRITTEN; i++) {
-        if (i > RESTARTS_MOST)
-            return error_set(err, ERROR_FAILED, "%s was rewritten again and again while it was copied",
-                             e->plan->source_sql);
-        if (!refresh_source(e, err) || (i > 0 && !start_over(e, err)) || !copy_once(e, &outcome, err))
-            return false;
+        bool other;
+
+        if (i > RESTARTS_MOST) {
+            error_set(err, ERROR_FAILED, "%s was rewritten again and again while it was copied",
+                      e->plan->source_sql);
+            return STEP_FAILED;
+        }
+        if (!refresh_source(e, err))
+            return STEP_FAILED;
+        other = e->job.copied_filenode != 0 && e->job.copied_filenode != e->plan->source->relfilenode;
+        if ((other && !start_over(e, err)) || !note_storage(e, err) || !copy_once(e, &outcome, err))
+            return STEP_FAILED;
     }
+    engine_kill_point("copy-done");
     e->report->rows = atomic_load(&e->copied.rows);
     log_info("copied %" PRId64 " rows in %s, %.0f rows/s", e->report->rows, engine_phase_time(e, text),
              (double)e->report->rows / engine_phase_seconds(e));
-    return note_exact(e, err);
+    return note_exact(e, err) ? STEP_NEXT : STEP_FAILED;
 }
 
 /* Build some of the indexes, keeping the loop alive. */
 static bool
 build(struct engine *e, const char *const *sql, int count, int workers, struct error *err)
 {
-    struct parallel *p = parallel_start(e->options->connection, "index", sql, count, workers);
+    struct parallel *p = parallel_start(e->options.connection, "index", sql, count, workers);
     struct error stop = {0};
     bool ok = true;
 
@@ -161,37 +190,45 @@ build(struct engine *e, const char *const *sql, int count, int workers, struct e
     return ok;
 }
 
+/* Built by an instance before this one. A plain CREATE INDEX is there whole or not at all. */
+static bool
+is_built(struct engine *e, const struct plan_index *index, bool *built, struct error *err)
+{
+    struct result res = {0};
+    char oid[16];
+    bool ok;
+
+    snprintf(oid, sizeof(oid), "%" PRIu32, e->job.shadow_oid);
+    ok = session_row(
+        e->control, &res, err,
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = "
+        "i.indexrelid WHERE i.indrelid = $1 AND c.relname = $2 AND i.indisvalid)",
+        2, oid, index->name);
+    *built = ok && result_bool(&res, 0, 0);
+    result_free(&res);
+    return ok;
+}
+
 static bool
 build_matching(struct engine *e, bool key, bool exclusive, struct error *err)
 {
     const char **sql = mem_array(NULL, (size_t)e->plan->index_count + 1, sizeof(*sql));
     int count = 0;
-    bool ok;
+    bool ok = true;
 
-    for (int i = 0; i < e->plan->index_count; i++) {
-        if (e->plan->indexes[i].key == key && e->plan->indexes[i].exclusive == exclusive)
-            sql[count++] = e->plan->indexes[i].sql;
+    for (int i = 0; ok && i < e->plan->index_count; i++) {
+        const struct plan_index *index = &e->plan->indexes[i];
+        bool built;
+
+        if (index->key != key || index->exclusive != exclusive)
+            continue;
+        ok = is_built(e, index, &built, err);
+        if (ok && !built)
+            sql[count++] = index->sql;
     }
-    ok = count == 0 || build(e, sql, count, exclusive ? 1 : e->options->workers, err);
+    ok = ok && (count == 0 || build(e, sql, count, exclusive ? 1 : e->options.workers, err));
     free(sql);
     return ok;
-}
-
-static bool
-open_apply(struct engine *e, struct error *err)
-{
-    struct apply_options options = {
-        .plan = e->plan,
-        .connection = e->options->connection,
-        .spool = e->spool,
-        .job_id = e->job.id,
-        .bounds = {.barrier = e->job.barrier, .exact = e->job.exact},
-    };
-
-    if (e->sweep_needed) /* rows may be missing until then */
-        options.bounds.exact = UINT64_MAX;
-    e->apply = apply_open(&options, err);
-    return e->apply != NULL;
 }
 
 /*
@@ -199,18 +236,23 @@ open_apply(struct engine *e, struct error *err)
  * changes, so that values of other unique indexes may collide for a while. Then the other indexes, those that
  * need the table alone last.
  */
-bool
+enum step
 phase_index(struct engine *e, struct error *err)
 {
     char text[32];
-    bool ok = build_matching(e, true, false, err) && build_matching(e, true, true, err) &&
-              open_apply(e, err) && engine_sync(e, err) && build_matching(e, false, false, err) &&
-              build_matching(e, false, true, err);
+    bool ok = stages_open_stream(e, err) && build_matching(e, true, false, err) &&
+              build_matching(e, true, true, err);
 
     if (ok)
-        log_info("built %d index%s in %s", e->plan->index_count, e->plan->index_count == 1 ? "" : "es",
-                 engine_phase_time(e, text));
-    return ok;
+        engine_kill_point("index-key");
+    ok = ok && find_sweep_needed(e, err) && stages_open_apply(e, err) && engine_sync(e, err) &&
+         build_matching(e, false, false, err) && build_matching(e, false, true, err);
+    if (!ok)
+        return STEP_FAILED;
+    engine_kill_point("index-done");
+    log_info("built %d index%s in %s", e->plan->index_count, e->plan->index_count == 1 ? "" : "es",
+             engine_phase_time(e, text));
+    return STEP_NEXT;
 }
 
 static bool
@@ -218,7 +260,7 @@ vacuum(struct engine *e, struct error *err)
 {
     char *sql = mem_printf("VACUUM (ANALYZE) %s", e->plan->shadow_sql);
     const char *const list[] = {sql};
-    struct parallel *p = parallel_start(e->options->connection, "vacuum", list, 1, 1);
+    struct parallel *p = parallel_start(e->options.connection, "vacuum", list, 1, 1);
     struct error failed = {0};
     bool ok = true;
 
@@ -261,6 +303,23 @@ catch_up(struct engine *e, struct error *err)
     }
 }
 
+/* From now on its changes can be streamed; nobody but the apply writes it before the swap. */
+static bool
+publish_shadow(struct engine *e, struct error *err)
+{
+    struct buffer sql = {0};
+    bool ok;
+
+    if (e->options.window_s == 0)
+        return true;
+    buffer_add_text(&sql, "ALTER PUBLICATION ");
+    buffer_add_identifier(&sql, e->job.back_publication_name);
+    buffer_printf(&sql, " ADD TABLE ONLY %s", e->plan->shadow_sql);
+    ok = session_execute(e->control, err, sql.data);
+    buffer_free(&sql);
+    return ok;
+}
+
 static bool
 run_list(struct engine *e, const struct string_list *list, struct error *err)
 {
@@ -269,6 +328,29 @@ run_list(struct engine *e, const struct string_list *list, struct error *err)
             return error_context(err, "%.300s", list->items[i]);
     }
     return true;
+}
+
+/* All or nothing, and once. */
+static bool
+complete_shadow(struct engine *e, struct error *err)
+{
+    char id[24];
+    bool ok;
+
+    if (e->job.shadow_complete)
+        return true;
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    ok = session_execute(e->control, err, "BEGIN") && run_list(e, &e->plan->finish_shadow, err) &&
+         publish_shadow(e, err) &&
+         session_query(e->control, NULL, err, "UPDATE pgrecast.job SET shadow_complete = true WHERE id = $1",
+                       1, id) &&
+         session_execute(e->control, err, "COMMIT");
+    if (!ok)
+        session_rollback(e->control);
+    e->job.shadow_complete = ok;
+    if (ok)
+        engine_kill_point("catchup-shadow");
+    return ok;
 }
 
 /* See copy.h. While the list is made and until it is used, the apply goes on as ever. */
@@ -290,6 +372,7 @@ sweep(struct engine *e, struct error *err)
     if (rows > 0)
         log_info("%" PRId64 " old rows carried the numbers of recent transactions and were copied now", rows);
     apply_set_exact(e->apply, e->job.exact);
+    e->sweep_needed = false;
     return true;
 }
 
@@ -307,15 +390,18 @@ note_complete(struct engine *e, struct error *err)
     return ok;
 }
 
-bool
+enum step
 phase_catchup(struct engine *e, struct error *err)
 {
     char text[32];
-    bool ok = catch_up(e, err) && sweep(e, err) && run_list(e, &e->plan->finish_shadow, err) &&
+    bool ok = stages_open_stream(e, err) && (e->apply != NULL || find_sweep_needed(e, err)) &&
+              stages_open_apply(e, err) && catch_up(e, err) && sweep(e, err) && complete_shadow(e, err) &&
               vacuum(e, err) && catch_up(e, err) && note_complete(e, err);
 
-    if (ok)
-        log_info("caught up in %s, vacuum and analyze included: %" PRIu64 " changes applied",
-                 engine_phase_time(e, text), apply_changes(e->apply));
-    return ok;
+    if (!ok)
+        return STEP_FAILED;
+    engine_kill_point("catchup-done");
+    log_info("caught up in %s, vacuum and analyze included: %" PRIu64 " changes applied",
+             engine_phase_time(e, text), apply_changes(e->apply));
+    return STEP_NEXT;
 }

@@ -43,7 +43,7 @@ export_snapshot(struct engine *e, struct exported *x, struct error *err)
     bool ok;
 
     if (x->session == NULL)
-        x->session = session_open(e->options->connection, SESSION_SQL, "snapshot", err);
+        x->session = session_open(e->options.connection, SESSION_SQL, "snapshot", err);
     if (x->session == NULL)
         return false;
     session_rollback(x->session);
@@ -99,13 +99,15 @@ static bool
 compare(struct engine *e, const struct exported *source, const struct exported *shadow,
         struct verify_result *result, struct error *err)
 {
+    /* The original is the side that is transformed, also where it is the one that follows. */
+    bool turned = job_is_turned(&e->job);
     struct verify_request request = {
-        .plan = e->plan,
-        .connection = e->options->connection,
-        .source_snapshot = source->name,
-        .shadow_snapshot = shadow->name,
-        .workers = e->options->workers,
-        .chunk_bytes = e->options->chunk_bytes,
+        .plan = turned ? e->plans->proof : e->plan,
+        .connection = e->options.connection,
+        .source_snapshot = turned ? shadow->name : source->name,
+        .shadow_snapshot = turned ? source->name : shadow->name,
+        .workers = e->options.workers,
+        .chunk_bytes = e->options.chunk_bytes,
     };
     struct verify *v = verify_start(&request, err);
     struct error failed = {0};
@@ -131,7 +133,7 @@ compare(struct engine *e, const struct exported *source, const struct exported *
 
 /* The keys that differ, for people; at most a few. */
 static bool
-parity_failed(const struct verify_result *r, uint64_t count, struct error *err)
+parity_failed(const struct engine *e, const struct verify_result *r, uint64_t count, struct error *err)
 {
     static const char *const what[] = {"missing", "extra", "different"};
     struct buffer text = {0};
@@ -139,9 +141,11 @@ parity_failed(const struct verify_result *r, uint64_t count, struct error *err)
 
     error_set(err, ERROR_PARITY, "parity failed: %s%" PRIu64 " %s, nothing was swapped",
               r->count_is_least ? "at least " : "", count, count == 1 ? "key differs" : "keys differ");
+    if (job_is_turned(&e->job))
+        error_hint(err, "The new table serves. Verify all of it with: pgrecast verify %s", e->job.name);
     for (int i = 0; i < r->kept && shown < MISMATCHES_SHOWN; i++, shown++)
-        buffer_printf(&text, "%s%s in the new table: %s", i > 0 ? "\n" : "",
-                      what[r->mismatches[i].difference], r->mismatches[i].key);
+        buffer_printf(&text, "%s%s in %s: %s", i > 0 ? "\n" : "", what[r->mismatches[i].difference],
+                      job_is_turned(&e->job) ? "the original" : "the new table", r->mismatches[i].key);
     if (shown > 0)
         error_detail(err, "%s", text.data);
     buffer_free(&text);
@@ -167,7 +171,7 @@ judge(struct engine *e, const struct verify_result *r, struct error *err)
         if (!apply_dirty_has(e->apply, r->mismatches[i].key_values))
             wrong++;
     }
-    return wrong == 0 || parity_failed(r, wrong, err);
+    return wrong == 0 || parity_failed(e, r, wrong, err);
 }
 
 static bool
@@ -196,9 +200,14 @@ verify_once(struct engine *e, struct error *err)
     struct verify_result result = {0};
     char text[LSN_TEXT_SIZE], took[32];
     int64_t began = clock_ms();
-    bool ok = align(e, &source, &shadow, err) && compare(e, &source, &shadow, &result, err);
-    double seconds = (double)(clock_ms() - began) / 1000;
-    lsn_t lsn = source.lsn;
+    double seconds;
+    lsn_t lsn;
+    bool ok = align(e, &source, &shadow, err);
+
+    engine_kill_point("verify-aligned");
+    ok = ok && compare(e, &source, &shadow, &result, err);
+    seconds = (double)(clock_ms() - began) / 1000;
+    lsn = source.lsn;
 
     exported_close(&source); /* before the judgement, which may take a while */
     exported_close(&shadow);
@@ -220,11 +229,14 @@ verify_once(struct engine *e, struct error *err)
 bool
 parity_verify(struct engine *e, struct error *err)
 {
+    e->proven = false;
     for (int i = 0; i < REWRITTEN_ROUNDS; i++) {
         bool ok = verify_once(e, err);
 
-        if (ok && !apply_dirty_truncated(e->apply))
+        if (ok && !apply_dirty_truncated(e->apply)) {
+            e->proven = true;
             return true;
+        }
         if (!ok && strcmp(err->sqlstate, VERIFY_REWRITTEN) != 0)
             return false;
         log_info("the table got new storage during the verification, which starts over");
@@ -233,10 +245,14 @@ parity_verify(struct engine *e, struct error *err)
     return error_set(err, ERROR_FAILED, "the table got new storage again and again during the verification");
 }
 
-bool
+enum step
 phase_verify(struct engine *e, struct error *err)
 {
-    return !e->options->verify || parity_verify(e, err);
+    if (!stages_open_stream(e, err) || !stages_open_apply(e, err) ||
+        (e->options.verify && !parity_verify(e, err)))
+        return STEP_FAILED;
+    engine_kill_point("verify-done");
+    return STEP_NEXT;
 }
 
 /* One slice of the dirty keys. What is not equal, or could not be compared, is dirty again. */
@@ -304,7 +320,7 @@ parity_check_dirty(struct engine *e, struct error *err)
     ok = apply_dirty_load(e->apply, DIRTY_MANY, err) &&
          verify_keys(apply_session(e->apply), e->plan, APPLY_KEYS_TABLE, &result, err);
     if (ok && result.mismatch_count > 0)
-        ok = parity_failed(&result, result.mismatch_count, err);
+        ok = parity_failed(e, &result, result.mismatch_count, err);
     if (!ok)
         apply_dirty_restore(e->apply);
     verify_result_free(&result);

@@ -1,16 +1,23 @@
 /* What another process asks of a job: by its row where an instance runs it, by its ledger where none does. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/mem.h"
 #include "job/job.h"
 #include "job/state.h"
+#include "options.h"
 
 #define POLL_MS 200
+#define LOCK_SOON_MS 5000 /* a session that has just been closed still holds its lock */
 
-/* Open a session and read the job. The caller closes and clears both, also on failure. */
+/*
+ * Open a session and read the job. The caller closes and clears both, also on failure. A job of another
+ * format: the session, and the error too.
+ */
 static struct session *
 open_job(const struct connection_options *connection, const char *name, struct job_state *job,
          struct error *err)
@@ -28,67 +35,14 @@ open_job(const struct connection_options *connection, const char *name, struct j
         error_hint(err, "List the jobs with: pgrecast jobs");
     }
     result_free(&res);
-    if (ok && job_state_read(s, name, job, err))
+    if (ok && (job_state_read(s, name, job, err) || strcmp(err->sqlstate, JOB_OTHER_FORMAT) == 0))
         return s;
     session_close(s);
     return NULL;
 }
 
-bool
-job_abort(const struct connection_options *connection, const char *name, struct error *err)
-{
-    struct job_state job;
-    struct session *s = open_job(connection, name, &job, err);
-    bool ok = s != NULL && job_state_lock(s, &job, err);
-
-    if (ok && job.swapped && job.phase != PHASE_FINISHED) {
-        ok = error_set(err, ERROR_FAILED, "job \"%s\" has cut over already", name);
-        error_hint(err, "Complete it with: pgrecast finish %s", name);
-    }
-    if (ok && (job.phase == PHASE_FINISHED || job.phase == PHASE_ABORTED)) {
-        log_info("job %s has ended already: nothing to remove", name);
-    } else if (ok) {
-        ok = ledger_undo(s, &job, err) && job_state_end(s, &job, PHASE_ABORTED, NULL, err);
-        if (ok)
-            log_info("job %s is aborted: everything it had made is removed, the table is untouched", name);
-    }
-    job_state_clear(&job);
-    session_close(s);
-    return ok;
-}
-
-bool
-job_finish(const struct connection_options *connection, const char *name, bool keep_original,
-           struct error *err)
-{
-    struct job_state job;
-    struct session *s = open_job(connection, name, &job, err);
-    bool ok = s != NULL && job_state_lock(s, &job, err);
-
-    if (ok && !job.swapped) {
-        ok = error_set(err, ERROR_FAILED, "job \"%s\" has not cut over: there is nothing to finish", name);
-        error_hint(err, "Remove it with: pgrecast abort %s", name);
-    }
-    if (ok && keep_original) {
-        struct result res = {0};
-
-        ok = session_query(s, &res, err,
-                           "DELETE FROM pgrecast.object WHERE job_id = (SELECT id FROM pgrecast.job "
-                           "WHERE name = $1) AND kind = 'table'",
-                           1, name);
-        result_free(&res);
-    }
-    ok = ok && ledger_undo(s, &job, err) && job_state_end(s, &job, PHASE_FINISHED, NULL, err);
-    if (ok)
-        log_info("job %s is finished", name);
-    job_state_clear(&job);
-    session_close(s);
-    return ok;
-}
-
-/* True when some instance holds the job's lock: then a request will be read. */
 static bool
-require_running(struct session *s, const struct job_state *job, struct error *err)
+is_running(struct session *s, const struct job_state *job, bool *running, struct error *err)
 {
     struct result res = {0};
     char id[24];
@@ -98,16 +52,271 @@ require_running(struct session *s, const struct job_state *job, struct error *er
     ok = session_row(
         s, &res, err,
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND "
+        "database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) "
+        "AND "
         "classid = 1885827683 AND objid = $1::pg_catalog.int8::pg_catalog.oid)",
         1, id);
-    if (ok && !result_bool(&res, 0, 0)) {
-        ok = error_set(err, ERROR_FAILED, "no instance is running job \"%s\" (it is in phase %s)", job->name,
-                       job_phase_name(job->phase));
-        error_hint(
-            err, job->swapped ? "Complete it with: pgrecast finish %s" : "Remove it with: pgrecast abort %s",
-            job->name);
+    *running = ok && result_bool(&res, 0, 0);
+    result_free(&res);
+    return ok;
+}
+
+/* True when some instance holds the job's lock: then a request will be read. */
+static bool
+require_running(struct session *s, const struct job_state *job, struct error *err)
+{
+    bool running;
+
+    if (!is_running(s, job, &running, err))
+        return false;
+    if (running)
+        return true;
+    error_set(err, ERROR_FAILED, "no instance is running job \"%s\" (it is in phase %s)", job->name,
+              job_phase_name(job->phase));
+    return error_hint(err, "Go on with: pgrecast resume %s", job->name);
+}
+
+/* What became of a request: one row when it is answered, or the job has ended. */
+struct answer {
+    bool ended;
+    enum error_kind kind;
+    char *text; /* why not, or NULL */
+};
+
+/* Wait until an instance has answered; *answered is false when there is none (any more) that could. */
+static bool
+await_instance(struct session *s, const struct job_state *job, const char *pending, struct answer *answer,
+               bool *answered, struct error *err)
+{
+    char *sql = mem_printf(
+        "SELECT ended_at IS NOT NULL, answer_kind, answer, %s FROM pgrecast.job WHERE id = $1", pending);
+    char id[24];
+    bool ok = true, running = true;
+
+    snprintf(id, sizeof(id), "%" PRId64, job->id);
+    *answered = false;
+    while (ok && running && !*answered) {
+        struct result res = {0};
+
+        ok = is_running(s, job, &running, err) && session_row(s, &res, err, sql, 1, id);
+        if (ok && (result_bool(&res, 0, 0) || !result_bool(&res, 0, 3))) {
+            *answered = true;
+            answer->ended = result_bool(&res, 0, 0);
+            answer->kind = (enum error_kind)result_int(&res, 0, 1);
+            answer->text = mem_strdup(result_text(&res, 0, 2));
+        }
+        result_free(&res);
+        if (ok && running && !*answered && !clock_sleep(POLL_MS)) {
+            ok = error_set(err, ERROR_FAILED, "stopped while waiting for the instance that runs the job");
+            err->stopped = true;
+        }
+    }
+    free(sql);
+    return ok;
+}
+
+/* Ask a running instance for something and wait. *answered is false when none runs. */
+static bool
+ask_instance(struct session *s, const struct job_state *job, const char *set, const char *pending,
+             struct answer *answer, bool *answered, struct error *err)
+{
+    char *sql =
+        mem_printf("UPDATE pgrecast.job SET answer = NULL, answer_kind = NULL, %s WHERE id = $1", set);
+    char id[24];
+    bool running, ok = is_running(s, job, &running, err);
+
+    snprintf(id, sizeof(id), "%" PRId64, job->id);
+    *answered = false;
+    if (ok && running)
+        ok =
+            session_query(s, NULL, err, sql, 1, id) && await_instance(s, job, pending, answer, answered, err);
+    free(sql);
+    return ok;
+}
+
+static bool
+take_answer(struct answer *answer, struct error *err)
+{
+    bool ok = answer->text == NULL;
+
+    if (!ok) {
+        char *detail = strchr(answer->text, '\n');
+
+        if (detail != NULL)
+            *detail++ = '\0';
+        error_set(err, answer->kind, "%s", answer->text);
+        if (detail != NULL)
+            error_detail(err, "%s", detail);
+    }
+    free(answer->text);
+    answer->text = NULL;
+    return ok;
+}
+
+/* The lock of a job whose instance has just ended is free in a moment. */
+static bool
+lock_soon(struct session *s, const struct job_state *job, struct error *err)
+{
+    int64_t until = clock_ms() + LOCK_SOON_MS;
+
+    while (!job_state_lock(s, job, err)) {
+        if (strcmp(err->sqlstate, JOB_LOCKED) != 0 || clock_ms() > until || !clock_sleep(POLL_MS))
+            return false;
+        error_clear(err);
+    }
+    return true;
+}
+
+/* A job of another version: what it has made is in its ledger all the same, if it has not swapped. */
+static bool
+read_foreign(struct session *s, const char *name, struct job_state *job, struct error *err)
+{
+    struct result res = {0};
+    bool ok;
+
+    error_clear(err);
+    ok = session_row(
+        s, &res, err,
+        "SELECT id, swapped_at IS NOT NULL, ended_at IS NOT NULL FROM pgrecast.job WHERE name = $1", 1, name);
+    if (ok && result_bool(&res, 0, 1))
+        ok = error_set(err, ERROR_FAILED,
+                       "job \"%s\" was made by another version of pgrecast and has cut over: use that one",
+                       name);
+    if (ok) {
+        job->id = result_int(&res, 0, 0);
+        job->ended = result_bool(&res, 0, 2);
+        job->name = mem_strdup(name);
     }
     result_free(&res);
+    return ok;
+}
+
+static bool
+remove_all(struct session *s, struct job_state *job, struct error *err)
+{
+    struct error ignored = {0};
+    struct job_state now;
+
+    if (!lock_soon(s, job, err))
+        return false;
+    if (job_state_read(s, job->name, &now, &ignored)) { /* it may have ended meanwhile */
+        job->ended = now.ended;
+        job_state_clear(&now);
+    }
+    error_clear(&ignored);
+    return job->ended || (ledger_undo(s, job, err) && job_state_end(s, job, PHASE_ABORTED, NULL, err));
+}
+
+bool
+job_abort(const struct connection_options *connection, const char *name, struct error *err)
+{
+    struct job_state job;
+    struct answer answer = {0};
+    bool answered = false, ended;
+    struct session *s = open_job(connection, name, &job, err);
+    bool ok = s != NULL && (err->message == NULL || read_foreign(s, name, &job, err));
+
+    if (ok && job_is_turned(&job) && !job.ended) {
+        ok = error_set(err, ERROR_FAILED, "job \"%s\" has cut over: the new table serves", name);
+        error_hint(err, "Go back with: pgrecast rollback %s; or keep the new table with: pgrecast finish %s",
+                   name, name);
+    }
+    ended = ok && job.ended;
+    if (ok && !ended)
+        ok = ask_instance(s, &job, "abort_requested = true", "abort_requested", &answer, &answered, err) &&
+             remove_all(s, &job, err);
+    free(answer.text);
+    if (ok && ended)
+        log_info("job %s has ended already: nothing to remove", name);
+    else if (ok)
+        log_info("job %s is aborted: everything it had made is removed, the table is untouched", name);
+    job_state_clear(&job);
+    session_close(s);
+    return ok;
+}
+
+/* As a running instance would. */
+static bool
+finish_here(struct session *s, struct job_state *job, bool keep_original, struct error *err)
+{
+    struct job_options options = {0};
+
+    if (!lock_soon(s, job, err) || !job_options_read(&options, job->options, err))
+        return false;
+    keep_original = keep_original || (options.keep_original && job_is_turned(job));
+    return (!keep_original || ledger_forget_kind(s, job, LEDGER_TABLE, err)) && ledger_undo(s, job, err) &&
+           job_state_end(s, job, PHASE_FINISHED, NULL, err);
+}
+
+bool
+job_finish(const struct connection_options *connection, const char *name, bool keep_original,
+           struct error *err)
+{
+    struct job_state job;
+    struct answer answer = {0};
+    bool answered = false;
+    struct session *s = open_job(connection, name, &job, err);
+    bool ok = s != NULL && err->message == NULL;
+
+    if (ok && job.ended && job.phase == PHASE_FINISHED) {
+        log_info("job %s has ended already", name);
+        goto out;
+    }
+    if (ok && job.leg == 0) {
+        ok = error_set(err, ERROR_FAILED, "job \"%s\" has not cut over: there is nothing to finish", name);
+        error_hint(err, "Remove it with: pgrecast abort %s", name);
+    }
+    ok =
+        ok && ask_instance(s, &job, keep_original ? "finish_requested = 'keep'" : "finish_requested = 'drop'",
+                           "finish_requested IS NOT NULL", &answer, &answered, err);
+    if (ok && answered)
+        ok = take_answer(&answer, err);
+    else if (ok)
+        ok = finish_here(s, &job, keep_original, err);
+    if (ok)
+        log_info("job %s is finished", name);
+out:
+    free(answer.text);
+    job_state_clear(&job);
+    session_close(s);
+    return ok;
+}
+
+bool
+job_request_rollback(const struct connection_options *connection, const char *name, bool *done,
+                     struct job_report *report, struct error *err)
+{
+    struct job_state job;
+    struct answer answer = {0};
+    struct session *s = open_job(connection, name, &job, err);
+    bool running = false, ok = s != NULL && err->message == NULL && is_running(s, &job, &running, err);
+    struct result res = {0};
+    char id[24];
+
+    *done = false;
+    if (ok && running && !job_is_turned(&job)) {
+        ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s", name,
+                       job_phase_name(job.phase));
+    } else if (ok) {
+        ok = ask_instance(s, &job, "rollback_requested = true", "rollback_requested", &answer, done, err);
+        if (ok && *done)
+            ok = take_answer(&answer, err);
+    }
+    snprintf(id, sizeof(id), "%" PRId64, job.id);
+    if (ok && *done &&
+        session_row(
+            s, &res, err,
+            "SELECT lock_attempts, lock_wait_ms, lock_held_ms FROM pgrecast.progress WHERE job_id = $1", 1,
+            id)) {
+        report->cutover_attempts = (int)result_int(&res, 0, 0);
+        report->lock_wait_ms = strtod(result_text(&res, 0, 1), NULL);
+        report->lock_held_ms = strtod(result_text(&res, 0, 2), NULL);
+        report->swapped = true;
+    }
+    result_free(&res);
+    free(answer.text);
+    job_state_clear(&job);
+    session_close(s);
     return ok;
 }
 
@@ -116,7 +325,7 @@ job_request_cutover(const struct connection_options *connection, const char *nam
 {
     struct job_state job;
     struct session *s = open_job(connection, name, &job, err);
-    bool ok = s != NULL && require_running(s, &job, err) &&
+    bool ok = s != NULL && err->message == NULL && require_running(s, &job, err) &&
               session_query(s, NULL, err, "UPDATE pgrecast.job SET cutover_requested = true WHERE name = $1",
                             1, name);
 
@@ -168,7 +377,7 @@ job_request_verify(const struct connection_options *connection, const char *name
     struct job_state job;
     struct session *s = open_job(connection, name, &job, err);
     struct result res = {0};
-    bool ok = s != NULL && require_running(s, &job, err) &&
+    bool ok = s != NULL && err->message == NULL && require_running(s, &job, err) &&
               session_row(s, &res, err,
                           "UPDATE pgrecast.job SET verify_requested = verify_requested + 1 WHERE name = $1 "
                           "RETURNING verify_requested",

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/buffer.h"
 #include "core/clock.h"
@@ -16,7 +15,6 @@
           */
 #define BARRIER_POLL_MS 20
 #define BARRIER_REPORT_MS 3000
-#define SEGMENT_BYTES (UINT64_C(64) * 1024 * 1024)
 
 /* The oldest transaction of the cluster that has written something: what slot creation and the barrier wait
  * for. */
@@ -57,7 +55,7 @@ start_timed_out(struct engine *e, struct error *err)
     char *oldest = describe_oldest(e);
 
     error_set(err, ERROR_FAILED, "transactions that were open when the job began did not end within %d s",
-              e->options->start_timeout_s);
+              e->options.start_timeout_s);
     error_detail(err, "The oldest is %s. Nothing was changed.", oldest);
     error_hint(err, "End it, or give it more time with --start-timeout.");
     free(oldest);
@@ -69,7 +67,7 @@ static bool
 run_waiting(struct engine *e, const char *what, const char *sql, int nparams, const char *const *params,
             struct error *err)
 {
-    int64_t until = clock_ms() + (int64_t)e->options->start_timeout_s * 1000;
+    int64_t until = clock_ms() + (int64_t)e->options.start_timeout_s * 1000;
     bool told = false, ok = session_executef(e->control, err, "SET lock_timeout = %d", LOCK_WAIT_MS);
 
     while (ok) {
@@ -90,37 +88,80 @@ run_waiting(struct engine *e, const char *what, const char *sql, int nparams, co
 }
 
 static bool
-create_publication(struct engine *e, struct error *err)
+create_publication(struct engine *e, const char *name, const char *tables, struct error *err)
 {
     struct buffer sql = {0}, undo = {0};
     bool ok;
 
     buffer_add_text(&undo, "DROP PUBLICATION IF EXISTS ");
-    buffer_add_identifier(&undo, e->job.publication_name);
+    buffer_add_identifier(&undo, name);
     buffer_add_text(&sql, "CREATE PUBLICATION ");
-    buffer_add_identifier(&sql, e->job.publication_name);
-    buffer_printf(&sql, " FOR TABLE ONLY %s", e->plan->source_sql);
-    ok = ledger_enter(e->control, &e->job, "publication", e->job.publication_name, undo.data, err) &&
+    buffer_add_identifier(&sql, name);
+    buffer_add_text(&sql, tables);
+    ok = ledger_enter(e->control, &e->job, "publication", name, undo.data, err) &&
          run_waiting(e, "the publication", sql.data, 0, NULL, err);
     if (!ok)
-        error_context(err, "creating publication \"%s\"", e->job.publication_name);
+        error_context(err, "creating publication \"%s\"", name);
     buffer_free(&sql);
     buffer_free(&undo);
     return ok;
 }
 
-/* After the publication is committed: a slot older than its publication cannot be decoded. */
+/*
+ * One for each direction. That of the way back is empty until the new table is complete; but it must be older
+ * than the slot, or changes from before its time could not be decoded.
+ */
+static bool
+create_publications(struct engine *e, struct error *err)
+{
+    char *tables = mem_printf(" FOR TABLE ONLY %s", e->plan->source_sql);
+    bool ok = create_publication(e, e->job.publication_name, tables, err) &&
+              (e->options.window_s == 0 || create_publication(e, e->job.back_publication_name, "", err));
+
+    free(tables);
+    engine_kill_point("init-publication");
+    return ok;
+}
+
+/*
+ * After the publications are committed: a slot older than its publication cannot be decoded. From 17 on a
+ * standby may keep a copy of it, so that the job survives a failover.
+ */
 static bool
 create_slot(struct engine *e, struct error *err)
 {
     const char *params[] = {e->job.slot_name};
+    const char *sql =
+        session_major(e->control) >= 17
+            ? "SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput', failover => true)"
+            : "SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')";
+    struct result res = {0};
+    bool ok;
 
-    if (!ledger_enter(e->control, &e->job, LEDGER_SLOT, e->job.slot_name, "", err) ||
-        !run_waiting(e, "the replication slot",
-                     "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')", 1,
-                     params, err))
-        return error_context(err, "creating replication slot \"%s\"", e->job.slot_name);
-    return true;
+    ok = ledger_enter(e->control, &e->job, LEDGER_SLOT, e->job.slot_name, "", err) &&
+         run_waiting(e, "the replication slot", sql, 1, params, err) &&
+         session_row(e->control, &res, err,
+                     "SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
+                     1, e->job.slot_name);
+    if (ok)
+        e->job.start = e->job.applied = result_lsn(&res, 0, 0);
+    else
+        error_context(err, "creating replication slot \"%s\"", e->job.slot_name);
+    result_free(&res);
+    engine_kill_point("init-slot");
+    return ok;
+}
+
+static bool
+save_start(struct engine *e, struct error *err)
+{
+    char id[24], lsn[LSN_TEXT_SIZE];
+
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    return job_state_save_start(e->control, &e->job, err) &&
+           session_query(e->control, NULL, err,
+                         "UPDATE pgrecast.position SET applied_lsn = $2 WHERE job_id = $1", 2, id,
+                         lsn_format(e->job.start, lsn));
 }
 
 /*
@@ -150,7 +191,7 @@ pass_barrier(struct engine *e, struct error *err)
             1, x0);
         if (!ok || result_bool(&res, 0, 0))
             break;
-        if (clock_ms() - began > (int64_t)e->options->start_timeout_s * 1000) {
+        if (clock_ms() - began > (int64_t)e->options.start_timeout_s * 1000) {
             ok = start_timed_out(e, err);
             break;
         }
@@ -165,90 +206,11 @@ pass_barrier(struct engine *e, struct error *err)
     }
     if (ok) {
         e->job.barrier = result_lsn(&res, 0, 1);
-        ok = job_state_save_start(e->control, &e->job, err);
+        ok = save_start(e, err);
     }
     result_free(&res);
+    engine_kill_point("init-barrier");
     return ok;
-}
-
-static bool
-make_directories(const char *path, struct error *err)
-{
-    char *copy = mem_strdup(path);
-    bool ok = true;
-
-    for (char *slash = strchr(copy + 1, '/'); ok; slash = strchr(slash + 1, '/')) {
-        if (slash != NULL)
-            *slash = '\0';
-        if (mkdir(copy, 0700) != 0) {
-            struct stat st;
-
-            if (stat(copy, &st) != 0 || !S_ISDIR(st.st_mode)) {
-                ok = error_set(err, ERROR_FAILED, "cannot create the directory \"%s\": %m", copy);
-                error_hint(err, "Name a directory for the spool with --spool-dir.");
-            }
-        }
-        if (slash == NULL)
-            break;
-        *slash = '/';
-    }
-    free(copy);
-    return ok;
-}
-
-static bool
-open_spool(struct engine *e, struct error *err)
-{
-    struct spool_identity identity = {
-        .system_identifier = strtoull(e->job.system_identifier, NULL, 10),
-        .timeline = (uint32_t)e->job.timeline,
-    };
-    char *parent = mem_strdup(e->job.spool_directory);
-    bool ok;
-
-    *strrchr(parent, '/') = '\0';
-    snprintf(identity.job, sizeof(identity.job), "%" PRId64, e->job.id);
-    snprintf(identity.slot, sizeof(identity.slot), "%s", e->job.slot_name);
-    ok = (parent[0] == '\0' || make_directories(parent, err)) &&
-         ledger_enter(e->control, &e->job, LEDGER_SPOOL, e->job.spool_directory, e->job.spool_directory, err);
-    if (ok)
-        e->spool = spool_open(e->job.spool_directory, &identity, SEGMENT_BYTES, err);
-    free(parent);
-    return ok && e->spool != NULL;
-}
-
-static bool
-sink_append(void *arg, const struct message *m, lsn_t lsn, struct error *err)
-{
-    return spool_append(arg, m, lsn, err);
-}
-
-static bool
-sink_flush(void *arg, struct error *err)
-{
-    return spool_flush(arg, err);
-}
-
-static bool
-sink_sync(void *arg, struct error *err)
-{
-    return spool_sync(arg, err);
-}
-
-static bool
-start_stream(struct engine *e, struct error *err)
-{
-    struct stream_options options = {
-        .connection = e->options->connection,
-        .slot = e->job.slot_name,
-        .publication = e->job.publication_name,
-        .any_origin = true,
-        .from = spool_end_lsn(e->spool),
-        .sink = {.arg = e->spool, .append = sink_append, .flush = sink_flush, .sync = sink_sync},
-    };
-
-    e->stream = stream_start(&options, err);
-    return e->stream != NULL;
 }
 
 static char *
@@ -262,12 +224,30 @@ join_statements(const struct string_list *list)
 }
 
 static bool
+note_shadow(struct engine *e, struct error *err)
+{
+    struct result res = {0};
+    char id[24];
+    bool ok;
+
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    ok = session_row(
+        e->control, &res, err,
+        "UPDATE pgrecast.job SET shadow_oid = $2::pg_catalog.regclass WHERE id = $1 RETURNING shadow_oid", 2,
+        id, e->plan->shadow_sql);
+    if (ok)
+        e->job.shadow_oid = (uint32_t)result_int(&res, 0, 0);
+    result_free(&res);
+    return ok;
+}
+
+static bool
 create_shadow(struct engine *e, struct error *err)
 {
     char *undo = join_statements(&e->plan->drop_shadow), *create = join_statements(&e->plan->create);
-    bool ok = ledger_enter(e->control, &e->job, "table", e->plan->shadow_sql, undo, err) &&
+    bool ok = ledger_enter(e->control, &e->job, LEDGER_TABLE, e->plan->shadow_sql, undo, err) &&
               session_execute(e->control, err, "BEGIN") && session_execute(e->control, err, create) &&
-              session_execute(e->control, err, "COMMIT");
+              note_shadow(e, err) && session_execute(e->control, err, "COMMIT");
 
     if (!ok) {
         session_rollback(e->control);
@@ -275,13 +255,18 @@ create_shadow(struct engine *e, struct error *err)
     }
     free(undo);
     free(create);
+    engine_kill_point("init-shadow");
     return ok;
 }
 
-bool
+/* An instance that ended in here has made nothing of worth: all of it goes, and is made anew. */
+enum step
 phase_start(struct engine *e, struct error *err)
 {
-    return create_publication(e, err) && create_slot(e, err) && pass_barrier(e, err) &&
-           engine_check_definition(e, err) && open_spool(e, err) && start_stream(e, err) &&
-           create_shadow(e, err);
+    engine_kill_point("init-row");
+    return ledger_undo(e->control, &e->job, err) && engine_check_definition(e, err) &&
+                   create_publications(e, err) && create_slot(e, err) && pass_barrier(e, err) &&
+                   engine_check_definition(e, err) && stages_open_stream(e, err) && create_shadow(e, err)
+               ? STEP_NEXT
+               : STEP_FAILED;
 }

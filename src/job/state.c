@@ -9,8 +9,11 @@
 #include "core/mem.h"
 #include "sql/sql.h"
 
-static const char *const phase_names[] = {"init",  "copy",    "index",    "catchup", "verify",
-                                          "ready", "cutover", "finished", "aborted", "failed"};
+#define BACK_SUFFIX "_back" /* of the publication's name */
+
+static const char *const phase_names[] = {"init",        "copy",     "index",   "catchup",
+                                          "verify",      "ready",    "cutover", "reverse",
+                                          "rolled_back", "finished", "aborted", "failed"};
 
 const char *
 job_phase_name(enum job_phase phase)
@@ -31,9 +34,19 @@ parse_phase(const char *name, enum job_phase *phase, struct error *err)
                      name);
 }
 
+bool
+job_is_turned(const struct job_state *job)
+{
+    return job->leg % 2 == 1;
+}
+
 void
 job_state_clear(struct job_state *job)
 {
+    free(job->back_publication_name);
+    free(job->host);
+    free(job->plan);
+    free(job->options);
     free(job->name);
     free(job->schema_name);
     free(job->table_name);
@@ -82,6 +95,7 @@ job_state_lock(struct session *s, const struct job_state *job, struct error *err
     if (ok && !result_bool(&res, 0, 0)) {
         ok = error_set(err, ERROR_FAILED, "another instance is running job \"%s\"", job->name);
         error_hint(err, "See what it does with: pgrecast status %s", job->name);
+        memcpy(err->sqlstate, JOB_LOCKED, sizeof(err->sqlstate));
     }
     result_free(&res);
     return ok;
@@ -103,13 +117,14 @@ insert_job(struct session *s, struct job_state *job, struct error *err)
         s, &res, err,
         "INSERT INTO pgrecast.job (format, name, phase, schema_name, table_name, source_oid, sql, "
         "fingerprint, system_identifier, timeline, slot_name, publication_name, host, pid, "
-        "spool_directory) VALUES ($1, $2, 'init', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
-        "RETURNING id",
-        14, format, job->name, job->schema_name, job->table_name, oid, job->sql, job->fingerprint,
+        "spool_directory, plan, options) VALUES ($1, $2, 'init', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+        "$13, $14, $15, $16) RETURNING id, instance",
+        16, format, job->name, job->schema_name, job->table_name, oid, job->sql, job->fingerprint,
         job->system_identifier, timeline, job->slot_name, job->publication_name, host, pid,
-        job->spool_directory);
+        job->spool_directory, job->plan, job->options);
     if (ok) {
         job->id = result_int(&res, 0, 0);
+        job->instance = result_int(&res, 0, 1);
         job->phase = PHASE_INIT;
     }
     result_free(&res);
@@ -129,7 +144,7 @@ replace_ended(struct session *s, const struct job_state *job, struct error *err)
         ok = error_set(err, ERROR_REFUSED, "there is a job \"%s\" already, in phase %s", job->name,
                        result_text(&res, 0, 0));
         error_hint(err,
-                   "See it with: pgrecast status %s; remove it with: pgrecast abort %s; or name another with "
+                   "See it with: pgrecast status %s; go on with: pgrecast resume %s; or name another with "
                    "--job.",
                    job->name, job->name);
     }
@@ -157,44 +172,72 @@ job_state_create(struct session *s, struct job_state *job, struct error *err)
 static void
 take_row(struct job_state *job, const struct result *r)
 {
-    job->id = result_int(r, 0, 0);
-    job->name = mem_strdup(result_text(r, 0, 1));
-    job->schema_name = mem_strdup(result_text(r, 0, 3));
-    job->table_name = mem_strdup(result_text(r, 0, 4));
-    job->source_oid = (uint32_t)result_int(r, 0, 5);
-    job->sql = mem_strdup(result_text(r, 0, 6));
-    job->fingerprint = mem_strdup(result_text(r, 0, 7));
-    job->system_identifier = mem_strdup(result_text(r, 0, 8));
-    job->timeline = (int)result_int(r, 0, 9);
-    job->slot_name = mem_strdup(result_text(r, 0, 10));
-    job->publication_name = mem_strdup(result_text(r, 0, 11));
-    job->spool_directory = mem_strdup(result_text(r, 0, 12));
-    job->swapped = !result_null(r, 0, 13);
-    job->barrier = result_lsn(r, 0, 14);
-    job->exact = result_lsn(r, 0, 15);
+    int col = 0;
+
+    job->id = result_int(r, 0, col++);
+    job->name = mem_strdup(result_text(r, 0, col++));
+    col++; /* the phase */
+    job->schema_name = mem_strdup(result_text(r, 0, col++));
+    job->table_name = mem_strdup(result_text(r, 0, col++));
+    job->source_oid = (uint32_t)result_int(r, 0, col++);
+    job->sql = mem_strdup(result_text(r, 0, col++));
+    job->fingerprint = mem_strdup(result_text(r, 0, col++));
+    job->system_identifier = mem_strdup(result_text(r, 0, col++));
+    job->timeline = (int)result_int(r, 0, col++);
+    job->slot_name = mem_strdup(result_text(r, 0, col++));
+    job->publication_name = mem_strdup(result_text(r, 0, col++));
+    job->spool_directory = mem_strdup(result_text(r, 0, col++));
+    job->barrier = result_lsn(r, 0, col++);
+    job->exact = result_lsn(r, 0, col++);
+    job->host = mem_strdup(result_text(r, 0, col++));
+    job->plan = mem_strdup(result_text(r, 0, col++));
+    job->options = mem_strdup(result_text(r, 0, col++));
+    job->instance = result_int(r, 0, col++);
+    job->leg = (int)result_int(r, 0, col++);
+    job->ended = result_bool(r, 0, col++);
+    job->start = result_lsn(r, 0, col++);
+    job->x0 = (uint64_t)result_int(r, 0, col++);
+    job->copied_filenode = (uint32_t)result_int(r, 0, col++);
+    job->shadow_oid = (uint32_t)result_int(r, 0, col++);
+    job->shadow_complete = result_bool(r, 0, col++);
+    job->swap_xid = (uint64_t)result_int(r, 0, col++);
+    job->swap_lsn = result_lsn(r, 0, col++);
+    job->applied = result_lsn(r, 0, col++);
+    job->window_s = result_null(r, 0, col) ? -1 : strtod(result_text(r, 0, col), NULL);
+    job->back_publication_name = mem_printf("%s" BACK_SUFFIX, job->publication_name);
+}
+
+/* First, and alone: a job of another format may lack the other columns. */
+static bool
+check_format(struct session *s, const char *name, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_query(s, &res, err, "SELECT format FROM pgrecast.job WHERE name = $1", 1, name);
+
+    if (ok && result_rows(&res) == 0) {
+        ok = error_set(err, ERROR_USAGE, "there is no job \"%s\" in this database", name);
+        error_hint(err, "List the jobs with: pgrecast jobs");
+    }
+    if (ok && result_int(&res, 0, 0) != JOB_FORMAT) {
+        ok = error_set(err, ERROR_FAILED, "job \"%s\" was made by %s version of pgrecast (format %s, not %d)",
+                       name, result_int(&res, 0, 0) < JOB_FORMAT ? "an older" : "a newer",
+                       result_text(&res, 0, 0), JOB_FORMAT);
+        error_hint(err, "Use that version, or remove the job with: pgrecast abort %s", name);
+        memcpy(err->sqlstate, JOB_OTHER_FORMAT, sizeof(err->sqlstate));
+    }
+    result_free(&res);
+    return ok;
 }
 
 bool
 job_state_read(struct session *s, const char *name, struct job_state *job, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_query(
-        s, &res, err,
-        "SELECT id, name, phase, schema_name, table_name, source_oid, sql, fingerprint, "
-        "system_identifier, timeline, slot_name, publication_name, spool_directory, swapped_at, "
-        "barrier_lsn, exact_lsn, format FROM pgrecast.job WHERE name = $1",
-        1, name);
+    bool ok;
 
     memset(job, 0, sizeof(*job));
-    if (ok && result_rows(&res) == 0) {
-        ok = error_set(err, ERROR_USAGE, "there is no job \"%s\" in this database", name);
-        error_hint(err, "List the jobs with: pgrecast jobs");
-    }
-    if (ok && result_int(&res, 0, 16) != JOB_FORMAT)
-        ok = error_set(err, ERROR_FAILED,
-                       "job \"%s\" was made by another version of pgrecast (format %s, not %d)", name,
-                       result_text(&res, 0, 16), JOB_FORMAT);
-    ok = ok && parse_phase(result_text(&res, 0, 2), &job->phase, err);
+    ok = check_format(s, name, err) && session_row(s, &res, err, sql_job_read, 1, name) &&
+         parse_phase(result_text(&res, 0, 2), &job->phase, err);
     if (ok)
         take_row(job, &res);
     result_free(&res);
@@ -202,31 +245,154 @@ job_state_read(struct session *s, const char *name, struct job_state *job, struc
 }
 
 bool
-job_state_set_phase(struct session *s, struct job_state *job, enum job_phase phase, struct error *err)
+job_state_take(struct session *s, struct job_state *job, struct error *err)
 {
-    char id[24];
+    struct result res = {0};
+    char id[24], pid[16], host[256] = "";
+    bool ok;
 
     id_text(job, id);
-    if (!session_query(
-            s, NULL, err,
-            "UPDATE pgrecast.job SET phase = $2, phase_since = pg_catalog.clock_timestamp() WHERE id = $1", 2,
-            id, job_phase_name(phase)))
-        return false;
-    job->phase = phase;
-    return true;
+    snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+    gethostname(host, sizeof(host) - 1);
+    ok = session_row(s, &res, err, sql_job_take, 3, id, host, pid);
+    if (ok)
+        job->instance = result_int(&res, 0, 0);
+    result_free(&res);
+    return ok;
+}
+
+/* After an update of the job's row that names the instance. */
+static bool
+require_one(const struct result *res, struct error *err)
+{
+    if (result_affected(res) == 1)
+        return true;
+    error_set(err, ERROR_FAILED, "another instance has taken over the job");
+    memcpy(err->sqlstate, JOB_LOCKED, sizeof(err->sqlstate));
+    return false;
+}
+
+static void
+instance_text(const struct job_state *job, char out[24])
+{
+    snprintf(out, 24, "%" PRId64, job->instance);
+}
+
+bool
+job_state_set_phase(struct session *s, struct job_state *job, enum job_phase phase, struct error *err)
+{
+    struct result res = {0};
+    char id[24], instance[24];
+    bool ok;
+
+    id_text(job, id);
+    instance_text(job, instance);
+    ok = session_query(s, &res, err,
+                       "UPDATE pgrecast.job SET phase = $3, phase_since = pg_catalog.clock_timestamp() "
+                       "WHERE id = $1 AND instance = $2",
+                       3, id, instance, job_phase_name(phase)) &&
+         require_one(&res, err);
+    result_free(&res);
+    if (ok)
+        job->phase = phase;
+    return ok;
 }
 
 bool
 job_state_save_start(struct session *s, const struct job_state *job, struct error *err)
 {
-    char id[24], x0[24], barrier[LSN_TEXT_SIZE], exact[LSN_TEXT_SIZE];
+    struct result res = {0};
+    char id[24], instance[24], x0[24], filenode[16], timeline[16];
+    char start[LSN_TEXT_SIZE], barrier[LSN_TEXT_SIZE], exact[LSN_TEXT_SIZE];
+    bool ok;
 
     id_text(job, id);
+    instance_text(job, instance);
     snprintf(x0, sizeof(x0), "%" PRIu64, job->x0);
-    return session_query(s, NULL, err,
-                         "UPDATE pgrecast.job SET x0 = $2::pg_catalog.xid8, barrier_lsn = $3, exact_lsn = $4 "
-                         "WHERE id = $1",
-                         4, id, x0, lsn_format(job->barrier, barrier), lsn_format(job->exact, exact));
+    snprintf(filenode, sizeof(filenode), "%" PRIu32, job->copied_filenode);
+    snprintf(timeline, sizeof(timeline), "%d", job->timeline);
+    ok = session_query(
+             s, &res, err,
+             "UPDATE pgrecast.job SET start_lsn = $3, x0 = $4, barrier_lsn = $5, exact_lsn = $6, "
+             "copied_filenode = $7, timeline = $8, spool_directory = $9 WHERE id = $1 AND instance = $2",
+             9, id, instance, lsn_format(job->start, start), x0, lsn_format(job->barrier, barrier),
+             lsn_format(job->exact, exact), filenode, timeline, job->spool_directory) &&
+         require_one(&res, err);
+    result_free(&res);
+    return ok;
+}
+
+bool
+job_state_save_options(struct session *s, struct job_state *job, const char *options, struct error *err)
+{
+    struct result res = {0};
+    char id[24], instance[24];
+    bool ok;
+
+    id_text(job, id);
+    instance_text(job, instance);
+    ok = session_query(s, &res, err, "UPDATE pgrecast.job SET options = $3 WHERE id = $1 AND instance = $2",
+                       3, id, instance, options) &&
+         require_one(&res, err);
+    result_free(&res);
+    return ok;
+}
+
+bool
+job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase, double window_s,
+                    struct error *err)
+{
+    struct result res = {0};
+    char id[24], instance[24], window[32];
+    bool ok;
+
+    id_text(job, id);
+    instance_text(job, instance);
+    snprintf(window, sizeof(window), "%.3f s", window_s);
+    ok = session_query(s, &res, err, sql_job_swap, 4, id, instance, job_phase_name(phase),
+                       window_s < 0 ? NULL : window) &&
+         require_one(&res, err);
+    result_free(&res);
+    return ok;
+}
+
+static char *
+one_text(const struct error *reason)
+{
+    return mem_printf("%s%s%s", reason->message, reason->detail != NULL ? "\n" : "",
+                      reason->detail != NULL ? reason->detail : "");
+}
+
+bool
+job_state_save_error(struct session *s, const struct job_state *job, const struct error *reason,
+                     struct error *err)
+{
+    char id[24], instance[24], *text = one_text(reason);
+    bool ok;
+
+    id_text(job, id);
+    instance_text(job, instance);
+    ok = session_query(s, NULL, err, "UPDATE pgrecast.job SET error = $3 WHERE id = $1 AND instance = $2", 3,
+                       id, instance, text);
+    free(text);
+    return ok;
+}
+
+bool
+job_state_answer(struct session *s, const struct job_state *job, const struct error *reason,
+                 struct error *err)
+{
+    char id[24], kind[16], *text = reason != NULL ? one_text(reason) : NULL;
+    bool ok;
+
+    id_text(job, id);
+    snprintf(kind, sizeof(kind), "%d", reason != NULL ? (int)reason->kind : 0);
+    ok = session_query(s, NULL, err,
+                       "UPDATE pgrecast.job SET cutover_requested = false, rollback_requested = false, "
+                       "finish_requested = NULL, answer = $2, answer_kind = $3 WHERE id = $1",
+                       3, id, text, reason != NULL ? kind : NULL);
+    free(text);
+    return ok;
 }
 
 bool
@@ -236,13 +402,9 @@ job_state_end(struct session *s, struct job_state *job, enum job_phase phase, co
     char id[24];
 
     id_text(job, id);
-    if (!session_query(s, NULL, err, "DELETE FROM pgrecast.chunk WHERE job_id = $1", 1, id) ||
-        !session_query(s, NULL, err, "DELETE FROM pgrecast.position WHERE job_id = $1", 1, id) ||
-        !session_query(s, NULL, err,
-                       "UPDATE pgrecast.job SET phase = $2, phase_since = pg_catalog.clock_timestamp(), "
-                       "ended_at = pg_catalog.clock_timestamp(), error = $3 WHERE id = $1",
-                       3, id, job_phase_name(phase), message))
+    if (!session_query(s, NULL, err, sql_job_end, 3, id, job_phase_name(phase), message))
         return false;
     job->phase = phase;
+    job->ended = true;
     return true;
 }

@@ -1,4 +1,4 @@
-/* From being in sync to the end: waiting for the cutover, the cutover, what it needs of the job. */
+/* The swap, in any direction: waiting for the first one, and what each needs of the job. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,15 +7,14 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "core/stop.h"
 #include "engine.h"
 
 #define DRAIN_MOST_MS 1000 /* under the lock; longer than that the lock is given back */
 #define NEAR_MS 200        /* a marker comes through in this time: near enough to ask for the lock */
 #define NEAR_ROUNDS 50
 
-static bool
-answer_verify(struct engine *e, struct error *err)
+bool
+swap_answer_verify(struct engine *e, struct error *err)
 {
     char id[24], answered[16];
 
@@ -29,20 +28,25 @@ answer_verify(struct engine *e, struct error *err)
                          2, id, answered);
 }
 
-bool
+enum step
 phase_ready(struct engine *e, struct error *err)
 {
-    if (e->options->hold && !e->cutover_requested)
+    bool verify = e->options.verify;
+
+    if (!stages_open_stream(e, err) || !stages_open_apply(e, err))
+        return STEP_FAILED;
+    engine_kill_point("ready");
+    if (e->options.exit == EXIT_IN_SYNC)
+        return STEP_LEAVE;
+    if (e->options.hold && !e->cutover_requested)
         log_info("in sync; cut over with: pgrecast cutover %s", e->job.name);
-    while (e->options->hold && !e->cutover_requested) {
-        if (!engine_apply(e, err) || !answer_verify(e, err))
-            return false;
-        if (apply_dirty_truncated(e->apply) && e->options->verify && !parity_verify(e, err))
-            return false;
-        if (e->options->verify && !parity_reduce_dirty(e, err))
-            return false;
+    while (e->options.hold && !e->cutover_requested) {
+        if (!engine_apply(e, err) || !swap_answer_verify(e, err) ||
+            (verify && apply_dirty_truncated(e->apply) && !parity_verify(e, err)) ||
+            (verify && !parity_reduce_dirty(e, err)))
+            return STEP_FAILED;
     }
-    return true;
+    return STEP_NEXT;
 }
 
 /* Before an attempt: everything outside the lock that can be. */
@@ -51,12 +55,12 @@ hook_prepare(void *arg, struct error *err)
 {
     struct engine *e = arg;
 
-    if (e->options->verify && apply_dirty_truncated(e->apply) && !parity_verify(e, err))
+    if (e->options.verify && (!e->proven || apply_dirty_truncated(e->apply)) && !parity_verify(e, err))
         return false;
     for (int i = 0; i < NEAR_ROUNDS; i++) {
         int64_t asked;
 
-        if (e->options->verify && !parity_reduce_dirty(e, err))
+        if (e->options.verify && !parity_reduce_dirty(e, err))
             return false;
         asked = clock_ms();
         if (!engine_sync(e, err))
@@ -71,12 +75,19 @@ hook_prepare(void *arg, struct error *err)
     return true;
 }
 
+/*
+ * The slot is the one thing that both directions share: what follows the swap must still be in it when it is
+ * read in the other one. So nothing more is confirmed from here on.
+ */
 static bool
 hook_enter(void *arg, struct error *err)
 {
     struct engine *e = arg;
 
     (void)err;
+    engine_kill_point(job_is_turned(&e->job) ? "rollback-locked" : "cutover-locked");
+    e->confirm_held = true;
+    stream_limit(e->stream, stream_confirmed(e->stream));
     apply_enter(e->apply);
     return true;
 }
@@ -118,10 +129,19 @@ hook_check(void *arg, struct error *err)
 {
     struct engine *e = arg;
 
-    return !e->options->verify || parity_check_dirty(e, err);
+    if (apply_blocked(e->apply) > 0)
+        return follow_refuse_blocked(e, err);
+    return !e->options.verify || parity_check_dirty(e, err);
 }
 
-/* In the swap's own transaction: the table to remove is now the original. */
+/* Where the way back ends, in seconds from now; negative: it stays. */
+static double
+window_seconds(const struct engine *e)
+{
+    return e->options.window_s > 0 ? (double)e->options.window_s : -1;
+}
+
+/* In the swap's own transaction: the table that will be removed is now the other one. */
 static bool
 hook_record(void *arg, struct error *err)
 {
@@ -138,10 +158,11 @@ hook_record(void *arg, struct error *err)
     ok = session_query(s, NULL, err,
                        "UPDATE pgrecast.object SET name = $2, undo = $3 WHERE job_id = $1 AND kind = 'table'",
                        3, id, e->plan->old_sql, undo.data) &&
-         session_query(s, NULL, err,
-                       "UPDATE pgrecast.job SET swapped_at = pg_catalog.clock_timestamp() WHERE id = $1", 1,
-                       id);
+         job_state_save_swap(s, &e->job, e->next == PHASE_FINISHED ? PHASE_CUTOVER : e->next,
+                             window_seconds(e), err);
     buffer_free(&undo);
+    if (ok)
+        engine_kill_point(job_is_turned(&e->job) ? "rollback-swapped" : "cutover-swapped");
     return ok;
 }
 
@@ -150,6 +171,10 @@ hook_leave(void *arg, bool committed, struct error *err)
 {
     struct engine *e = arg;
 
+    if (committed)
+        engine_kill_point(job_is_turned(&e->job) ? "rollback-committed" : "cutover-committed");
+    else
+        e->confirm_held = false;
     return apply_leave(e->apply, committed, err);
 }
 
@@ -172,8 +197,29 @@ save_report(struct engine *e, struct error *err)
         4, id, attempts, wait, held);
 }
 
+/* The state as the swap's transaction has left it. */
+static bool
+turn(struct engine *e, struct error *err)
+{
+    struct job_state job;
+    bool ok = job_state_read(e->control, e->job.name, &job, err);
+
+    if (!ok)
+        return false;
+    stages_close(e);
+    dirty_free(e->dirty); /* of the other direction */
+    e->dirty = NULL;
+    e->confirm_held = false;
+    e->cutover_requested = e->rollback_requested = false;
+    e->caught_up_at_ms = 0;
+    job_state_clear(&e->job);
+    e->job = job;
+    attach_leg(e);
+    return true;
+}
+
 bool
-phase_cutover(struct engine *e, struct error *err)
+swap_tables(struct engine *e, enum job_phase next, struct error *err)
 {
     struct cutover_hooks hooks = {
         .arg = e,
@@ -187,21 +233,34 @@ phase_cutover(struct engine *e, struct error *err)
     struct cutover_request request = {
         .plan = e->plan,
         .session = apply_session(e->apply),
-        .connection = e->options->connection,
+        .connection = e->options.connection,
         .oldest_snapshot = e->oldest_snapshot,
-        .lock_timeout_ms = e->options->lock_timeout_ms,
-        .attempts = e->options->cutover_attempts,
+        .lock_timeout_ms = e->options.lock_timeout_ms,
+        .attempts = e->options.cutover_attempts,
         .hooks = &hooks,
     };
 
+    e->next = next;
     if (!cutover_run(&request, &e->cutover, err))
         return false;
-    e->job.swapped = true;
-    stop_hold(); /* what is left is tidying up: to the end of the process */
-    log_info("cut over: lock held %.1f ms, attempts %d", e->cutover.lock_held_ms, e->cutover.attempts);
+    e->report->swapped = true;
+    e->report->changes_applied = apply_changes(e->apply);
+    log_info("%s: lock held %.1f ms, attempts %d", job_is_turned(&e->job) ? "rolled back" : "cut over",
+             e->cutover.lock_held_ms, e->cutover.attempts);
     if (!save_report(e, err)) {
-        log_warning("the figures of the cutover are not saved: %s", err->message);
+        if (err->connection_lost)
+            return false;
+        log_warning("the figures of the swap are not saved: %s", err->message);
         error_clear(err);
     }
-    return true;
+    return turn(e, err);
+}
+
+enum step
+phase_cutover(struct engine *e, struct error *err)
+{
+    if (!stages_open_stream(e, err) || !stages_open_apply(e, err) ||
+        !swap_tables(e, e->options.window_s == 0 ? PHASE_FINISHED : PHASE_REVERSE, err))
+        return STEP_FAILED;
+    return STEP_NEXT;
 }

@@ -5,4 +5,6 @@ WITH written AS (
         bytes_total = $5, changes_spooled = $6, changes_applied = $7, spool_bytes = $8, lag_bytes = $9,
         lag_seconds = $10, eta_seconds = $11
     WHERE job_id = $1)
-SELECT cutover_requested, verify_requested, released, pg_catalog.pg_current_wal_insert_lsn() FROM pgrecast.job WHERE id = $1
+SELECT cutover_requested, verify_requested, released, pg_catalog.pg_current_wal_insert_lsn(), rollback_requested,
+       abort_requested, finish_requested
+FROM pgrecast.job WHERE id = $1

@@ -11,7 +11,12 @@ SELECT j.name, j.schema_name, j.table_name, j.phase, j.sql, j.ended_at IS NOT NU
        coalesce((SELECT CASE WHEN s.restart_lsn IS NULL THEN -1
                         ELSE pg_catalog.pg_current_wal_lsn() - s.restart_lsn END
                  FROM pg_catalog.pg_replication_slots AS s WHERE s.slot_name = j.slot_name), -1)::pg_catalog.int8,
-       p.verify_lsn, p.verify_rows, p.verify_mismatches, p.verify_hash, j.error, j.id
+       p.verify_lsn, p.verify_rows, p.verify_mismatches, p.verify_hash, j.error, j.id, j.leg,
+       pg_catalog.to_char(j.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       (SELECT pg_catalog.count(*) FROM pgrecast.blocked AS b WHERE b.job_id = j.id), j.answer,
+       EXISTS (SELECT FROM pg_catalog.pg_replication_slots AS s WHERE s.slot_name = j.slot_name
+               AND coalesce(s.wal_status, 'lost') <> 'lost'),
+       EXISTS (SELECT FROM pg_catalog.pg_publication AS p WHERE p.pubname = j.publication_name || '_back')
 FROM pgrecast.job AS j JOIN pgrecast.progress AS p ON p.job_id = j.id
 WHERE $1::pg_catalog.text IS NULL OR j.name = $1
 ORDER BY j.id

@@ -1,0 +1,263 @@
+/* Taking a job that exists: its lock, its plans, and whether the server still has what it needs. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "engine.h"
+#include "options.h"
+#include "stream/timeline.h"
+
+#define MARKERS_MOST (INT64_C(1) << 32) /* of one instance */
+
+void
+attach_leg(struct engine *e)
+{
+    if (e->job.leg == 0)
+        e->plan = e->plans->forward;
+    else
+        e->plan = job_is_turned(&e->job) ? e->plans->back : e->plans->again;
+    if (e->plans->back != NULL)
+        e->plans->back->source->oid = e->job.shadow_oid;
+    e->marker = e->job.instance * MARKERS_MOST;
+    e->oldest_snapshot = e->job.swap_xid;
+    e->window_ends_ms = e->job.window_s < 0 ? INT64_MAX : clock_ms() + (int64_t)(e->job.window_s * 1000);
+}
+
+static bool
+require_schema(struct engine *e, const char *name, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(
+        e->control, &res, err,
+        "SELECT pg_catalog.to_regclass('pgrecast.job') IS NOT NULL, pg_catalog.pg_is_in_recovery()", 0);
+
+    if (ok && result_bool(&res, 0, 1)) {
+        ok = error_set(err, ERROR_FAILED, "the server is a standby");
+        error_hint(err, "Connect to the primary, or promote this one.");
+    } else if (ok && !result_bool(&res, 0, 0)) {
+        ok = error_set(err, ERROR_USAGE, "there is no job \"%s\" in this database", name);
+        error_hint(err, "List the jobs with: pgrecast jobs");
+    }
+    result_free(&res);
+    return ok;
+}
+
+/* The server has gone on from a fork of its log: what the spool holds beyond that has never happened. */
+static bool
+follow_timeline(struct engine *e, int timeline, struct error *err)
+{
+    struct spool_identity identity = {.system_identifier = strtoull(e->job.system_identifier, NULL, 10),
+                                      .timeline = (uint32_t)timeline};
+    char *directory = stages_spool_directory(e);
+    char text[LSN_TEXT_SIZE];
+    lsn_t fork;
+    bool ok;
+
+    snprintf(identity.job, sizeof(identity.job), "%" PRId64, e->job.id);
+    snprintf(identity.slot, sizeof(identity.slot), "%s", e->job.slot_name);
+    ok = stream_fork_lsn(e->options.connection, (uint32_t)e->job.timeline, &fork, err);
+    if (ok)
+        log_info("the server was promoted: timeline %d, was %d, from %s on", timeline, e->job.timeline,
+                 lsn_format(fork, text));
+    ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err));
+    if (ok) {
+        e->job.timeline = timeline;
+        ok = job_state_save_start(e->control, &e->job, err);
+    }
+    free(directory);
+    return ok ? true : error_context(err, "the server is on another timeline");
+}
+
+static bool
+check_server(struct engine *e, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(e->control, &res, err,
+                          "SELECT (pg_catalog.pg_control_system()).system_identifier, "
+                          "pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)",
+                          0);
+    int timeline = ok ? (int)strtol(result_text(&res, 0, 1), NULL, 16) : 0;
+
+    if (ok && strcmp(result_text(&res, 0, 0), e->job.system_identifier) != 0) {
+        ok = error_set(err, ERROR_FAILED, "job \"%s\" was begun on another server", e->job.name);
+        error_detail(err,
+                     "Its system identifier was %s, this one's is %s: a dump, an upgrade or another cluster.",
+                     e->job.system_identifier, result_text(&res, 0, 0));
+        error_hint(err, "Remove what came along of it with: pgrecast abort %s", e->job.name);
+    }
+    result_free(&res);
+    return ok &&
+           (timeline == e->job.timeline || e->job.phase == PHASE_INIT || follow_timeline(e, timeline, err));
+}
+
+/* "gone", "lost" or "kept"; NULL when the server cannot be asked. */
+static const char *
+slot_fate(struct engine *e)
+{
+    struct result res = {0};
+    struct error ignored = {0};
+    const char *fate = NULL;
+
+    if (session_query(
+            e->control, &res, &ignored,
+            "SELECT coalesce(wal_status, 'lost') FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
+            1, e->job.slot_name))
+        fate = result_rows(&res) == 0                         ? "gone"
+               : strcmp(result_text(&res, 0, 0), "lost") == 0 ? "lost"
+                                                              : "kept";
+    result_free(&res);
+    error_clear(&ignored);
+    return fate;
+}
+
+bool
+attach_slot_lost(struct engine *e, struct error *err)
+{
+    const char *fate = slot_fate(e);
+
+    if (fate == NULL || strcmp(fate, "kept") == 0)
+        return false;
+    if (strcmp(fate, "gone") == 0) {
+        error_set(err, ERROR_FAILED, "replication slot \"%s\" is gone", e->job.slot_name);
+        error_detail(err, "It was dropped, or the server failed over to one that has no copy of it.");
+    } else {
+        error_set(err, ERROR_FAILED, "replication slot \"%s\" was invalidated by the server",
+                  e->job.slot_name);
+        error_detail(err,
+                     "It held more WAL than max_slot_wal_keep_size allows, or was taken away for another "
+                     "reason in the server's log.");
+    }
+    if (job_is_turned(&e->job))
+        error_hint(err, "The way back has ended; the new table serves. End the job with: pgrecast finish %s",
+                   e->job.name);
+    else
+        error_hint(err, "The table is untouched. Start the job again.");
+    return true;
+}
+
+bool
+attach_hopeless(struct engine *e, struct error *err)
+{
+    struct error ignored = {0};
+    bool hopeless;
+
+    if (e->control == NULL || job_is_turned(&e->job) || e->job.leg > 0)
+        return false;
+    session_rollback(e->control);
+    hopeless = attach_slot_lost(e, err);
+    if (!hopeless) {
+        char *now = table_fingerprint(e->control, e->job.source_oid, &ignored);
+
+        hopeless = now != NULL && strcmp(now, e->job.fingerprint) != 0;
+        free(now);
+    }
+    error_clear(&ignored);
+    return hopeless;
+}
+
+static bool
+load_plans(struct engine *e, struct error *err)
+{
+    if (e->plans == NULL)
+        e->plans = plan_set_read(e->job.plan, err);
+    return e->plans != NULL ? true : error_context(err, "the plan stored with the job cannot be read");
+}
+
+/* Where this host keeps the spool, if it was said anew. */
+static void
+move_spool(struct engine *e)
+{
+    if (e->options.spool_directory == NULL)
+        return;
+    free(e->job.spool_directory);
+    e->job.spool_directory = mem_printf("%s/%s", e->options.spool_directory, e->job.slot_name);
+}
+
+/* Connect, read, lock, take. */
+static bool
+take(struct engine *e, const char *name, int64_t instance, struct error *err)
+{
+    struct job_state job;
+
+    session_close(e->control);
+    e->entered = false;
+    e->control = session_open(e->options.connection, SESSION_SQL, "control", err);
+    if (e->control == NULL || !session_execute(e->control, err, "SET synchronous_commit = local") ||
+        !require_schema(e, name, err))
+        return false;
+    if (!job_state_read(e->control, name, &job, err))
+        return false;
+    job_state_clear(&e->job);
+    e->job = job;
+    if (e->job.ended)
+        return error_set(err, ERROR_FAILED, "job \"%s\" has ended: it is in phase %s", name,
+                         job_phase_name(e->job.phase));
+    if (instance != 0 && e->job.instance != instance)
+        return error_set(err, ERROR_FAILED, "another instance has taken over job \"%s\"", name);
+    if (!job_state_lock(e->control, &e->job, err) || !job_state_take(e->control, &e->job, err))
+        return false;
+    e->entered = true;
+    return true;
+}
+
+bool
+attach_job(struct engine *e, const char *name, struct error *err)
+{
+    if (!take(e, name, 0, err) || !job_options_read(&e->options, e->job.options, err) || !load_plans(e, err))
+        return false;
+    move_spool(e);
+    if (!check_server(e, err) || !job_state_save_start(e->control, &e->job, err))
+        return false;
+    attach_leg(e);
+    if (e->job.phase != PHASE_INIT && e->job.phase != PHASE_FINISHED && e->plan != NULL &&
+        attach_slot_lost(e, err))
+        return false;
+    e->report->name = mem_strdup(name);
+    return true;
+}
+
+/* What may pass by itself: the server is away, or has not noticed yet that our old sessions are. */
+static bool
+may_pass(const struct error *err)
+{
+    return err->connection_lost || strcmp(err->sqlstate, JOB_LOCKED) == 0;
+}
+
+bool
+attach_again(struct engine *e, struct error *err)
+{
+    struct backoff backoff = {.first_ms = 200, .most_ms = 5000};
+    int64_t until = clock_ms() + (int64_t)e->options.reconnect_s * 1000, instance = e->job.instance;
+    char *name = mem_strdup(e->job.name);
+    bool ok = false;
+
+    progress_end(&e->progress);
+    log_warning("the connection was lost: %s; trying again for up to %d s", err->message,
+                e->options.reconnect_s);
+    stages_close(e);
+    while (!ok && clock_ms() < until) {
+        error_clear(err);
+        if (!clock_sleep(backoff_next(&backoff))) {
+            error_set(err, ERROR_FAILED, "stopped while the server was away");
+            err->stopped = true;
+            break;
+        }
+        ok = take(e, name, instance, err) && check_server(e, err);
+        if (e->entered)
+            instance = e->job.instance;
+        if (!ok && !may_pass(err))
+            break;
+    }
+    if (ok) {
+        log_info("connected again: the job goes on in phase %s", job_phase_name(e->job.phase));
+        attach_leg(e);
+    } else if (!err->stopped && may_pass(err)) {
+        error_context(err, "the server did not come back within %d s", e->options.reconnect_s);
+    }
+    free(name);
+    return ok;
+}

@@ -1,0 +1,241 @@
+/* After a swap: the table that does not serve is kept in sync, until it comes back or the job is finished. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "engine.h"
+#include "sql/sql.h"
+
+#define RETRY_MS 1000 /* between two tries of rows set aside */
+#define KEYS_SHOWN 10
+
+/* The spool of the leg before is of no use to anyone. */
+static bool
+remove_last_spool(struct engine *e, struct error *err)
+{
+    char *directory = mem_printf("%s/leg%d", e->job.spool_directory, e->job.leg - 1);
+    bool ok = ledger_undo_one(e->control, &e->job, LEDGER_SPOOL, directory, err);
+
+    free(directory);
+    return ok;
+}
+
+/* What the definition is now: after a rollback the original's may have been changed while it did not serve.
+ */
+static bool
+note_definition(struct engine *e, struct error *err)
+{
+    struct table *source = e->plan->source;
+
+    if (job_is_turned(&e->job))
+        return true;
+    free(source->fingerprint);
+    source->oid = e->job.source_oid;
+    source->fingerprint = table_fingerprint(e->control, source->oid, err);
+    return source->fingerprint != NULL;
+}
+
+bool
+follow_refuse_blocked(struct engine *e, struct error *err)
+{
+    struct result res = {0};
+    char id[24];
+
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    error_set(err, ERROR_ROLLBACK,
+              "rollback is not possible: %" PRId64 " row%s of the new table cannot be held by the original",
+              apply_blocked(e->apply), apply_blocked(e->apply) == 1 ? "" : "s");
+    if (session_query(e->control, &res, &(struct error){0}, sql_status_blocked, 1, id)) {
+        struct buffer text = {0};
+
+        for (int i = 0; i < result_rows(&res) && i < KEYS_SHOWN; i++)
+            buffer_printf(&text, "%skey %s: %s", i > 0 ? "\n" : "", result_text(&res, i, 0),
+                          result_text(&res, i, 1));
+        if (text.len > 0)
+            error_detail(err, "%s", text.data);
+        buffer_free(&text);
+    }
+    result_free(&res);
+    error_hint(err, "The new table serves and is followed. Change or delete those rows, or say with "
+                    "--reverse-map what the "
+                    "original is to hold instead, and roll back again.");
+    return false;
+}
+
+static void
+show_blocked(struct engine *e)
+{
+    int64_t blocked = apply_blocked(e->apply);
+    struct error text = {0};
+
+    if (blocked == e->blocked_shown)
+        return;
+    if (blocked == 0) {
+        log_info("all rows fit the original again: rollback is possible");
+    } else if (blocked > e->blocked_shown) {
+        follow_refuse_blocked(e, &text);
+        log_warning("%s%s%s", text.message, text.detail != NULL ? ": " : "",
+                    text.detail != NULL ? text.detail : "");
+        error_clear(&text);
+    }
+    e->blocked_shown = blocked;
+}
+
+static bool
+to_boundary(struct engine *e, struct error *err)
+{
+    while (!apply_at_boundary(e->apply)) {
+        if (!engine_apply(e, err))
+            return false;
+    }
+    return true;
+}
+
+static bool
+retry_blocked(struct engine *e, bool now, struct error *err)
+{
+    if (apply_blocked(e->apply) == 0 || (!now && clock_ms() - e->retried_at_ms < RETRY_MS))
+        return true;
+    if (!to_boundary(e, err) || !apply_retry(e->apply, err))
+        return false;
+    e->retried_at_ms = clock_ms();
+    return true;
+}
+
+/* Apply what there is, and keep the proof of parity whole. */
+static bool
+follow_some(struct engine *e, struct error *err)
+{
+    bool verify = e->options.verify;
+
+    if (!engine_apply(e, err) || !retry_blocked(e, false, err))
+        return false;
+    show_blocked(e);
+    if (apply_blocked(e->apply) > 0)
+        return true;
+    if (verify && (!e->proven || apply_dirty_truncated(e->apply)) && !parity_verify(e, err))
+        return false;
+    return swap_answer_verify(e, err) && (!verify || parity_reduce_dirty(e, err));
+}
+
+/* Nobody is told by this process's end: the answer is in the job's row. */
+static bool
+refuse(struct engine *e, struct error *reason, struct error *err)
+{
+    bool ok = job_state_answer(e->control, &e->job, reason, err);
+
+    if (ok && !e->rollback_only)
+        log_warning("%s%s%s", reason->message, reason->detail != NULL ? ": " : "",
+                    reason->detail != NULL ? reason->detail : "");
+    e->rollback_requested = e->cutover_requested = false;
+    return ok;
+}
+
+/* A swap that fails leaves the job where it was, unless the server or the user has ended it. */
+static enum step
+try_swap(struct engine *e, enum job_phase next, struct error *err)
+{
+    struct error failed = {0};
+
+    if (retry_blocked(e, true, &failed) &&
+        (apply_blocked(e->apply) == 0 || follow_refuse_blocked(e, &failed)) && swap_tables(e, next, &failed))
+        return STEP_NEXT;
+    if (next == PHASE_ROLLED_BACK && failed.kind == ERROR_FAILED && !failed.connection_lost &&
+        !failed.stopped)
+        failed.kind = ERROR_ROLLBACK;
+    if (e->rollback_only || failed.connection_lost || failed.stopped || e->abort_requested) {
+        struct error ignored = {0};
+
+        if (!failed.connection_lost)
+            job_state_answer(e->control, &e->job, &failed, &ignored);
+        error_clear(&ignored);
+        error_move(err, &failed);
+        return STEP_FAILED;
+    }
+    if (!refuse(e, &failed, err)) {
+        error_clear(&failed);
+        return STEP_FAILED;
+    }
+    error_clear(&failed);
+    e->next = e->job.phase;
+    return STEP_NEXT; /* the same phase again */
+}
+
+static bool
+is_over(struct engine *e)
+{
+    if (e->finish_requested != FINISH_NOT)
+        return true;
+    if (clock_ms() < e->window_ends_ms)
+        return false;
+    log_info("the rollback window is over");
+    return true;
+}
+
+static void
+log_begin(const struct engine *e)
+{
+    if (job_is_turned(&e->job))
+        log_info("the new table serves; the original is kept in sync as %s. Go back with: pgrecast rollback "
+                 "%s; end with: "
+                 "pgrecast finish %s",
+                 e->plan->shadow_sql, e->job.name, e->job.name);
+    else
+        log_info("the original serves; the new table is kept in sync as %s. Cut over again with: pgrecast "
+                 "cutover %s; end "
+                 "with: pgrecast finish %s",
+                 e->plan->shadow_sql, e->job.name, e->job.name);
+}
+
+/* After a rollback that cannot be taken back: there is nothing to follow. */
+static enum step
+end_following(struct engine *e, struct error *err)
+{
+    log_info("the new table is no longer kept in sync: %s. End the job with: pgrecast finish %s",
+             e->plans->why_not_again != NULL ? e->plans->why_not_again : "it was not planned", e->job.name);
+    return ledger_undo_one(e->control, &e->job, LEDGER_SLOT, e->job.slot_name, err) &&
+                   remove_last_spool(e, err)
+               ? STEP_LEAVE
+               : STEP_FAILED;
+}
+
+static bool
+open_leg(struct engine *e, struct error *err)
+{
+    engine_kill_point(job_is_turned(&e->job) ? "reverse-start" : "rolled-back");
+    return remove_last_spool(e, err) && note_definition(e, err) && stages_open_stream(e, err) &&
+           stages_open_apply(e, err);
+}
+
+enum step
+phase_follow(struct engine *e, struct error *err)
+{
+    bool turned = job_is_turned(&e->job);
+
+    if (e->plan == NULL)
+        return is_over(e) ? (e->next = PHASE_FINISHED, STEP_NEXT) : end_following(e, err);
+    if (e->stream == NULL &&
+        (turned ? e->options.exit == EXIT_CUT_OVER && !e->rollback_only : e->rollback_only))
+        return STEP_LEAVE;
+    if (!open_leg(e, err))
+        return STEP_FAILED;
+    log_begin(e);
+    while (!is_over(e)) {
+        uint64_t before = apply_changes(e->apply);
+
+        if (!follow_some(e, err))
+            return STEP_FAILED;
+        if (turned && apply_changes(e->apply) > before)
+            engine_kill_point("reverse");
+        if (turned && e->rollback_requested)
+            return try_swap(e, PHASE_ROLLED_BACK, err);
+        if (!turned && e->cutover_requested)
+            return try_swap(e, PHASE_REVERSE, err);
+    }
+    e->next = PHASE_FINISHED;
+    return STEP_NEXT;
+}

@@ -1,0 +1,242 @@
+/* The stages of a leg: spool, receiver, apply; where each goes on. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "engine.h"
+
+#define SEGMENT_BYTES (UINT64_C(64) * 1024 * 1024)
+#define SLOT_FREE_MS 90000 /* how long a slot may still be held by the connection of an instance that died   \
+                            */
+#define SLOT_POLL_MS 250
+
+char *
+stages_spool_directory(const struct engine *e)
+{
+    return mem_printf("%s/leg%d", e->job.spool_directory, e->job.leg);
+}
+
+static bool
+make_directories(const char *path, struct error *err)
+{
+    char *copy = mem_strdup(path);
+    bool ok = true;
+
+    for (char *slash = strchr(copy + 1, '/'); ok; slash = strchr(slash + 1, '/')) {
+        if (slash != NULL)
+            *slash = '\0';
+        if (mkdir(copy, 0700) != 0) {
+            struct stat st;
+
+            if (stat(copy, &st) != 0 || !S_ISDIR(st.st_mode)) {
+                ok = error_set(err, ERROR_FAILED, "cannot create the directory \"%s\": %m", copy);
+                error_hint(err, "Name a directory for the spool with --spool-dir.");
+            }
+        }
+        if (slash == NULL)
+            break;
+        *slash = '/';
+    }
+    free(copy);
+    return ok;
+}
+
+static bool
+open_spool(struct engine *e, struct error *err)
+{
+    struct spool_identity identity = {
+        .system_identifier = strtoull(e->job.system_identifier, NULL, 10),
+        .timeline = (uint32_t)e->job.timeline,
+    };
+    char *directory = stages_spool_directory(e);
+    bool ok;
+
+    snprintf(identity.job, sizeof(identity.job), "%" PRId64, e->job.id);
+    snprintf(identity.slot, sizeof(identity.slot), "%s", e->job.slot_name);
+    ok = make_directories(e->job.spool_directory, err) &&
+         ledger_enter(e->control, &e->job, LEDGER_SPOOL, directory, directory, err);
+    if (ok)
+        e->spool = spool_open(directory, &identity, SEGMENT_BYTES, err);
+    free(directory);
+    return ok && e->spool != NULL;
+}
+
+static bool
+sink_append(void *arg, const struct message *m, lsn_t lsn, struct error *err)
+{
+    return spool_append(arg, m, lsn, err);
+}
+
+static bool
+sink_flush(void *arg, struct error *err)
+{
+    return spool_flush(arg, err);
+}
+
+static bool
+sink_sync(void *arg, struct error *err)
+{
+    return spool_sync(arg, err);
+}
+
+static bool
+sink_progress(void *arg, lsn_t lsn, struct error *err)
+{
+    return spool_append_progress(arg, lsn, err);
+}
+
+/*
+ * What was confirmed to the server is not sent again: it must be applied, or be in the spool. Neither is so
+ * on a host that has not the spool, or where that was damaged.
+ */
+static bool
+check_covered(struct engine *e, lsn_t from, struct error *err)
+{
+    struct result res = {0};
+    char confirmed[LSN_TEXT_SIZE], has[LSN_TEXT_SIZE];
+    bool ok =
+        session_row(e->control, &res, err,
+                    "SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", 1,
+                    e->job.slot_name);
+
+    if (ok && result_lsn(&res, 0, 0) > from) {
+        ok = error_set(err, ERROR_FAILED,
+                       "changes up to %s are no longer in the replication slot, and not in the spool "
+                       "\"%s\", which ends at %s",
+                       lsn_format(result_lsn(&res, 0, 0), confirmed), e->job.spool_directory,
+                       lsn_format(from, has));
+        error_detail(err, "The job has run on host %s. What is not applied yet is only in the spool there.",
+                     e->job.host);
+        error_hint(err, "Go on there with: pgrecast resume %s; or give the job up with: pgrecast %s %s",
+                   e->job.name, job_is_turned(&e->job) ? "finish" : "abort", e->job.name);
+    }
+    result_free(&res);
+    return ok;
+}
+
+/* A walsender of ours that does not know yet that its client is gone. The job's lock says that it is. */
+static bool
+end_old_receiver(struct engine *e, struct error *err)
+{
+    return session_query(
+        e->control, NULL, err,
+        "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_replication_slots AS s "
+        "JOIN pg_catalog.pg_stat_activity AS a ON a.pid = s.active_pid "
+        "WHERE s.slot_name = $1 AND a.usename = current_user AND a.application_name = "
+        "'pgrecast stream'",
+        1, e->job.slot_name);
+}
+
+static bool
+start_stream(struct engine *e, lsn_t from, struct error *err)
+{
+    struct stream_options options = {
+        .connection = e->options.connection,
+        .slot = e->job.slot_name,
+        .publication = job_is_turned(&e->job) ? e->job.back_publication_name : e->job.publication_name,
+        .any_origin = true,
+        .from = from,
+        .sink = {.arg = e->spool,
+                 .append = sink_append,
+                 .flush = sink_flush,
+                 .sync = sink_sync,
+                 .progress = sink_progress},
+    };
+    int64_t until = clock_ms() + SLOT_FREE_MS;
+
+    while ((e->stream = stream_start(&options, err)) == NULL) {
+        if (strcmp(err->sqlstate, "55006") != 0 || clock_ms() > until) /* object_in_use */
+            return false;
+        error_clear(err);
+        if (!end_old_receiver(e, err))
+            return false;
+        if (!clock_sleep(SLOT_POLL_MS)) {
+            error_set(err, ERROR_FAILED, "stopped while waiting for the replication slot");
+            err->stopped = true;
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+stages_open_stream(struct engine *e, struct error *err)
+{
+    lsn_t from = e->job.applied;
+
+    if (e->stream != NULL)
+        return true;
+    if (e->spool == NULL && !open_spool(e, err))
+        return false;
+    if (spool_end_lsn(e->spool) > from)
+        from = spool_end_lsn(e->spool);
+    return check_covered(e, from, err) && start_stream(e, from, err);
+}
+
+/*
+ * Values that an apply has read from the source are newer than its place in the stream. How far that went is
+ * not known after a crash: up to now at most.
+ */
+static bool
+raise_exact(struct engine *e, lsn_t *exact, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn()", 0);
+
+    if (ok && result_lsn(&res, 0, 0) > *exact)
+        *exact = result_lsn(&res, 0, 0);
+    result_free(&res);
+    return ok;
+}
+
+bool
+stages_open_apply(struct engine *e, struct error *err)
+{
+    struct apply_options options = {
+        .plan = e->plan,
+        .connection = e->options.connection,
+        .spool = e->spool,
+        .job_id = e->job.id,
+        .instance = e->job.instance,
+        .bounds = {.barrier = e->job.leg == 0 ? e->job.barrier : 0,
+                   .exact = e->job.leg == 0 ? e->job.exact : 0},
+        .after = e->job.applied,
+        .skip_xid = e->job.swap_xid,
+        .set_aside = job_is_turned(&e->job),
+    };
+
+    if (e->apply != NULL)
+        return true;
+    if (!raise_exact(e, &options.bounds.exact, err))
+        return false;
+    if (e->sweep_needed) /* rows may be missing until then */
+        options.bounds.exact = UINT64_MAX;
+    e->apply = apply_open(&options, err);
+    if (e->apply != NULL && e->dirty != NULL)
+        apply_give_dirty(e->apply, e->dirty);
+    else if (e->apply != NULL && e->job.leg > 0 && e->job.applied == e->job.swap_lsn)
+        apply_dirty_start(e->apply); /* from the swap on, at which both tables were equal */
+    if (e->apply != NULL && (e->dirty != NULL || (e->job.leg > 0 && e->job.applied == e->job.swap_lsn)))
+        e->proven = true;
+    e->dirty = NULL;
+    return e->apply != NULL;
+}
+
+void
+stages_close(struct engine *e)
+{
+    if (e->apply != NULL && e->proven && e->dirty == NULL)
+        e->dirty = apply_take_dirty(e->apply);
+    apply_close(e->apply);
+    e->apply = NULL;
+    stream_stop(e->stream);
+    e->stream = NULL;
+    spool_close(e->spool);
+    e->spool = NULL;
+    e->proven = false;
+}
