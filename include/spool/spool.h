@@ -145,6 +145,13 @@ enum spool_outcome spool_read(struct spool_reader *r, struct spool_record *out, 
 /* Go back (or forward) to a position this reader has returned before. */
 bool spool_seek(struct spool_reader *r, struct spool_position position, struct error *err);
 struct spool_position spool_reader_position(const struct spool_reader *r);
+
+/*
+ * Every transaction that ends at or before this is behind the reader: the last commit or news of progress
+ * that it has read since it was opened or has sought; 0 before the first. (spool_end_lsn() may be ahead of
+ * what readers can see, so an empty read does not tell that everything up to there was read.)
+ */
+lsn_t spool_reader_lsn(const struct spool_reader *r);
 void spool_reader_close(struct spool_reader *r); /* NULL-safe */
 
 /*

@@ -35,6 +35,20 @@ dirty_record(struct dirty *d, const struct batch *b)
         keyset_add(&d->keys, b->entries[i].key, b->entries[i].key_len);
 }
 
+void
+dirty_move(struct dirty *to, struct dirty *from)
+{
+    const char *key;
+    uint32_t len;
+    size_t at = 0;
+
+    to->recording = to->recording || from->recording;
+    to->truncated = to->truncated || from->truncated;
+    while (keyset_next(&from->keys, &at, &key, &len))
+        keyset_add(&to->keys, key, len);
+    dirty_clear(from);
+}
+
 /* The key's bytes as batch.c writes them. */
 static void
 encode_texts(int key_count, char *const *values, struct buffer *key)

@@ -21,6 +21,9 @@ struct dirty {
 void dirty_start(struct dirty *d);
 void dirty_clear(struct dirty *d);
 
+/* All that is in from goes over to the other. */
+void dirty_move(struct dirty *to, struct dirty *from);
+
 /* The keys of a batch that was written. */
 void dirty_record(struct dirty *d, const struct batch *b);
 

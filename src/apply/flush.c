@@ -23,7 +23,8 @@ flush_open(struct flush *f, const struct plan *plan, struct session *s, struct e
     f->session = s;
     stream_columns_init(&f->columns, plan);
     for (int i = 0; i < plan->column_count; i++)
-        f->keeps_defaults = f->keeps_defaults || plan->columns[i].origin == COLUMN_DEFAULT;
+        f->keeps_defaults =
+            f->keeps_defaults || plan->columns[i].kept || plan->columns[i].origin == COLUMN_DEFAULT;
     f->copy_stage = statement_copy_stage(plan, &f->columns);
     create = statement_create(plan);
     ok = session_execute(s, err, create);
@@ -168,6 +169,33 @@ run(struct flush *f, char *sql, struct error *err)
     return ok;
 }
 
+/* Rows that come anew take their values made once per row there: from the shadow's own sequence. */
+static bool
+give_sequence(struct flush *f, const char *column, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(f->session, &res, err, "SELECT pg_catalog.pg_get_serial_sequence($1, $2)", 2,
+                          f->plan->shadow_sql, column);
+
+    if (ok && !result_null(&res, 0, 0))
+        ok = run(f, statement_overlay_sequence(column, result_text(&res, 0, 0)), err);
+    result_free(&res);
+    return ok;
+}
+
+bool
+flush_overlay(struct flush *f, struct error *err)
+{
+    bool ok = run(f, statement_overlay_create(f->plan), err);
+
+    for (int i = 0; ok && i < f->plan->column_count; i++) {
+        if (f->plan->columns[i].origin == COLUMN_DEFAULT && f->plan->target->columns[i].identity != '\0')
+            ok = give_sequence(f, f->plan->columns[i].name, err);
+    }
+    f->overlay = ok;
+    return ok;
+}
+
 static const char *
 target(const struct flush *f)
 {
@@ -186,8 +214,9 @@ find_kept(const struct flush *f, const bool *unchanged, bool *keep)
     bool separable = true;
 
     for (int i = 0; i < plan->insert_count; i++) {
-        const bool *depends =
-            plan->insert_origin[i] >= 0 ? plan->columns[plan->insert_origin[i]].depends_on : NULL;
+        const struct plan_column *column =
+            plan->insert_origin[i] >= 0 ? &plan->columns[plan->insert_origin[i]] : NULL;
+        const bool *depends = column != NULL && !column->kept ? column->depends_on : NULL;
         bool any_kept = false, any_changed = false;
 
         for (int c = 0; depends != NULL && c < plan->source->column_count; c++)
@@ -288,6 +317,7 @@ void
 flush_transaction_ended(struct flush *f)
 {
     f->staged = 0;
+    f->overlay = false;
 }
 
 /* Try to write the rows [from, to) of the stage and undo it. True when a row's content makes it fail. */
@@ -314,12 +344,15 @@ flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
 {
     struct error ignored = {0};
     int from = 0, to = b->entry_count;
+    bool overlay = f->overlay;
     char *key = NULL;
 
     if (!error_is_of_a_row(err) || strncmp(err->sqlstate, "23505", 5) == 0 || b->entry_count == 0)
         return;
-    if (session_execute(f->session, &ignored, "BEGIN") && fill_stage(f, b, &ignored) &&
-        run(f, statement_delete(f->plan, target(f)), &ignored) && range_fails(f, from, to)) {
+    flush_transaction_ended(f);
+    if (session_execute(f->session, &ignored, "BEGIN") && (!overlay || flush_overlay(f, &ignored)) &&
+        fill_stage(f, b, &ignored) && run(f, statement_delete(f->plan, target(f)), &ignored) &&
+        range_fails(f, from, to)) {
         while (to - from > 1) {
             int middle = from + (to - from) / 2;
 
@@ -365,5 +398,12 @@ flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint
 bool
 flush_merge(struct flush *f, struct error *err)
 {
-    return !f->overlay || run(f, statement_overlay_merge(f->plan), err) || (error_redact(err), false);
+    if (!f->overlay)
+        return true;
+    if (!run(f, statement_overlay_merge(f->plan), err)) {
+        error_redact(err);
+        return false;
+    }
+    f->overlay = false;
+    return true;
 }

@@ -22,7 +22,7 @@ struct flush {
     const struct plan *plan;
     struct session *session;
     struct stream_columns columns;
-    bool keeps_defaults; /* the shadow has columns made once per row: they survive a rewrite of the row */
+    bool keeps_defaults; /* the shadow has columns whose values survive a rewrite of the row */
     bool overlay;        /* rows go to the overlay until flush_merge() */
     char *copy_stage;
     struct buffer text;
@@ -50,6 +50,9 @@ bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const
  * the batch, and put its key into the error. Best effort. No transaction is open before and after.
  */
 void flush_name_failing_row(struct flush *f, struct batch *b, struct error *err);
+
+/* Rows go by way of the overlay until flush_merge() or the end of the transaction. */
+bool flush_overlay(struct flush *f, struct error *err);
 
 /* Bring the overlay's rows back to the shadow. */
 bool flush_merge(struct flush *f, struct error *err);

@@ -48,6 +48,39 @@ insert_name(const struct plan *plan, int item)
     return origin >= 0 ? plan->columns[origin].name : plan->key[-1 - origin].shadow_name;
 }
 
+static bool
+is_kept(const struct plan *plan, int item)
+{
+    return plan->insert_origin[item] >= 0 && plan->columns[plan->insert_origin[item]].kept;
+}
+
+static void
+add_row_column(struct buffer *sql, bool *first, const char *alias, const char *name)
+{
+    buffer_add_text(sql, *first ? "" : ", ");
+    *first = false;
+    if (alias != NULL)
+        add_column(sql, alias, name);
+    else
+        buffer_add_identifier(sql, name);
+}
+
+/* All that a row of the shadow consists of: its columns but generated ones, and the hidden key. */
+static void
+add_row_columns(struct buffer *sql, const struct plan *plan, const char *alias)
+{
+    bool first = true;
+
+    for (int i = 0; i < plan->column_count; i++) {
+        if (plan->columns[i].origin != COLUMN_GENERATED)
+            add_row_column(sql, &first, alias, plan->columns[i].name);
+    }
+    for (int i = 0; i < plan->key_count; i++) {
+        if (plan->key[i].hidden)
+            add_row_column(sql, &first, alias, plan->key[i].shadow_name);
+    }
+}
+
 static void
 add_type(struct buffer *sql, const struct column *column)
 {
@@ -87,20 +120,15 @@ statement_create(const struct plan *plan)
         if (column->generated != '\0')
             buffer_printf(&sql, " GENERATED ALWAYS AS (%s) STORED", column->default_expr);
     }
+    buffer_add_text(&sql, ") ON COMMIT DELETE ROWS;\n"
+                          "CREATE TEMPORARY TABLE pgrecast_saved ON COMMIT DELETE ROWS AS "
+                          "SELECT 0 AS pgrecast_seq, ");
+    add_row_columns(&sql, plan, "s");
     buffer_printf(&sql,
-                  ") ON COMMIT DELETE ROWS;\n"
-                  "CREATE TEMPORARY TABLE pgrecast_saved ON COMMIT DELETE ROWS AS "
-                  "SELECT 0 AS pgrecast_seq, s.* FROM %s AS s WITH NO DATA;\n"
+                  " FROM %s AS s WITH NO DATA;\n"
                   "CREATE INDEX ON pg_temp.pgrecast_saved (pgrecast_seq);\n"
-                  "CREATE TEMPORARY TABLE pgrecast_overlay ON COMMIT DELETE ROWS AS "
-                  "SELECT %s FROM %s AS s WITH NO DATA;\n"
-                  "CREATE UNIQUE INDEX ON pg_temp.pgrecast_overlay (",
-                  plan->shadow_sql, plan->insert_columns, plan->shadow_sql);
-    for (int i = 0; i < plan->key_count; i++) {
-        buffer_add_text(&sql, i > 0 ? ", " : "");
-        buffer_add_identifier(&sql, plan->key[i].shadow_name);
-    }
-    buffer_add_text(&sql, ");\nCREATE TEMPORARY TABLE pgrecast_keys (");
+                  "CREATE TEMPORARY TABLE pgrecast_keys (",
+                  plan->shadow_sql);
     for (int i = 0; i < plan->key_count; i++) {
         buffer_printf(&sql, "%sk%d ", i > 0 ? ", " : "", i + 1);
         add_type(&sql, &plan->source->columns[plan->key[i].source]);
@@ -152,14 +180,12 @@ char *
 statement_delete_saving(const struct plan *plan, const char *target)
 {
     struct buffer sql = {0};
-    bool overlay = strcmp(target, OVERLAY_TABLE) == 0; /* it has the insert list's columns, in that order */
 
     buffer_printf(&sql, "WITH gone AS (DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ", target);
     add_match(&sql, plan, PLAN_SHADOW, "s", "t");
-    buffer_add_text(&sql, " RETURNING t.pgrecast_seq, s.*) INSERT INTO " SAVED_TABLE);
-    if (overlay)
-        buffer_printf(&sql, " (pgrecast_seq, %s)", plan->insert_columns);
-    buffer_add_text(&sql, " SELECT * FROM gone");
+    buffer_add_text(&sql, " RETURNING t.pgrecast_seq, ");
+    add_row_columns(&sql, plan, "s");
+    buffer_add_text(&sql, ") INSERT INTO " SAVED_TABLE " SELECT * FROM gone");
     return buffer_take(&sql);
 }
 
@@ -180,33 +206,34 @@ statement_insert(const struct plan *plan, const char *target, bool saved)
     return buffer_take(&sql);
 }
 
+/* ", column" for each that is made once per row. */
+static void
+add_defaults(struct buffer *sql, const struct plan *plan, const char *alias)
+{
+    bool first = false;
+
+    for (int i = 0; i < plan->column_count; i++) {
+        if (plan->columns[i].origin == COLUMN_DEFAULT)
+            add_row_column(sql, &first, alias, plan->columns[i].name);
+    }
+}
+
 char *
 statement_insert_keeping(const struct plan *plan, const char *target, int mask, const bool *keep)
 {
     struct buffer sql = {0};
-    bool defaults = strcmp(target, OVERLAY_TABLE) != 0;
 
     buffer_printf(&sql, "INSERT INTO %s (%s", target, plan->insert_columns);
-    for (int i = 0; defaults && i < plan->column_count; i++) {
-        if (plan->columns[i].origin == COLUMN_DEFAULT) {
-            buffer_add_text(&sql, ", ");
-            buffer_add_identifier(&sql, plan->columns[i].name);
-        }
-    }
+    add_defaults(&sql, plan, NULL);
     buffer_add_text(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
     for (int i = 0; i < plan->insert_count; i++) {
         buffer_add_text(&sql, i > 0 ? ", " : "");
-        if (keep != NULL && keep[i])
+        if (is_kept(plan, i) || (keep != NULL && keep[i]))
             add_column(&sql, "o", insert_name(plan, i));
         else
             buffer_printf(&sql, "pgrecast_new.i%d", i + 1);
     }
-    for (int i = 0; defaults && i < plan->column_count; i++) {
-        if (plan->columns[i].origin == COLUMN_DEFAULT) {
-            buffer_add_text(&sql, ", ");
-            add_column(&sql, "o", plan->columns[i].name);
-        }
-    }
+    add_defaults(&sql, plan, "o");
     buffer_printf(
         &sql,
         " FROM " STAGE_TABLE " AS pgrecast_src JOIN " SAVED_TABLE
@@ -274,6 +301,47 @@ statement_find_missing(const struct plan *plan, int mask)
     return buffer_take(&sql);
 }
 
+/*
+ * Not the whole life of the session: a default that names a sequence of the shadow would stand against the
+ * shadow's removal.
+ */
+char *
+statement_overlay_create(const struct plan *plan)
+{
+    struct buffer sql = {0};
+
+    buffer_printf(&sql,
+                  "CREATE TEMPORARY TABLE pgrecast_overlay (LIKE %s INCLUDING DEFAULTS) ON COMMIT DROP;\n",
+                  plan->shadow_sql);
+    for (int i = 0; i < plan->column_count; i++) {
+        if (plan->columns[i].origin != COLUMN_GENERATED)
+            continue;
+        buffer_add_text(&sql, "ALTER TABLE " OVERLAY_TABLE " DROP COLUMN ");
+        buffer_add_identifier(&sql, plan->columns[i].name);
+        buffer_add_text(&sql, ";\n");
+    }
+    buffer_add_text(&sql, "CREATE UNIQUE INDEX ON " OVERLAY_TABLE " (");
+    for (int i = 0; i < plan->key_count; i++) {
+        buffer_add_text(&sql, i > 0 ? ", " : "");
+        buffer_add_identifier(&sql, plan->key[i].shadow_name);
+    }
+    buffer_add_char(&sql, ')');
+    return buffer_take(&sql);
+}
+
+char *
+statement_overlay_sequence(const char *column, const char *sequence)
+{
+    struct buffer sql = {0};
+
+    buffer_add_text(&sql, "ALTER TABLE " OVERLAY_TABLE " ALTER COLUMN ");
+    buffer_add_identifier(&sql, column);
+    buffer_add_text(&sql, " SET DEFAULT pg_catalog.nextval(");
+    buffer_add_literal(&sql, sequence);
+    buffer_add_text(&sql, "::pg_catalog.regclass)");
+    return buffer_take(&sql);
+}
+
 char *
 statement_overlay_take(const struct plan *plan)
 {
@@ -282,26 +350,33 @@ statement_overlay_take(const struct plan *plan)
     buffer_printf(&sql, "WITH taken AS (DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ",
                   plan->shadow_sql);
     add_match(&sql, plan, PLAN_SHADOW, "s", "t");
-    buffer_add_text(&sql, " RETURNING s.*) INSERT INTO " OVERLAY_TABLE " SELECT ");
-    buffer_printf(&sql, "%s FROM taken", plan->insert_columns);
+    buffer_add_text(&sql, " RETURNING ");
+    add_row_columns(&sql, plan, "s");
+    buffer_add_text(&sql, ") INSERT INTO " OVERLAY_TABLE " (");
+    add_row_columns(&sql, plan, NULL);
+    buffer_add_text(&sql, ") SELECT * FROM taken");
     return buffer_take(&sql);
 }
 
-/* It is emptied with it: one transaction may merge more than once. */
 char *
 statement_overlay_merge(const struct plan *plan)
 {
-    return mem_printf("WITH gone AS (DELETE FROM " OVERLAY_TABLE
-                      " RETURNING *) INSERT INTO %s (%s) OVERRIDING SYSTEM "
-                      "VALUE SELECT %s FROM gone",
-                      plan->shadow_sql, plan->insert_columns, plan->insert_columns);
+    struct buffer sql = {0};
+
+    buffer_printf(&sql, "INSERT INTO %s (", plan->shadow_sql);
+    add_row_columns(&sql, plan, NULL);
+    buffer_add_text(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
+    add_row_columns(&sql, plan, NULL);
+    buffer_add_text(&sql, " FROM " OVERLAY_TABLE ";\nDROP TABLE " OVERLAY_TABLE);
+    return buffer_take(&sql);
 }
 
 bool
 plan_has_other_unique(const struct plan *plan)
 {
     /* A temporary key index has no final name: then it is none of the target's. */
-    int others = plan->indexes[0].key && plan->indexes[0].final_name != NULL ? -1 : 0;
+    int others =
+        plan->index_count > 0 && plan->indexes[0].key && plan->indexes[0].final_name != NULL ? -1 : 0;
 
     for (int i = 0; i < plan->target->index_count; i++)
         others += plan->target->indexes[i].unique;

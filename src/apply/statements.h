@@ -3,9 +3,11 @@
  *
  * Temporary tables of the apply's session:
  *   pgrecast_stage    the batch: op ('d' delete the key, 'r' write the row), seq, ref (the seq whose old row
- * has the values left unchanged), mask (which those are, 0: none), and the source's columns pgrecast_saved
- * the shadow's rows that the batch replaces, by seq pgrecast_keys     the dirty keys pgrecast_overlay  rows
- * touched by a transaction too large for one batch, without the shadow's unique indexes
+ *                     has the values left unchanged), mask (which those are, 0: none), the source's columns
+ *   pgrecast_saved    the shadow's rows that the batch replaces, by seq, without generated columns
+ *   pgrecast_keys     the dirty keys
+ *   pgrecast_overlay  rows touched by a transaction too large for one batch, without the shadow's unique
+ *                     indexes and generated columns; only while such a transaction is open
  */
 #ifndef PGRECAST_APPLY_STATEMENTS_H
 #define PGRECAST_APPLY_STATEMENTS_H
@@ -49,7 +51,12 @@ char *statement_forget(int mask, bool all);
 /* Names the key of one row that should replace a saved row and does not. */
 char *statement_find_missing(const struct plan *plan, int mask);
 
-/* Move the touched rows from the shadow to the overlay, and all of it back. */
+/*
+ * Make the overlay; the default of an identity column is what statement_overlay_sequence() gives it. Move the
+ * touched rows from the shadow there, and all of it back (and drop it).
+ */
+char *statement_overlay_create(const struct plan *plan);
+char *statement_overlay_sequence(const char *column, const char *sequence);
 char *statement_overlay_take(const struct plan *plan);
 char *statement_overlay_merge(const struct plan *plan);
 

@@ -12,6 +12,14 @@ xids_add(struct xid_list *list, uint64_t xid)
     list->xids[list->count++] = xid;
 }
 
+uint64_t
+xid_widen(uint64_t near, uint32_t xid)
+{
+    int32_t distance = (int32_t)(xid - (uint32_t)near);
+
+    return near + (uint64_t)(int64_t)distance;
+}
+
 bool
 xids_settle(struct xid_list *list, const struct snapshot *snapshot)
 {

@@ -30,6 +30,7 @@ struct spool_reader {
     uint64_t limit;               /* how far that may be read, as far as is known */
     struct spool_position next;
     uint64_t sequence; /* of the next record, 0: not known */
+    lsn_t reached;     /* see spool_reader_lsn() */
     struct frame_window window;
     struct record_unpacker *unpacker;
 
@@ -279,7 +280,11 @@ read_record(struct spool_reader *r, struct spool_record *out, struct error *err)
         r->next.offset = frame.next;
         r->sequence = frame.sequence + 1;
         out->next = r->next;
+        if (kind == RECORD_PROGRESS)
+            r->reached = out->lsn;
     } while (kind == RECORD_PROGRESS);
+    if (out->message.kind == MESSAGE_COMMIT)
+        r->reached = out->message.commit.end_lsn;
     remember_place(r, out);
     return SPOOL_RECORD;
 }
@@ -298,6 +303,7 @@ spool_seek(struct spool_reader *r, struct spool_position position, struct error 
         return false;
     r->sequence = position.offset == SEGMENT_HEADER_SIZE ? r->header.sequence : 0;
     r->next = position;
+    r->reached = 0;
     choose_repeats(r, position);
     return true;
 }
@@ -306,6 +312,12 @@ struct spool_position
 spool_reader_position(const struct spool_reader *r)
 {
     return r->next;
+}
+
+lsn_t
+spool_reader_lsn(const struct spool_reader *r)
+{
+    return r->reached;
 }
 
 static struct spool_reader *
