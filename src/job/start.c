@@ -236,6 +236,12 @@ sink_sync(void *arg, struct error *err)
 }
 
 static bool
+sink_progress(void *arg, lsn_t lsn, struct error *err)
+{
+    return spool_append_progress(arg, lsn, err);
+}
+
+static bool
 start_stream(struct engine *e, struct error *err)
 {
     struct stream_options options = {
@@ -244,7 +250,11 @@ start_stream(struct engine *e, struct error *err)
         .publication = e->job.publication_name,
         .any_origin = true,
         .from = spool_end_lsn(e->spool),
-        .sink = {.arg = e->spool, .append = sink_append, .flush = sink_flush, .sync = sink_sync},
+        .sink = {.arg = e->spool,
+                 .append = sink_append,
+                 .flush = sink_flush,
+                 .sync = sink_sync,
+                 .progress = sink_progress},
     };
 
     e->stream = stream_start(&options, err);
