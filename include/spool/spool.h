@@ -102,9 +102,12 @@ bool spool_exists(const char *directory);
 /*
  * After a failover: the server has gone on from fork on another timeline, and what the spool holds beyond it
  * has never happened. Removes all transactions that end after fork, and what is not whole, and makes the rest
- * a spool of identity (which differs from the one it was made for by the timeline only). Before spool_open();
- * a crash in between may be followed by the same call. ERROR_FAILED when the directory belongs to another job
- * or cluster, or is damaged.
+ * a spool of identity (which differs from the one it was made for by a higher timeline only). Before
+ * spool_open(); a crash in between may be followed by the same call. Does nothing where there is no spool or
+ * where it is of that timeline already. ERROR_FAILED when the directory belongs to another job or cluster, is
+ * of a higher timeline, in use, or damaged.
+ *
+ * Where all that is left of the spool was beyond fork, it is empty afterwards, and ends at fork.
  */
 bool spool_fork(const char *directory, const struct spool_identity *identity, lsn_t fork, struct error *err);
 
@@ -116,7 +119,8 @@ bool spool_remove(const char *directory, struct error *err);
 
 /*
  * A reader from the first record whose transaction ends after the LSN (0: from the first whole transaction).
- * ERROR_FAILED when that was trimmed.
+ * The LSN may be beyond spool_end_lsn(): what is appended later and ends up to there is passed over too.
+ * ERROR_FAILED when that record was trimmed.
  */
 struct spool_reader *spool_reader_open(struct spool *s, lsn_t after, struct error *err);
 
@@ -144,6 +148,8 @@ enum spool_outcome spool_read(struct spool_reader *r, struct spool_record *out, 
 
 /* Go back (or forward) to a position this reader has returned before. */
 bool spool_seek(struct spool_reader *r, struct spool_position position, struct error *err);
+
+/* What is before it will not be read any more, but by spool_seek(). */
 struct spool_position spool_reader_position(const struct spool_reader *r);
 
 /*

@@ -3,9 +3,9 @@
  * spool) and tells the server how far they are durable. It answers keepalives whatever the rest of the
  * program does.
  *
- * Order of things: appended to the sink, synced by it, and only then confirmed. A keepalive while nothing is
- * pending moves the slot too, so that a quiet table in a busy server pins no log. Sources: PostgreSQL manual,
- * "Streaming Replication Protocol" (protocol-replication).
+ * Order of things: appended to the sink, synced by it, and only then confirmed. A keepalive outside of a
+ * transaction moves the slot too, so that a quiet table in a busy server pins no log; it goes the same way,
+ * about once a second. Sources: PostgreSQL manual, "Streaming Replication Protocol" (protocol-replication).
  */
 #ifndef PGRECAST_STREAM_STREAM_H
 #define PGRECAST_STREAM_STREAM_H
@@ -23,7 +23,7 @@ struct stream_sink {
     bool (*append)(void *arg, const struct message *m, lsn_t lsn, struct error *err);
     bool (*flush)(void *arg, struct error *err); /* hand over what was appended: nothing more is there now */
     bool (*sync)(void *arg, struct error *err);  /* make it durable */
-    /* up to lsn there is nothing more, outside of a transaction; durable with the next sync */
+    /* up to lsn there is nothing more, outside of a transaction; durable with the next sync. May be NULL. */
     bool (*progress)(void *arg, lsn_t lsn, struct error *err);
 };
 
@@ -32,7 +32,8 @@ struct stream_options {
     const char *slot;
     const char *publication;
     bool any_origin; /* also take changes that came to the table by replication (16+) */
-    lsn_t from;      /* end of what the sink holds already; 0: the slot's own position */
+    lsn_t from;      /* end of what the sink holds already, on disk; 0: the slot's own position */
+    lsn_t limit;     /* stream_limit() from the first moment on; 0: none */
     struct stream_sink sink;
 };
 
@@ -45,12 +46,12 @@ struct stream *stream_start(const struct stream_options *options, struct error *
 bool stream_failed(struct stream *s, struct error *err);
 
 lsn_t stream_received(const struct stream *s);  /* the log is read up to here */
-lsn_t stream_confirmed(const struct stream *s); /* and durable up to here */
+lsn_t stream_confirmed(const struct stream *s); /* and durable and told to the server up to here */
 
 /*
  * Confirm nothing beyond lsn from now on (UINT64_MAX: no limit, as at first), whatever is durable. What was
  * confirmed before stays so. Thread-safe. When it has returned, no confirmation beyond max(lsn,
- * stream_confirmed()) is under way.
+ * stream_confirmed()) is under way. A higher limit takes effect within a second.
  */
 void stream_limit(struct stream *s, lsn_t lsn);
 

@@ -162,10 +162,31 @@ apply_dirty_load(struct apply *a, int64_t most, struct error *err)
     return dirty_load(&a->dirty, a->session, a->plan->key_count, most, err);
 }
 
-void
-apply_adopt_dirty(struct apply *to, struct apply *from)
+struct dirty *
+apply_take_dirty(struct apply *a)
 {
-    dirty_move(&to->dirty, &from->dirty);
+    struct dirty *dirty = mem_alloc(sizeof(*dirty));
+
+    dirty_restore(&a->dirty); /* a comparison that did not come to an end */
+    dirty_move(dirty, &a->dirty);
+    return dirty;
+}
+
+void
+apply_give_dirty(struct apply *a, struct dirty *dirty)
+{
+    if (dirty == NULL)
+        return;
+    dirty_move(&a->dirty, dirty);
+    dirty_free(dirty);
+}
+
+void
+dirty_free(struct dirty *dirty)
+{
+    if (dirty != NULL)
+        dirty_clear(dirty);
+    free(dirty);
 }
 
 void

@@ -72,6 +72,25 @@ directory_open_locked(const char *directory, struct error *err)
     return fd;
 }
 
+bool
+spool_exists(const char *directory)
+{
+    int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct error ignored = {0};
+    uint64_t *numbers = NULL;
+    char *foreign = NULL;
+    size_t count = 0;
+
+    if (dirfd < 0)
+        return false;
+    segment_list(dirfd, directory, false, &numbers, &count, &foreign, &ignored);
+    error_clear(&ignored);
+    free(numbers);
+    free(foreign);
+    close(dirfd);
+    return count > 0;
+}
+
 static bool
 remove_segments(int dirfd, const char *directory, struct error *err)
 {

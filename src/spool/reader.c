@@ -10,40 +10,10 @@
 #include <unistd.h>
 
 #include "core/mem.h"
-#include "frame.h"
-#include "state.h"
+#include "reader.h"
 
-/* Where a definition was read. Only those in the segment of a place say how rows are read there. */
-struct definition_place {
-    struct spool_position position;
-    uint64_t end; /* offset of the record behind it */
-    bool is_relation;
-    uint32_t oid;
-};
-
-struct spool_reader {
-    struct spool *spool; /* NULL over a directory */
-    char *directory;
-    int dirfd;
-    int fd;
-    struct segment_header header; /* of the segment that is read */
-    uint64_t limit;               /* how far that may be read, as far as is known */
-    struct spool_position next;
-    uint64_t sequence; /* of the next record, 0: not known */
-    lsn_t reached;     /* see spool_reader_lsn() */
-    struct frame_window window;
-    struct record_unpacker *unpacker;
-
-    struct definition_place *places; /* all definitions read, in order */
-    size_t place_count;
-    size_t place_room;
-    size_t *repeats; /* indexes of those to be given out again before the next record, last first */
-    size_t repeat_count;
-    size_t repeat_room;
-};
-
-static int
-compare_positions(struct spool_position a, struct spool_position b)
+int
+position_compare(struct spool_position a, struct spool_position b)
 {
     if (a.segment != b.segment)
         return a.segment > b.segment ? 1 : -1;
@@ -73,9 +43,8 @@ segment_state(struct spool_reader *r, uint64_t *limit, bool *is_last, struct err
     return true;
 }
 
-/* Be at the start of a segment. */
-static bool
-enter_segment(struct spool_reader *r, uint64_t number, struct error *err)
+bool
+reader_enter(struct spool_reader *r, uint64_t number, struct error *err)
 {
     struct segment_header header;
     int fd = segment_open(r->dirfd, r->directory, number, O_RDONLY, &header, err);
@@ -150,7 +119,7 @@ next_frame(struct spool_reader *r, struct frame *frame, struct error *err)
         }
         if (is_last)
             return SPOOL_EMPTY;
-        if (!enter_segment(r, r->header.number + 1, err))
+        if (!reader_enter(r, r->header.number + 1, err))
             return SPOOL_ERROR;
     }
     segment_damage(r->directory, r->header.number, r->next.offset, why, err);
@@ -183,8 +152,7 @@ remember_place(struct spool_reader *r, const struct spool_record *record)
 
     if (m->kind != MESSAGE_RELATION && m->kind != MESSAGE_TYPE)
         return;
-    if (r->place_count > 0 &&
-        compare_positions(r->places[r->place_count - 1].position, record->position) >= 0)
+    if (r->place_count > 0 && position_compare(r->places[r->place_count - 1].position, record->position) >= 0)
         return; /* read again after a seek */
     if (r->place_count == r->place_room)
         forget_trimmed_places(r);
@@ -221,7 +189,7 @@ choose_repeats(struct spool_reader *r, struct spool_position position)
 
         if (place->position.segment < position.segment)
             break;
-        if (compare_positions(place->position, position) >= 0 || is_repeated(r, place))
+        if (position_compare(place->position, position) >= 0 || is_repeated(r, place))
             continue;
         if (r->repeat_count == r->repeat_room) {
             r->repeat_room = r->repeat_room > 0 ? r->repeat_room * 2 : 16;
@@ -262,9 +230,8 @@ read_repeat(struct spool_reader *r, struct spool_record *out, struct error *err)
     return result;
 }
 
-/* The record at r->next. */
-static enum spool_outcome
-read_record(struct spool_reader *r, struct spool_record *out, struct error *err)
+enum spool_outcome
+reader_next(struct spool_reader *r, struct spool_record *out, struct error *err)
 {
     enum record_outcome kind;
     struct frame frame;
@@ -293,13 +260,19 @@ enum spool_outcome
 spool_read(struct spool_reader *r, struct spool_record *out, struct error *err)
 {
     record_unpacker_reset(r->unpacker);
-    return r->repeat_count > 0 ? read_repeat(r, out, err) : read_record(r, out, err);
+    if (!r->search.over) {
+        enum spool_outcome outcome = search_go_on(r, err);
+
+        if (outcome != SPOOL_RECORD)
+            return outcome;
+    }
+    return r->repeat_count > 0 ? read_repeat(r, out, err) : reader_next(r, out, err);
 }
 
 bool
-spool_seek(struct spool_reader *r, struct spool_position position, struct error *err)
+reader_seek(struct spool_reader *r, struct spool_position position, struct error *err)
 {
-    if (position.segment != r->header.number && !enter_segment(r, position.segment, err))
+    if (position.segment != r->header.number && !reader_enter(r, position.segment, err))
         return false;
     r->sequence = position.offset == SEGMENT_HEADER_SIZE ? r->header.sequence : 0;
     r->next = position;
@@ -308,27 +281,26 @@ spool_seek(struct spool_reader *r, struct spool_position position, struct error 
     return true;
 }
 
+bool
+spool_seek(struct spool_reader *r, struct spool_position position, struct error *err)
+{
+    if (!reader_seek(r, position, err))
+        return false;
+    if (!r->search.over || position_compare(position, r->search.found) < 0)
+        search_begin(r, r->search.after);
+    return true;
+}
+
 struct spool_position
 spool_reader_position(const struct spool_reader *r)
 {
-    return r->next;
+    return r->search.over || !r->search.in_transaction || !r->search.begin_known ? r->next : r->search.begin;
 }
 
 lsn_t
 spool_reader_lsn(const struct spool_reader *r)
 {
     return r->reached;
-}
-
-static struct spool_reader *
-reader_new(const char *directory)
-{
-    struct spool_reader *r = mem_alloc(sizeof(*r));
-
-    r->directory = mem_strdup(directory);
-    r->dirfd = r->fd = -1;
-    r->unpacker = record_unpacker_new();
-    return r;
 }
 
 void
@@ -346,135 +318,6 @@ spool_reader_close(struct spool_reader *r)
     free(r->repeats);
     free(r->directory);
     free(r);
-}
-
-/*
- * Where to start looking for the first transaction that ends after the LSN: the first segment whose successor
- * starts behind that LSN, or where the transaction that is open at its start begins. False: it was trimmed.
- */
-static bool
-first_segment_for(struct shared_state *shared, lsn_t after, uint64_t *number)
-{
-    bool found;
-    size_t i = 0;
-
-    pthread_mutex_lock(&shared->lock);
-    found = after == 0 || shared->segments[0].committed <= after;
-    while (i + 1 < shared->count && shared->segments[i + 1].first_lsn <= after)
-        i++;
-    *number = shared->first + i;
-    if (shared->segments[i].open.segment >= shared->first)
-        *number = shared->segments[i].open.segment;
-    pthread_mutex_unlock(&shared->lock);
-    return found;
-}
-
-/* The search of spool_reader_open() for a place to start. */
-struct search {
-    lsn_t after;
-    bool in_transaction;
-    bool begin_known; /* false: it was trimmed */
-    struct spool_position begin;
-    struct spool_position found;
-};
-
-/* True when the record shows where to start. */
-static bool
-search_record(struct search *search, const struct spool_record *record)
-{
-    const struct message *m = &record->message;
-
-    switch (m->kind) {
-    case MESSAGE_BEGIN:
-        search->in_transaction = search->begin_known = true;
-        search->begin = search->found = record->position;
-        return m->begin.final_lsn >= search->after;
-    case MESSAGE_COMMIT:
-        search->in_transaction = false;
-        search->found = search->begin;
-        return search->begin_known && m->commit.end_lsn > search->after;
-    case MESSAGE_LOGICAL:
-        search->found = record->position;
-        return !search->in_transaction && record->lsn > search->after;
-    default:
-        return false;
-    }
-}
-
-static bool
-trimmed_error(const struct spool_reader *r, lsn_t after, struct error *err)
-{
-    char lsn[LSN_TEXT_SIZE];
-
-    return error_set(err, ERROR_FAILED, "the spool in \"%s\" does not go back to %s any more", r->directory,
-                     lsn_format(after, lsn));
-}
-
-static bool
-find_start(struct spool_reader *r, lsn_t after, struct error *err)
-{
-    struct search search = {.after = after, .in_transaction = r->header.open.segment != 0};
-    enum spool_outcome outcome;
-    struct spool_record record;
-
-    while ((outcome = spool_read(r, &record, err)) == SPOOL_RECORD && !search_record(&search, &record)) {
-        if (record.message.kind == MESSAGE_COMMIT && after > 0 && record.message.commit.end_lsn > after)
-            return trimmed_error(r, after, err); /* its begin is not there */
-    }
-    if (outcome == SPOOL_ERROR)
-        return false;
-    if (outcome == SPOOL_EMPTY)
-        search.found = search.in_transaction && search.begin_known ? search.begin : r->next;
-    return spool_seek(r, search.found, err);
-}
-
-struct spool_reader *
-spool_reader_open(struct spool *s, lsn_t after, struct error *err)
-{
-    struct spool_reader *r = reader_new(s->directory);
-    uint64_t number;
-
-    r->spool = s;
-    r->dirfd =
-        openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a duplicate would share the lock */
-    if (r->dirfd < 0) {
-        segment_io_error(s->directory, "", "open directory", errno, err);
-        goto failed;
-    }
-    if (!first_segment_for(&s->shared, after, &number)) {
-        trimmed_error(r, after, err);
-        goto failed;
-    }
-    if (!enter_segment(r, number, err) || !find_start(r, after, err))
-        goto failed;
-    return r;
-failed:
-    spool_reader_close(r);
-    return NULL;
-}
-
-struct spool_reader *
-spool_reader_open_directory(const char *directory, struct error *err)
-{
-    struct spool_reader *r = reader_new(directory);
-    uint64_t *numbers = NULL;
-    char *foreign = NULL;
-    size_t count = 0;
-    bool ok = false;
-
-    r->dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->dirfd < 0)
-        segment_io_error(directory, "", "open directory", errno, err);
-    else if (segment_list(r->dirfd, directory, false, &numbers, &count, &foreign, err) && count == 0)
-        error_set(err, ERROR_FAILED, "there is no spool in \"%s\"", directory);
-    else if (count > 0)
-        ok = enter_segment(r, numbers[0], err) && find_start(r, 0, err);
-    free(numbers);
-    free(foreign);
-    if (ok)
-        return r;
-    spool_reader_close(r);
-    return NULL;
 }
 
 /* With the lock held: is there a record behind the position? */

@@ -11,18 +11,44 @@
 #include "frame.h"
 #include "state.h"
 
-/* What reading a segment from its start, up to the first thing that is not sound, has shown. */
+/* What reading a segment from its start, up to the first thing that is not to be kept, has shown. */
 struct scan {
     struct segment_header header;
+    lsn_t fork;      /* nothing that ends after it is kept */
     uint64_t offset; /* up to here it is sound */
     uint64_t sequence;
     const char *torn; /* why it is not sound beyond; NULL where it ends there */
+    bool beyond;      /* the next record is sound but beyond the fork */
     lsn_t end_lsn;
     lsn_t committed;
     bool in_transaction;
     struct spool_position begin; /* of the open transaction */
     uint64_t begin_sequence;     /* 0: in an earlier segment */
 };
+
+/* Takes note of a sound record. False where it is beyond the fork. */
+static bool
+scan_message(struct scan *scan, const struct message *m, lsn_t lsn)
+{
+    switch (m->kind) {
+    case MESSAGE_BEGIN:
+        scan->in_transaction = true;
+        scan->begin.segment = scan->header.number;
+        scan->begin.offset = scan->offset;
+        scan->begin_sequence = scan->sequence;
+        return true;
+    case MESSAGE_COMMIT:
+        if (m->commit.end_lsn > scan->fork)
+            return false; /* in the transaction still: it is cut at its beginning */
+        scan->in_transaction = false;
+        scan->end_lsn = scan->committed = m->commit.end_lsn;
+        return true;
+    case MESSAGE_LOGICAL:
+        return scan->in_transaction || lsn < scan->fork;
+    default:
+        return true;
+    }
+}
 
 static bool
 scan_record(struct scan *scan, struct record_unpacker *unpacker, const struct frame *frame)
@@ -38,20 +64,16 @@ scan_record(struct scan *scan, struct record_unpacker *unpacker, const struct fr
     case RECORD_BAD:
         return false;
     case RECORD_PROGRESS:
-        scan->end_lsn = lsn;
+        scan->beyond = lsn > scan->fork;
+        if (!scan->beyond)
+            scan->end_lsn = lsn;
         break;
     case RECORD_CHANGE:
-        if (message.kind == MESSAGE_BEGIN) {
-            scan->in_transaction = true;
-            scan->begin.segment = scan->header.number;
-            scan->begin.offset = scan->offset;
-            scan->begin_sequence = scan->sequence;
-        } else if (message.kind == MESSAGE_COMMIT) {
-            scan->in_transaction = false;
-            scan->end_lsn = scan->committed = message.commit.end_lsn;
-        }
+        scan->beyond = !scan_message(scan, &message, lsn);
         break;
     }
+    if (scan->beyond)
+        return false;
     scan->sequence++;
     scan->offset = frame->next;
     return true;
@@ -79,7 +101,8 @@ scan_frames(const struct spool *s, struct scan *scan, int fd, uint64_t limit, st
 
 /* Read a segment up to limit, at most. Its file becomes the one the spool writes to. */
 static bool
-scan_segment(struct spool *s, uint64_t number, uint64_t limit, struct scan *scan, struct error *err)
+scan_segment(struct spool *s, uint64_t number, uint64_t limit, lsn_t fork, struct scan *scan,
+             struct error *err)
 {
     char name[SEGMENT_NAME_SIZE];
     off_t size;
@@ -96,6 +119,7 @@ scan_segment(struct spool *s, uint64_t number, uint64_t limit, struct scan *scan
         return segment_io_error(s->directory, segment_name(number, name), "read", errno, err);
     if (limit > (uint64_t)size)
         limit = (uint64_t)size;
+    scan->fork = fork;
     scan->offset = SEGMENT_HEADER_SIZE;
     scan->sequence = scan->header.sequence;
     scan->end_lsn = scan->header.first_lsn;
@@ -105,13 +129,13 @@ scan_segment(struct spool *s, uint64_t number, uint64_t limit, struct scan *scan
     return scan_frames(s, scan, s->fd, limit, err);
 }
 
-/* A tail can be torn only behind what was synced. */
+/* A tail can be torn only behind what was synced, and in the last segment. */
 static bool
-check_tail(const struct spool *s, const struct scan *scan, struct error *err)
+check_tail(const struct spool *s, const struct scan *scan, bool is_last, struct error *err)
 {
     const char *why = scan->torn != NULL ? scan->torn : "the file is too short";
 
-    return scan->offset >= scan->header.synced ||
+    return scan->beyond || (is_last && scan->offset >= scan->header.synced) ||
            segment_damage(s->directory, s->number, scan->offset, why, err);
 }
 
@@ -127,7 +151,7 @@ go_back_to_begin(struct spool *s, struct scan *scan, struct error *err)
 
     if (begin.segment < s->shared.first)
         return true;
-    if (!scan_segment(s, begin.segment, begin.offset, scan, err))
+    if (!scan_segment(s, begin.segment, begin.offset, scan->fork, scan, err))
         return false;
     if (scan->torn == NULL && scan->offset == begin.offset && !scan->in_transaction)
         return true;
@@ -170,13 +194,38 @@ cut_segment(struct spool *s, uint64_t offset, struct error *err)
     return true;
 }
 
+/* The segment in which the spool passes the fork, or the last one. False: it starts beyond the fork. */
 static bool
-recover_tail(struct spool *s, struct error *err)
+segment_of_fork(const struct shared_state *shared, lsn_t fork, uint64_t *number)
 {
+    size_t i = shared->count;
+
+    while (i > 0 && shared->segments[i - 1].first_lsn > fork)
+        i--;
+    *number = shared->first + i - 1;
+    return i > 0;
+}
+
+/* Nothing of the spool is before the fork. */
+static bool
+forget_all(struct spool *s, lsn_t fork, struct error *err)
+{
+    s->number = s->shared.first + s->shared.count - 1;
+    s->committed = fork;
+    atomic_store(&s->end_lsn, fork);
+    return remove_segments_after(s, 0, err);
+}
+
+/* Segments go before the file that stays is cut: after a crash in between the same place is found again. */
+bool
+spool_recover(struct spool *s, lsn_t fork, struct error *err)
+{
+    uint64_t last = s->shared.first + s->shared.count - 1, number;
     struct scan scan;
 
-    if (!scan_segment(s, s->shared.first + s->shared.count - 1, UINT64_MAX, &scan, err) ||
-        !check_tail(s, &scan, err))
+    if (!segment_of_fork(&s->shared, fork, &number))
+        return forget_all(s, fork, err);
+    if (!scan_segment(s, number, UINT64_MAX, fork, &scan, err) || !check_tail(s, &scan, number == last, err))
         return false;
     if (scan.torn != NULL)
         log_warning("the last write to the spool was not whole (%s): it is cut, to be received again",
@@ -193,21 +242,8 @@ recover_tail(struct spool *s, struct error *err)
 }
 
 static bool
-check_identity(const struct spool *s, const struct spool_identity *found, struct error *err)
+identity_error(const struct spool *s, const char *what, const struct spool_identity *found, struct error *err)
 {
-    const struct spool_identity *own = &s->identity;
-    const char *what = NULL;
-
-    if (strcmp(found->job, own->job) != 0)
-        what = "job";
-    else if (strcmp(found->slot, own->slot) != 0)
-        what = "replication slot";
-    else if (found->system_identifier != own->system_identifier)
-        what = "cluster";
-    else if (found->timeline != own->timeline)
-        what = "timeline";
-    if (what == NULL)
-        return true;
     error_set(err, ERROR_FAILED, "spool directory \"%s\" belongs to another %s", s->directory, what);
     return error_detail(err,
                         "It was made for job \"%s\", slot \"%s\", system %" PRIu64 ", timeline %" PRIu32 ".",
@@ -215,7 +251,30 @@ check_identity(const struct spool *s, const struct spool_identity *found, struct
 }
 
 static bool
-add_found(struct spool *s, uint64_t number, struct error *err)
+check_identity(const struct spool *s, const struct spool_identity *found, struct error *err)
+{
+    const struct spool_identity *own = &s->identity;
+
+    if (strcmp(found->job, own->job) != 0)
+        return identity_error(s, "job", found, err);
+    if (strcmp(found->slot, own->slot) != 0)
+        return identity_error(s, "replication slot", found, err);
+    if (found->system_identifier != own->system_identifier)
+        return identity_error(s, "cluster", found, err);
+    return true;
+}
+
+bool
+spool_timeline_error(const struct spool *s, uint32_t timeline, struct error *err)
+{
+    struct spool_identity found = s->identity;
+
+    found.timeline = timeline;
+    return identity_error(s, "timeline", &found, err);
+}
+
+static bool
+add_found(struct spool *s, uint64_t number, uint32_t *timeline, struct error *err)
 {
     struct segment_header header;
     struct segment_info info = {0};
@@ -231,6 +290,10 @@ add_found(struct spool *s, uint64_t number, struct error *err)
     close(fd);
     if (!ok || !check_identity(s, &header.identity, err))
         return false;
+    if (header.identity.timeline < *timeline)
+        return segment_damage(s->directory, number, 0, "its timeline is older than that of the file before",
+                              err);
+    *timeline = header.identity.timeline;
     info.first_lsn = header.first_lsn;
     info.committed = header.committed;
     info.open = header.open;
@@ -240,25 +303,21 @@ add_found(struct spool *s, uint64_t number, struct error *err)
 }
 
 bool
-spool_recover(struct spool *s, struct error *err)
+spool_find(struct spool *s, uint32_t *timeline, struct error *err)
 {
     uint64_t *numbers = NULL;
     char *foreign = NULL;
     size_t count = 0;
-    bool ok = false;
+    bool ok;
 
-    if (!segment_list(s->dirfd, s->directory, true, &numbers, &count, &foreign, err))
-        goto out;
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && numbers[i] != numbers[i - 1] + 1) {
-            segment_damage(s->directory, numbers[i - 1] + 1, 0, "the file is missing", err);
-            goto out;
-        }
-        if (!add_found(s, numbers[i], err))
-            goto out;
+    *timeline = 0;
+    ok = segment_list(s->dirfd, s->directory, true, &numbers, &count, &foreign, err);
+    for (size_t i = 0; ok && i < count; i++) {
+        if (i > 0 && numbers[i] != numbers[i - 1] + 1)
+            ok = segment_damage(s->directory, numbers[i - 1] + 1, 0, "the file is missing", err);
+        else
+            ok = add_found(s, numbers[i], timeline, err);
     }
-    ok = count == 0 || recover_tail(s, err);
-out:
     free(numbers);
     free(foreign);
     return ok;

@@ -37,9 +37,8 @@ spool_start_segment(struct spool *s, struct error *err)
     return true;
 }
 
-struct spool *
-spool_open(const char *directory, const struct spool_identity *identity, uint64_t segment_bytes,
-           struct error *err)
+static struct spool *
+spool_new(const char *directory, const struct spool_identity *identity, uint64_t segment_bytes)
 {
     struct spool *s = mem_alloc(sizeof(*s));
 
@@ -50,10 +49,34 @@ spool_open(const char *directory, const struct spool_identity *identity, uint64_
     s->sequence = 1;
     s->packer = record_packer_new();
     shared_init(&s->shared);
+    return s;
+}
+
+/* What is in the directory, ready to go on; no segment where there is none. */
+static bool
+take_over(struct spool *s, struct error *err)
+{
+    uint32_t timeline;
+
+    if (!spool_find(s, &timeline, err))
+        return false;
+    if (s->shared.count == 0)
+        return true;
+    if (timeline != s->identity.timeline)
+        return spool_timeline_error(s, timeline, err);
+    return spool_recover(s, UINT64_MAX, err);
+}
+
+struct spool *
+spool_open(const char *directory, const struct spool_identity *identity, uint64_t segment_bytes,
+           struct error *err)
+{
+    struct spool *s = spool_new(directory, identity, segment_bytes);
+
     if (!directory_make(directory, err))
         goto failed;
     s->dirfd = directory_open_locked(directory, err);
-    if (s->dirfd < 0 || !spool_recover(s, err))
+    if (s->dirfd < 0 || !take_over(s, err))
         goto failed;
     if (s->shared.count == 0 && !spool_start_segment(s, err))
         goto failed;
@@ -62,6 +85,40 @@ failed:
     s->broken = true;
     spool_close(s);
     return NULL;
+}
+
+/*
+ * The cut first; then, in one step, the empty segment that makes it a spool of the new timeline. Until then
+ * the same call finds the old timeline and does the same again.
+ */
+static bool
+fork_at(struct spool *s, lsn_t fork, struct error *err)
+{
+    uint32_t timeline;
+
+    if (!spool_find(s, &timeline, err))
+        return false;
+    if (s->shared.count == 0 || timeline == s->identity.timeline)
+        return true;
+    if (timeline > s->identity.timeline)
+        return spool_timeline_error(s, timeline, err);
+    return spool_recover(s, fork, err) && spool_start_segment(s, err);
+}
+
+bool
+spool_fork(const char *directory, const struct spool_identity *identity, lsn_t fork, struct error *err)
+{
+    struct spool *s;
+    bool ok;
+
+    if (!spool_exists(directory))
+        return true;
+    s = spool_new(directory, identity, 0);
+    s->dirfd = directory_open_locked(directory, err);
+    ok = s->dirfd >= 0 && fork_at(s, fork, err);
+    s->broken = true; /* all is on disk already */
+    spool_close(s);
+    return ok;
 }
 
 static bool

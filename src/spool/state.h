@@ -59,10 +59,17 @@ struct spool {
 };
 
 /*
- * Read the segments of a directory into *s, cut a torn tail, and leave the last segment open for writing at
- * the end of the last whole transaction. Where no segment is there or left, .shared.count is 0.
+ * Read the headers of all segments of the directory into *s. timeline: of the last one, which is that of the
+ * spool; 0 where there is none.
  */
-bool spool_recover(struct spool *s, struct error *err);
+bool spool_find(struct spool *s, uint32_t *timeline, struct error *err);
+bool spool_timeline_error(const struct spool *s, uint32_t timeline, struct error *err);
+
+/*
+ * Then cut a torn tail and what ends after the fork (UINT64_MAX: none), and leave the last segment open for
+ * writing at the end of the last transaction that stays. Where no segment is left, .shared.count is 0.
+ */
+bool spool_recover(struct spool *s, lsn_t fork, struct error *err);
 
 /* Make the segment after the last one, and write to that from now on. The old one must be synced. */
 bool spool_start_segment(struct spool *s, struct error *err);

@@ -15,9 +15,11 @@
 #include "core/mem.h"
 #include "decode/message.h"
 
-#define SYNC_INTERVAL_MS 300 /* how old unsynced changes may get */
+#define SYNC_INTERVAL_MS 300      /* how old unsynced changes may get */
+#define PROGRESS_INTERVAL_MS 1000 /* and keepalives alone: a server sends many of them */
 #define SYNC_BYTES (16 * 1024 * 1024)
 #define FEEDBACK_INTERVAL_MS 5000
+#define RAISED_INTERVAL_MS 300              /* between confirmations that only a higher limit allows */
 #define POSTGRES_EPOCH_US 946684800000000LL /* 2000-01-01 in Unix time */
 
 /* Why the loop ended. */
@@ -34,11 +36,15 @@ struct stream {
     atomic_bool failed;
     struct error error; /* of the thread; read after failed is set */
     _Atomic lsn_t received;
-    _Atomic lsn_t confirmed;
+    _Atomic lsn_t confirmed; /* written under the lock, before it is sent */
+    pthread_mutex_t lock;    /* between the limit and the choice of what to confirm */
+    lsn_t limit;
 
     /* The thread's own. */
     bool in_transaction;
-    lsn_t committed; /* end of the last whole transaction in the sink, or a keepalive's position */
+    lsn_t committed; /* end of the last whole transaction in the sink, or of the progress it was told */
+    lsn_t progress;  /* of a keepalive since then: not in the sink yet; 0: none */
+    lsn_t durable;   /* what of committed is synced */
     size_t unsynced; /* bytes appended since the last sync */
     int64_t synced_at;
     int64_t feedback_at;
@@ -51,21 +57,19 @@ put_u64(char *at, uint64_t value)
         at[i] = (char)(value & 0xff);
 }
 
-/* Standby status update: 'r', written, flushed, applied, the time, reply requested. Only "flushed" moves the
- * slot. */
+/* Standby status update: 'r', written, flushed, applied, the time, reply requested. */
 static bool
-send_feedback(struct stream *s, struct error *err)
+send_status(struct stream *s, lsn_t written, lsn_t flushed, struct error *err)
 {
     PGconn *conn = session_conn(s->session);
-    lsn_t durable = atomic_load(&s->confirmed);
     struct timeval now;
     char message[34];
 
     gettimeofday(&now, NULL);
     message[0] = 'r';
-    put_u64(message + 1, durable);
-    put_u64(message + 9, durable);
-    put_u64(message + 17, durable);
+    put_u64(message + 1, written);
+    put_u64(message + 9, flushed);
+    put_u64(message + 17, flushed);
     put_u64(message + 25, (uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_usec - POSTGRES_EPOCH_US));
     message[33] = 0;
     if (PQputCopyData(conn, message, sizeof(message)) != 1 || PQflush(conn) != 0) {
@@ -76,16 +80,77 @@ send_feedback(struct stream *s, struct error *err)
     return true;
 }
 
-/* Durable before acknowledged. */
+/* What may be confirmed now. With the lock held. */
+static lsn_t
+allowed(const struct stream *s)
+{
+    return s->durable < s->limit ? s->durable : s->limit;
+}
+
+/* True when the limit was raised since the last confirmation. */
+static bool
+is_behind(struct stream *s)
+{
+    bool behind;
+
+    pthread_mutex_lock(&s->lock);
+    behind = allowed(s) > atomic_load(&s->confirmed);
+    pthread_mutex_unlock(&s->lock);
+    return behind;
+}
+
+/*
+ * Chosen and published under the lock: whoever lowers the limit sees afterwards what may still be under way.
+ * True when it has moved.
+ */
+static bool
+choose_confirmed(struct stream *s)
+{
+    bool moved;
+
+    pthread_mutex_lock(&s->lock);
+    moved = allowed(s) > atomic_load(&s->confirmed);
+    if (moved)
+        atomic_store(&s->confirmed, allowed(s));
+    pthread_mutex_unlock(&s->lock);
+    return moved;
+}
+
+/*
+ * Only "flushed" moves the slot, and 0 leaves it where it is. But a server that shuts down waits until
+ * "flushed" is all it has sent, or "written" where "flushed" is 0 (WalSndDone() in walsender.c): while the
+ * limit holds something back, the last status has none, or the server would wait for a job that waits for
+ * the server.
+ */
+static bool
+send_feedback(struct stream *s, struct error *err)
+{
+    bool moved = choose_confirmed(s);
+    lsn_t confirmed = atomic_load(&s->confirmed);
+
+    if (s->durable <= confirmed)
+        return send_status(s, confirmed, confirmed, err);
+    return (!moved || send_status(s, confirmed, confirmed, err)) && send_status(s, s->durable, 0, err);
+}
+
+/*
+ * Durable before acknowledged. A keepalive's position becomes a record only here, as there may be very many
+ * of them.
+ */
 static bool
 sync_and_confirm(struct stream *s, struct error *err)
 {
+    if (s->progress > s->committed) {
+        if (s->sink.progress != NULL && !s->sink.progress(s->sink.arg, s->progress, err))
+            return false;
+        s->committed = s->progress;
+    }
+    s->progress = 0;
     if (!s->sink.sync(s->sink.arg, err))
         return false;
     s->unsynced = 0;
     s->synced_at = clock_ms();
-    if (s->committed > atomic_load(&s->confirmed))
-        atomic_store(&s->confirmed, s->committed);
+    s->durable = s->committed;
     return send_feedback(s, err);
 }
 
@@ -112,6 +177,7 @@ take_change(struct stream *s, struct cursor *cur, struct error *err)
     s->unsynced += len;
     if (message.kind == MESSAGE_BEGIN) {
         s->in_transaction = true;
+        s->progress = 0; /* no place for it now; the commit goes beyond it */
     } else if (message.kind == MESSAGE_COMMIT) {
         s->in_transaction = false;
         s->committed = message.commit.end_lsn;
@@ -130,11 +196,9 @@ take_keepalive(struct stream *s, struct cursor *cur, struct error *err)
     reply = cursor_u8(cur) != 0;
     if (!cursor_done(cur))
         return error_set(err, ERROR_FAILED, "the replication stream sent a malformed keepalive");
-    if (!s->in_transaction && end > s->committed) {
-        s->committed = end;
+    if (!s->in_transaction && end > s->committed && end > s->progress) {
+        s->progress = end;
         atomic_store(&s->received, end);
-        if (s->unsynced == 0)
-            atomic_store(&s->confirmed, end);
     }
     return reply ? send_feedback(s, err) : true;
 }
@@ -173,7 +237,8 @@ drain(struct stream *s, struct error *err)
 
             session_error(s->session, res, ERROR_FAILED, err);
             PQclear(res);
-            err->connection_lost = true;
+            if (err->sqlstate[0] == '\0')
+                err->connection_lost = true; /* also when a server that shuts down has ended it in order */
             return error_context(err, "the replication stream ended");
         }
         ok = take_message(s, data, (size_t)len, err);
@@ -205,22 +270,29 @@ wait_for_data(struct stream *s, struct error *err)
     return true;
 }
 
+/* Sync and tell the server, where it is time to. */
+static bool
+confirm_in_time(struct stream *s, struct error *err)
+{
+    int64_t now = clock_ms();
+
+    if (s->unsynced > 0 && now - s->synced_at >= SYNC_INTERVAL_MS)
+        return sync_and_confirm(s, err);
+    if (s->progress > 0 && now - s->synced_at >= PROGRESS_INTERVAL_MS)
+        return sync_and_confirm(s, err);
+    if (now - s->feedback_at >= FEEDBACK_INTERVAL_MS)
+        return send_feedback(s, err);
+    if (now - s->feedback_at >= RAISED_INTERVAL_MS && is_behind(s))
+        return send_feedback(s, err);
+    return true;
+}
+
 static bool
 run(struct stream *s, struct error *err)
 {
     while (!atomic_load(&s->stop)) {
-        int64_t now;
-
-        if (!drain(s, err) || !s->sink.flush(s->sink.arg, err))
-            return false;
-        now = clock_ms();
-        if (s->unsynced > 0 && now - s->synced_at >= SYNC_INTERVAL_MS) {
-            if (!sync_and_confirm(s, err))
-                return false;
-        } else if (now - s->feedback_at >= FEEDBACK_INTERVAL_MS && !send_feedback(s, err)) {
-            return false;
-        }
-        if (!wait_for_data(s, err))
+        if (!drain(s, err) || !s->sink.flush(s->sink.arg, err) || !confirm_in_time(s, err) ||
+            !wait_for_data(s, err))
             return false;
     }
     return sync_and_confirm(s, err);
@@ -269,7 +341,9 @@ stream_start(const struct stream_options *options, struct error *err)
     s->wake = eventfd(0, EFD_CLOEXEC);
     s->decoder = decoder_new();
     s->synced_at = s->feedback_at = clock_ms();
-    s->committed = options->from;
+    s->committed = s->durable = options->from;
+    s->limit = options->limit > 0 ? options->limit : UINT64_MAX;
+    pthread_mutex_init(&s->lock, NULL);
     s->session = session_open(options->connection, SESSION_REPLICATION, "stream", err);
     if (s->session == NULL || !start_replication(s, options, err))
         goto failed;
@@ -307,6 +381,14 @@ stream_confirmed(const struct stream *s)
 }
 
 void
+stream_limit(struct stream *s, lsn_t lsn)
+{
+    pthread_mutex_lock(&s->lock);
+    s->limit = lsn;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void
 stream_stop(struct stream *s)
 {
     uint64_t one = 1;
@@ -323,6 +405,7 @@ stream_stop(struct stream *s)
     session_close(s->session);
     decoder_free(s->decoder);
     error_clear(&s->error);
+    pthread_mutex_destroy(&s->lock);
     if (s->wake >= 0)
         close(s->wake);
     free(s);

@@ -168,7 +168,7 @@ test_open_within_an_unfinished_transaction(void **state)
         append_insert(s, 3, id, "unfinished", 10);
     assert_true(file_count(*state) > 3);
     assert_transactions(read_spool(s, end_of(2)), "3 not-ended");
-    assert_transactions(read_spool(s, end_of(3)), "3 not-ended");
+    assert_transactions(read_spool(s, end_of(3)), ""); /* it may end there */
     append_commit(s, 3);
     assert_transactions(read_spool(s, end_of(2)), "3");
     assert_transactions(read_spool(s, end_of(3)), "");
