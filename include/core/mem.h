@@ -15,5 +15,6 @@ char *mem_strdup(const char *text);                         /* NULL gives NULL *
 char *mem_strndup(const char *text, size_t len);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *mem_vprintf(const char *fmt, va_list args);
+void *mem_checked(void *ptr); /* ptr, which a library allocated: NULL is out of memory */
 
 #endif

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *
-checked(void *ptr)
+void *
+mem_checked(void *ptr)
 {
     if (ptr == NULL) {
         fputs("pgrecast: out of memory\n", stderr);
@@ -17,13 +17,13 @@ checked(void *ptr)
 void *
 mem_alloc(size_t size)
 {
-    return checked(calloc(1, size > 0 ? size : 1));
+    return mem_checked(calloc(1, size > 0 ? size : 1));
 }
 
 void *
 mem_realloc(void *ptr, size_t size)
 {
-    return checked(realloc(ptr, size > 0 ? size : 1));
+    return mem_checked(realloc(ptr, size > 0 ? size : 1));
 }
 
 void *
@@ -32,20 +32,20 @@ mem_array(void *ptr, size_t count, size_t item_size)
     size_t size;
 
     if (__builtin_mul_overflow(count, item_size, &size))
-        checked(NULL);
+        mem_checked(NULL);
     return mem_realloc(ptr, size);
 }
 
 char *
 mem_strdup(const char *text)
 {
-    return text == NULL ? NULL : checked(strdup(text));
+    return text == NULL ? NULL : mem_checked(strdup(text));
 }
 
 char *
 mem_strndup(const char *text, size_t len)
 {
-    return checked(strndup(text, len));
+    return mem_checked(strndup(text, len));
 }
 
 char *
@@ -54,7 +54,7 @@ mem_vprintf(const char *fmt, va_list args)
     char *out = NULL;
 
     if (vasprintf(&out, fmt, args) < 0)
-        checked(NULL);
+        mem_checked(NULL);
     return out;
 }
 

@@ -1,0 +1,10 @@
+/* The fields of struct table (catalog/table.h), with all that hangs on it: to write it down, read and free
+ * it. */
+#ifndef PGRECAST_CATALOG_FIELDS_H
+#define PGRECAST_CATALOG_FIELDS_H
+
+#include "core/fields.h"
+
+extern const struct shape table_shape;
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * Structs described by data: of each member its name, what it is and where it lies. From that one description
+ * an object with all it owns is written as JSON, read back and freed, so that a new member is one more line
+ * in its table and no more code.
+ *
+ * The JSON: a struct is an object with every member in it; a list or chain an array (its count is not
+ * written); a text a string or null; a char a string of at most one byte; an enum its name. The order of the
+ * members means nothing. Texts must be UTF-8: a session gives and takes no other, of whatever encoding the
+ * database is.
+ *
+ * Reading refuses what it does not know to the letter: a member missing, unknown or given twice, another
+ * type, a number out of range, a count that contradicts another. The error names the path, as in
+ * "plan.back.columns[3].type". What a text or a number means is for the caller to check.
+ */
+#ifndef PGRECAST_CORE_FIELDS_H
+#define PGRECAST_CORE_FIELDS_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+
+#define FIELDS_LIST_MAX (1 << 20) /* items of a list, when reading */
+
+enum field_kind {
+    KIND_TEXT, /* char *, may be NULL */
+    KIND_BOOL,
+    KIND_CHAR,
+    KIND_INT,
+    KIND_INT64,
+    KIND_UINT32,
+    KIND_ENUM,
+    KIND_STRUCT,  /* only as the item of a list */
+    KIND_POINTER, /* to one struct, may be NULL */
+    KIND_CHAIN,   /* to the first of structs linked by a pointer */
+    KIND_LIST,    /* to an array of items of a kind */
+};
+
+/* The struct that a field is in, and on upwards to the outermost. */
+struct holder {
+    const struct holder *up;
+    const void *object;
+    const char *name; /* of the field of up->object that it is, or is an item of */
+    int number;       /* its position there, or -1 */
+};
+
+/* The length of a list that is counted elsewhere. Everything described above the list has been read. */
+typedef int field_counter(const struct holder *in);
+
+struct shape;
+
+struct field {
+    const char *name;
+    enum field_kind kind;
+    enum field_kind item; /* of a list */
+    size_t offset;
+    size_t item_size;         /* of what it points to */
+    size_t link_at;           /* of a list: its count, an int; of a chain: the link, within the item */
+    field_counter *count;     /* of a list: instead of link_at; such a list may be NULL */
+    const char *const *names; /* of an enum: in the order of the values, which start at 0; ends with NULL */
+    const struct shape *shape;
+};
+
+/* A list that says how long another one is stands before it. */
+struct shape {
+    const char *name;
+    size_t size;
+    const struct field *fields;
+    size_t field_count;
+};
+
+#define FIELD_MEMBER(owner, member) (((owner *)NULL)->member)
+/* clang-format off */
+#define FIELD_SCALARS                                                                                        \
+    char *: KIND_TEXT, bool: KIND_BOOL, char: KIND_CHAR, int: KIND_INT, int64_t: KIND_INT64, uint32_t: KIND_UINT32
+#define FIELD_KIND(value) _Generic(value, FIELD_SCALARS)
+#define FIELD_ITEM_KIND(value) _Generic(value, FIELD_SCALARS, default: KIND_STRUCT)
+/* clang-format on */
+
+/* A member that is a text, a bool, a char or a number. */
+#define FIELD(owner, member)                                                                                 \
+    {                                                                                                        \
+        .name = #member, .kind = FIELD_KIND(FIELD_MEMBER(owner, member)), .offset = offsetof(owner, member)  \
+    }
+#define FIELD_ENUM(owner, member, value_names)                                                               \
+    {                                                                                                        \
+        .name = #member, .kind = KIND_ENUM, .offset = offsetof(owner, member), .names = (value_names)        \
+    }
+#define FIELD_POINTER(owner, member, of)                                                                     \
+    {                                                                                                        \
+        .name = #member, .kind = KIND_POINTER, .offset = offsetof(owner, member),                            \
+        .item_size = sizeof(*FIELD_MEMBER(owner, member)), .shape = (of)                                     \
+    }
+#define FIELD_CHAIN(owner, member, link, of)                                                                 \
+    {                                                                                                        \
+        .name = #member, .kind = KIND_CHAIN, .offset = offsetof(owner, member),                              \
+        .item_size = sizeof(*FIELD_MEMBER(owner, member)),                                                   \
+        .link_at = offsetof(__typeof__(*FIELD_MEMBER(owner, member)), link), .shape = (of)                   \
+    }
+/* of is NULL for a list of texts or numbers. */
+#define FIELD_LIST_AS(as, owner, member, of)                                                                 \
+    .name = (as), .kind = KIND_LIST, .offset = offsetof(owner, member),                                      \
+    .item = FIELD_ITEM_KIND(*FIELD_MEMBER(owner, member)),                                                   \
+    .item_size = sizeof(*FIELD_MEMBER(owner, member)), .shape = (of)
+#define FIELD_LIST(owner, member, counter, of)                                                               \
+    {                                                                                                        \
+        FIELD_LIST_AS(#member, owner, member, of), .link_at = offsetof(owner, counter)                       \
+    }
+#define FIELD_LIST_COUNTED(owner, member, counted, of)                                                       \
+    {                                                                                                        \
+        FIELD_LIST_AS(#member, owner, member, of), .count = (counted)                                        \
+    }
+/* A member that is a struct of .count and .items. */
+#define FIELD_LIST_STRUCT(owner, member, of)                                                                 \
+    {                                                                                                        \
+        FIELD_LIST_AS(#member, owner, member.items, of), .link_at = offsetof(owner, member.count)            \
+    }
+
+/* struct TYPE has grown or shrunk: bring its table of fields up to date, then the size stated beside it. */
+#define FIELDS_COMPLETE(type, size_lp64)                                                                     \
+    static_assert(sizeof(void *) != 8 || sizeof(struct type) == (size_lp64),                                 \
+                  "struct " #type " changed: describe its fields here, then correct this size")
+
+/* TYPE_shape out of TYPE_fields[]. */
+#define SHAPE(type, size_lp64)                                                                               \
+    const struct shape type##_shape = {.name = #type,                                                        \
+                                       .size = sizeof(struct type),                                          \
+                                       .fields = type##_fields,                                              \
+                                       .field_count = sizeof(type##_fields) / sizeof(type##_fields[0])};     \
+    FIELDS_COMPLETE(type, size_lp64)
+
+/*
+ * The object as JSON, to be freed by the caller. The format is a number that the reader must ask for: to be
+ * raised when a member changes its meaning and neither its name nor its type.
+ */
+char *fields_write(const struct shape *shape, int format, const void *object);
+
+/*
+ * An object of the shape, to be released with fields_free(). NULL with ERROR_FAILED for any other text; name
+ * is what the error's path begins with.
+ */
+void *fields_read(const struct shape *shape, int format, const char *json, const char *name,
+                  struct error *err);
+
+/* Free the object and all it owns. NULL-safe. */
+void fields_free(const struct shape *shape, void *object);
+
+#endif

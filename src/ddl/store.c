@@ -1,0 +1,154 @@
+#include "ddl/store.h"
+
+#include "catalog/fields.h"
+#include "ddl/plan.h"
+
+#define PLAN_FORMAT 1 /* raised when a field changes its meaning, but neither its name nor its type */
+
+FIELDS_COMPLETE(string_list, 16); /* see FIELD_LIST_STRUCT */
+
+static const char *const column_origins[] = {
+    [COLUMN_FROM_ROW] = "row",
+    [COLUMN_CONSTANT] = "constant",
+    [COLUMN_GENERATED] = "generated",
+    [COLUMN_DEFAULT] = "default",
+    NULL,
+};
+
+/* Of a plan's column: how many the source has. */
+static int
+source_column_count(const struct holder *in)
+{
+    const struct plan *p = in->up->object;
+
+    return p->source == NULL ? 0 : p->source->column_count;
+}
+
+static const struct field plan_column_fields[] = {
+    FIELD(struct plan_column, name),
+    FIELD(struct plan_column, type),
+    FIELD_ENUM(struct plan_column, origin, column_origins),
+    FIELD_LIST_COUNTED(struct plan_column, depends_on, source_column_count, NULL),
+    FIELD(struct plan_column, plain),
+    FIELD(struct plan_column, kept),
+};
+static SHAPE(plan_column, 40);
+
+static const struct field plan_key_column_fields[] = {
+    FIELD(struct plan_key_column, source),
+    FIELD(struct plan_key_column, source_name),
+    FIELD(struct plan_key_column, type),
+    FIELD(struct plan_key_column, collation),
+    FIELD(struct plan_key_column, shadow_name),
+    FIELD(struct plan_key_column, hidden),
+    FIELD(struct plan_key_column, source_equals),
+    FIELD(struct plan_key_column, shadow_equals),
+    FIELD(struct plan_key_column, source_collation),
+    FIELD(struct plan_key_column, shadow_collation),
+};
+static SHAPE(plan_key_column, 80);
+
+static const struct field plan_index_fields[] = {
+    FIELD(struct plan_index, name), FIELD(struct plan_index, final_name),
+    FIELD(struct plan_index, sql),  FIELD(struct plan_index, bytes),
+    FIELD(struct plan_index, key),  FIELD(struct plan_index, exclusive),
+};
+static SHAPE(plan_index, 40);
+
+static const struct field plan_fields[] = {
+    FIELD_POINTER(struct plan, source, &table_shape),
+    FIELD_POINTER(struct plan, target, &table_shape),
+    FIELD(struct plan, sql),
+    FIELD(struct plan, source_sql),
+    FIELD(struct plan, shadow_name),
+    FIELD(struct plan, old_name),
+    FIELD(struct plan, shadow_sql),
+    FIELD(struct plan, old_sql),
+    FIELD_LIST(struct plan, columns, column_count, &plan_column_shape),
+    FIELD_LIST(struct plan, key, key_count, &plan_key_column_shape),
+    FIELD(struct plan, insert_columns),
+    FIELD(struct plan, transform_insert),
+    FIELD_LIST(struct plan, insert_origin, insert_count, NULL),
+    FIELD(struct plan, transform_compare),
+    FIELD(struct plan, compare_source),
+    FIELD(struct plan, compare_shadow),
+    FIELD(struct plan, compare_count),
+    FIELD_LIST_STRUCT(struct plan, not_compared, NULL),
+    FIELD_LIST_STRUCT(struct plan, create, NULL),
+    FIELD_LIST(struct plan, indexes, index_count, &plan_index_shape),
+    FIELD_LIST_STRUCT(struct plan, finish_shadow, NULL),
+    FIELD_LIST_STRUCT(struct plan, swap, NULL),
+    FIELD_LIST_STRUCT(struct plan, drop_old, NULL),
+    FIELD_LIST_STRUCT(struct plan, drop_shadow, NULL),
+    FIELD(struct plan, needs_rewrite),
+    FIELD_LIST_STRUCT(struct plan, clauses, NULL),
+    FIELD_LIST_STRUCT(struct plan, notes, NULL),
+};
+SHAPE(plan, 312);
+
+static const struct field plan_set_fields[] = {
+    FIELD_POINTER(struct plan_set, forward, &plan_shape),
+    FIELD_POINTER(struct plan_set, back, &plan_shape),
+    FIELD_POINTER(struct plan_set, again, &plan_shape),
+    FIELD_POINTER(struct plan_set, proof, &plan_shape),
+    FIELD(struct plan_set, why_not_again),
+};
+SHAPE(plan_set, 40);
+
+static bool
+position_refuse(struct error *err, const char *plan, const char *list, int number, const char *member)
+{
+    return error_set(err, ERROR_FAILED, "plan.%s.%s[%d]%s is a position that does not exist", plan, list,
+                     number, member);
+}
+
+/* The lists of a plan refer to each other by position; whoever uses them does not look again. */
+static bool
+plan_check(const struct plan *p, const char *name, struct error *err)
+{
+    if (p->source == NULL)
+        return error_set(err, ERROR_FAILED, "plan.%s.source is missing", name);
+    if (p->target != NULL && p->column_count > p->target->column_count)
+        return error_set(err, ERROR_FAILED, "plan.%s.columns has more columns than the target", name);
+    for (int i = 0; i < p->key_count; i++)
+        if (p->key[i].source < 0 || p->key[i].source >= p->source->column_count)
+            return position_refuse(err, name, "key", i, ".source");
+    for (int i = 0; i < p->insert_count; i++)
+        if (p->insert_origin[i] >= p->column_count || p->insert_origin[i] < -p->key_count)
+            return position_refuse(err, name, "insert_origin", i, "");
+    return true;
+}
+
+static bool
+plan_set_check(const struct plan_set *set, struct error *err)
+{
+    if (set->forward == NULL || set->forward->target == NULL)
+        return error_set(err, ERROR_FAILED, "plan.forward%s is missing",
+                         set->forward == NULL ? "" : ".target");
+    return plan_check(set->forward, "forward", err) &&
+           (set->back == NULL || plan_check(set->back, "back", err)) &&
+           (set->again == NULL || plan_check(set->again, "again", err)) &&
+           (set->proof == NULL || plan_check(set->proof, "proof", err));
+}
+
+char *
+plan_set_write(const struct plan_set *set)
+{
+    return fields_write(&plan_set_shape, PLAN_FORMAT, set);
+}
+
+struct plan_set *
+plan_set_read(const char *json, struct error *err)
+{
+    struct plan_set *set = fields_read(&plan_set_shape, PLAN_FORMAT, json, "plan", err);
+
+    if (set != NULL && !plan_set_check(set, err)) {
+        fields_free(&plan_set_shape, set);
+        set = NULL;
+    }
+    if (set == NULL) {
+        error_context(err, "the stored plan is not one that this version of the program reads");
+        error_hint(err, "Use the version of the program that started the job.");
+    }
+    return set;
+}
