@@ -72,6 +72,7 @@ pass_place(struct engine *e, struct apply_place place, struct error *err)
 static bool
 exchange(struct engine *e, struct error *err)
 {
+    bool placed = e->apply != NULL && apply_at_boundary(e->apply); /* else the place may not be saved */
     struct apply_place place = {0};
     int64_t block_size = e->copied.block_size;
     char text[11][32];
@@ -97,7 +98,7 @@ exchange(struct engine *e, struct error *err)
         params[i] = text[i];
     if (e->progress.eta_seconds < 0)
         params[10] = NULL;
-    if (e->apply != NULL) {
+    if (placed) {
         place = apply_place(e->apply);
         if (!apply_save(e->apply, err))
             return false;
@@ -108,7 +109,7 @@ exchange(struct engine *e, struct error *err)
         take_requests(e, &res);
     result_free(&res);
     e->tick_at_ms = clock_ms();
-    return e->apply == NULL || pass_place(e, place, err);
+    return !placed || pass_place(e, place, err);
 }
 
 bool

@@ -336,29 +336,38 @@ job_request_cutover(const struct connection_options *connection, const char *nam
     return ok;
 }
 
+static void
+take_verification(const struct result *res, struct job_verification *out)
+{
+    out->lsn = result_lsn(res, 0, 0);
+    out->rows = result_int(res, 0, 1);
+    out->mismatches = result_int(res, 0, 2);
+    snprintf(out->hash, sizeof(out->hash), "%s", result_text(res, 0, 3));
+}
+
 static bool
 await_answer(struct session *s, const struct job_state *job, const char *request,
              struct job_verification *out, struct error *err)
 {
     for (;;) {
         struct result res = {0};
-        bool ok = session_query(
-            s, &res, err,
-            "SELECT p.verify_lsn, p.verify_rows, p.verify_mismatches, p.verify_hash, "
-            "j.ended_at IS NOT NULL, j.error FROM pgrecast.job AS j JOIN pgrecast.progress AS p "
-            "ON p.job_id = j.id WHERE j.name = $1 AND (j.verify_answered >= $2 OR j.ended_at IS "
-            "NOT NULL)",
-            2, job->name, request);
-        bool answered = ok && result_rows(&res) > 0;
+        bool answered, ok = session_query(s, &res, err,
+                                          "SELECT p.verify_lsn, p.verify_rows, p.verify_mismatches, p.verify_hash, "
+                                          "j.ended_at IS NOT NULL, j.answer, j.answer_kind FROM pgrecast.job AS j JOIN "
+                                          "pgrecast.progress AS p ON p.job_id = j.id WHERE j.name = $1 AND "
+                                          "(j.verify_answered >= $2 OR j.ended_at IS NOT NULL)",
+                                          2, job->name, request);
 
-        if (answered && (result_bool(&res, 0, 4) || result_null(&res, 0, 3)))
-            ok = error_set(err, ERROR_PARITY, "the job has ended: %s",
-                           result_null(&res, 0, 5) ? "without this verification" : result_text(&res, 0, 5));
-        if (answered && ok) {
-            out->lsn = result_lsn(&res, 0, 0);
-            out->rows = result_int(&res, 0, 1);
-            out->mismatches = result_int(&res, 0, 2);
-            snprintf(out->hash, sizeof(out->hash), "%s", result_text(&res, 0, 3));
+        answered = ok && result_rows(&res) > 0;
+        if (answered && !result_null(&res, 0, 5)) {
+            struct answer answer = {.kind = (enum error_kind)result_int(&res, 0, 6),
+                                    .text = mem_strdup(result_text(&res, 0, 5))};
+
+            ok = take_answer(&answer, err);
+        } else if (answered && (result_bool(&res, 0, 4) || result_null(&res, 0, 3))) {
+            ok = error_set(err, ERROR_FAILED, "the job has ended without this verification");
+        } else if (answered) {
+            take_verification(&res, out);
         }
         result_free(&res);
         if (!ok || answered)
@@ -379,8 +388,8 @@ job_request_verify(const struct connection_options *connection, const char *name
     struct result res = {0};
     bool ok = s != NULL && err->message == NULL && require_running(s, &job, err) &&
               session_row(s, &res, err,
-                          "UPDATE pgrecast.job SET verify_requested = verify_requested + 1 WHERE name = $1 "
-                          "RETURNING verify_requested",
+                          "UPDATE pgrecast.job SET verify_requested = verify_requested + 1, answer = NULL, "
+                          "answer_kind = NULL WHERE name = $1 RETURNING verify_requested",
                           1, name);
 
     ok = ok && await_answer(s, &job, result_text(&res, 0, 0), out, err);

@@ -13,19 +13,27 @@
 #define NEAR_MS 200        /* a marker comes through in this time: near enough to ask for the lock */
 #define NEAR_ROUNDS 50
 
+/* Whoever asked is told also that parity failed; that ends the run. */
 bool
 swap_answer_verify(struct engine *e, struct error *err)
 {
+    struct error ignored = {0};
     char id[24], answered[16];
+    bool ok;
 
     if (e->verify_requested <= e->verify_answered)
         return true;
     snprintf(id, sizeof(id), "%" PRId64, e->job.id);
     snprintf(answered, sizeof(answered), "%d", e->verify_requested);
     e->verify_answered = e->verify_requested;
-    return parity_verify(e, err) &&
-           session_query(e->control, NULL, err, "UPDATE pgrecast.job SET verify_answered = $2 WHERE id = $1",
-                         2, id, answered);
+    ok = parity_verify(e, err);
+    if (!ok && (err->kind != ERROR_PARITY || !job_state_answer(e->control, &e->job, err, &ignored))) {
+        error_clear(&ignored);
+        return false;
+    }
+    return session_query(e->control, NULL, ok ? err : &ignored,
+                         "UPDATE pgrecast.job SET verify_answered = $2 WHERE id = $1", 2, id, answered) &&
+           ok;
 }
 
 enum step
