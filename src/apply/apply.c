@@ -16,6 +16,7 @@ apply_open(const struct apply_options *options, struct error *err)
     a->job_id = options->job_id;
     a->instance = options->instance != 0 ? options->instance : 1; /* the column's default */
     a->skip_xid = options->skip_xid;
+    a->set_aside = options->set_aside;
     a->bounds = options->bounds;
     a->after = a->done = a->applied = a->saved = a->place.lsn = options->after;
     a->session = session_open(options->connection, SESSION_SQL, "apply", err);
@@ -33,6 +34,8 @@ apply_open(const struct apply_options *options, struct error *err)
     a->xid_near = strtoull(result_text(&res, 0, 0), NULL, 10);
     result_free(&res);
     batch_init(&a->batch, a->flush.columns.count, a->plan->key_count, a->flush.columns.key_positions);
+    if (a->set_aside && !blocked_load(&a->blocked, a->session, a->job_id, a->plan->key_count, err))
+        goto failed;
     a->reader = spool_reader_open(options->spool, options->after, err);
     if (a->reader == NULL)
         goto failed;
@@ -55,6 +58,7 @@ apply_close(struct apply *a)
     session_close(a->session);
     snapshot_free(a->visible);
     dirty_clear(&a->dirty);
+    blocked_free(&a->blocked);
     free(a->held.begins);
     free(a->xids.xids);
     free(a->unsettled.xids);
@@ -70,9 +74,15 @@ apply_step(struct apply *a, struct error *err)
         outcome = step_held(a, err) ? APPLY_PROGRESS : APPLY_FAILED;
     else
         outcome = step_read(a, err);
+    if (outcome == APPLY_FAILED && a->late) {
+        a->late = false;
+        error_clear(err);
+        return APPLY_LATE;
+    }
     if (outcome == APPLY_FAILED && !a->external) {
         session_rollback(a->session);
-        flush_name_failing_row(&a->flush, &a->batch, err);
+        if (!a->set_aside)
+            flush_name_failing_row(&a->flush, &a->batch, err);
     }
     return outcome;
 }
@@ -247,5 +257,6 @@ apply_leave(struct apply *a, bool committed, struct error *err)
     a->done = a->applied = a->applied_before;
     a->in_source = false;
     a->skipping = false;
-    return spool_seek(a->reader, a->place.position, err);
+    return spool_seek(a->reader, a->place.position, err) &&
+           (!a->set_aside || blocked_load(&a->blocked, a->session, a->job_id, a->plan->key_count, err));
 }

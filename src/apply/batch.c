@@ -140,6 +140,18 @@ batch_key_values(const char *key, int key_count, struct value *values)
     }
 }
 
+void
+batch_encode_key(char *const *values, int key_count, struct buffer *key)
+{
+    for (int i = 0; i < key_count; i++) {
+        uint32_t len = (uint32_t)strlen(values[i]);
+
+        buffer_add_char(key, VALUE_TEXT);
+        buffer_add(key, &len, sizeof(len));
+        buffer_add(key, values[i], len);
+    }
+}
+
 char *
 batch_key_text(const char *key, int key_count)
 {
@@ -353,6 +365,22 @@ batch_close(struct batch *b)
         e->mask = find_mask(b, unchanged);
     }
     free(unchanged);
+}
+
+/* The key's columns too: a table may have no others, and a row must be there to be read. */
+void
+batch_read_all(struct batch *b)
+{
+    bool *all = mem_alloc((size_t)b->column_count);
+    int mask;
+
+    memset(all, true, (size_t)b->column_count);
+    mask = find_mask(b, all);
+    for (int i = 0; i < b->entry_count; i++) {
+        if (b->entries[i].row)
+            b->entries[i].mask = mask;
+    }
+    free(all);
 }
 
 const bool *

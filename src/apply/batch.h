@@ -60,10 +60,16 @@ void batch_truncate(struct batch *b);
 /* Give each row entry its mask; once, before the batch is written out. */
 void batch_close(struct batch *b);
 
+/* After that: nothing of any row entry is known but its key. */
+void batch_read_all(struct batch *b);
+
 const bool *batch_mask(const struct batch *b, int mask);
 
 /* The key in the bytes of an entry or a keyset: value i. */
 void batch_key_values(const char *key, int key_count, struct value *values);
+
+/* Those bytes, from one text per key column. */
+void batch_encode_key(char *const *values, int key_count, struct buffer *key);
 
 /* "(1, abc)", for people. The caller frees it. */
 char *batch_key_text(const char *key, int key_count);

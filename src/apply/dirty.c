@@ -49,26 +49,13 @@ dirty_move(struct dirty *to, struct dirty *from)
     dirty_clear(from);
 }
 
-/* The key's bytes as batch.c writes them. */
-static void
-encode_texts(int key_count, char *const *values, struct buffer *key)
-{
-    for (int i = 0; i < key_count; i++) {
-        uint32_t len = (uint32_t)strlen(values[i]);
-
-        buffer_add_char(key, VALUE_TEXT);
-        buffer_add(key, &len, sizeof(len));
-        buffer_add(key, values[i], len);
-    }
-}
-
 bool
 dirty_has(const struct dirty *d, int key_count, char *const *values)
 {
     struct buffer key = {0};
     bool found;
 
-    encode_texts(key_count, values, &key);
+    batch_encode_key(values, key_count, &key);
     found = keyset_has(&d->keys, key.data, (uint32_t)key.len);
     buffer_free(&key);
     return found;
@@ -79,7 +66,7 @@ dirty_add(struct dirty *d, int key_count, char *const *values)
 {
     struct buffer key = {0};
 
-    encode_texts(key_count, values, &key);
+    batch_encode_key(values, key_count, &key);
     keyset_add(&d->keys, key.data, (uint32_t)key.len);
     buffer_free(&key);
 }

@@ -102,8 +102,9 @@ add_line(struct flush *f, const struct batch *b, int seq, int ref, struct value 
     buffer_add_char(&f->text, '\n');
 }
 
+/* entries: which of the batch's; NULL: the first count. */
 static bool
-fill_stage(struct flush *f, const struct batch *b, struct error *err)
+fill_stage(struct flush *f, const struct batch *b, const int *entries, int count, struct error *err)
 {
     struct value *scratch = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*scratch));
     bool ok = session_copy_in_begin(f->session, err, f->copy_stage);
@@ -113,8 +114,10 @@ fill_stage(struct flush *f, const struct batch *b, struct error *err)
         return false;
     }
     buffer_reset(&f->text);
-    for (int i = 0; i < b->entry_count && ok; i++) {
-        add_line(f, b, i, b->entries[i].base, scratch);
+    for (int i = 0; i < count && ok; i++) {
+        int entry = entries != NULL ? entries[i] : i;
+
+        add_line(f, b, entry, b->entries[entry].base, scratch);
         if (f->text.len >= COPY_PIECE) {
             ok = session_copy_in_data(f->session, err, f->text.data, f->text.len);
             buffer_reset(&f->text);
@@ -296,27 +299,40 @@ write_rows(struct flush *f, const struct batch *b, enum flush_trust trust, struc
 }
 
 /*
- * The temporary tables empty themselves at a commit. Inside one transaction (a large one, or the cutover's)
- * the batch before must go first. A TRUNCATE gives the table new storage: for few rows it costs more than it
- * saves.
+ * The temporary tables empty themselves at a commit. Inside one transaction (a large one, the cutover's, or
+ * one of many tries) the batch before must go first. A TRUNCATE gives the table new storage: for few rows it
+ * costs more than it saves, but what is deleted stays in the way until the transaction ends.
  */
 static bool
 clear_stage(struct flush *f, struct error *err)
 {
-    bool few = f->staged <= FEW_ROWS;
+    bool few = f->mark.staged + f->mark.dead <= FEW_ROWS;
 
-    if (f->staged == 0)
+    if (f->mark.staged == 0)
         return true;
-    f->staged = 0;
+    f->mark.dead = few ? f->mark.dead + f->mark.staged : 0;
+    f->mark.staged = 0;
     return session_execute(f->session, err,
                            few ? "DELETE FROM " STAGE_TABLE "; DELETE FROM " SAVED_TABLE
                                : "TRUNCATE " STAGE_TABLE ", " SAVED_TABLE);
 }
 
+struct flush_mark
+flush_mark(const struct flush *f)
+{
+    return f->mark;
+}
+
+void
+flush_rewind(struct flush *f, struct flush_mark mark)
+{
+    f->mark = mark;
+}
+
 void
 flush_transaction_ended(struct flush *f)
 {
-    f->staged = 0;
+    f->mark = (struct flush_mark){0};
     f->overlay = false;
 }
 
@@ -351,8 +367,8 @@ flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
         return;
     flush_transaction_ended(f);
     if (session_execute(f->session, &ignored, "BEGIN") && (!overlay || flush_overlay(f, &ignored)) &&
-        fill_stage(f, b, &ignored) && run(f, statement_delete(f->plan, target(f)), &ignored) &&
-        range_fails(f, from, to)) {
+        fill_stage(f, b, NULL, b->entry_count, &ignored) &&
+        run(f, statement_delete(f->plan, target(f)), &ignored) && range_fails(f, from, to)) {
         while (to - from > 1) {
             int middle = from + (to - from) / 2;
 
@@ -370,26 +386,43 @@ flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
     free(key);
 }
 
-bool
-flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint64_t *xids, int xid_count,
-            struct error *err)
+void
+flush_start(struct flush *f, struct batch *b, const uint64_t *xids, int xid_count)
 {
-    bool ok = true;
-
     f->filled = false;
     f->xids = xids;
     f->xid_count = xid_count;
     f->awaited = false;
     batch_close(b);
-    if (b->truncated) {
-        ok = session_executef(f->session, err, "TRUNCATE ONLY %s", f->plan->shadow_sql) &&
-             (!f->overlay || session_execute(f->session, err, "TRUNCATE " OVERLAY_TABLE));
-    }
-    if (ok && b->entry_count > 0) {
-        ok = clear_stage(f, err) && fill_stage(f, b, err) &&
-             (!f->overlay || run(f, statement_overlay_take(f->plan), err)) && write_rows(f, b, trust, err);
-        f->staged = b->entry_count;
-    }
+}
+
+bool
+flush_truncate(struct flush *f, struct error *err)
+{
+    return session_executef(f->session, err, "TRUNCATE ONLY %s", f->plan->shadow_sql) &&
+           (!f->overlay || session_execute(f->session, err, "TRUNCATE " OVERLAY_TABLE));
+}
+
+bool
+flush_entries(struct flush *f, const struct batch *b, const int *entries, int count, enum flush_trust trust,
+              struct error *err)
+{
+    bool ok = clear_stage(f, err) && fill_stage(f, b, entries, count, err) &&
+              (!f->overlay || run(f, statement_overlay_take(f->plan), err)) && write_rows(f, b, trust, err);
+
+    f->mark.staged = count;
+    return ok;
+}
+
+bool
+flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint64_t *xids, int xid_count,
+            struct error *err)
+{
+    bool ok;
+
+    flush_start(f, b, xids, xid_count);
+    ok = (!b->truncated || flush_truncate(f, err)) &&
+         (b->entry_count == 0 || flush_entries(f, b, NULL, b->entry_count, trust, err));
     if (!ok)
         error_redact(err);
     return ok;

@@ -18,6 +18,12 @@ enum flush_trust {
     TRUST_EXACT,   /* all there: a missing one is an error */
 };
 
+/* Rows in the temporary tables, of what the same transaction has written before. */
+struct flush_mark {
+    int staged;
+    int dead;
+};
+
 struct flush {
     const struct plan *plan;
     struct session *session;
@@ -31,7 +37,7 @@ struct flush {
     int xid_count;
     bool awaited; /* they are visible */
 
-    int staged; /* rows in the temporary tables, of a batch in the same transaction */
+    struct flush_mark mark;
 
     /* set by a flush that read values from the source: those may be newer than the batch */
     bool filled;
@@ -44,6 +50,19 @@ void flush_close(struct flush *f);
  */
 bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint64_t *xids,
                  int xid_count, struct error *err);
+
+/*
+ * The same in parts, for who tries what goes: start (which closes the batch), truncate where the batch says
+ * so, then entries as often as need be. Those named are written as a batch of their own (NULL: the first
+ * count); the base of each must be among them. Errors are not redacted yet. After a rollback to a savepoint
+ * the mark that was taken there must be given back.
+ */
+void flush_start(struct flush *f, struct batch *b, const uint64_t *xids, int xid_count);
+bool flush_truncate(struct flush *f, struct error *err);
+bool flush_entries(struct flush *f, const struct batch *b, const int *entries, int count,
+                   enum flush_trust trust, struct error *err);
+struct flush_mark flush_mark(const struct flush *f);
+void flush_rewind(struct flush *f, struct flush_mark mark);
 
 /*
  * After flush_batch() failed on a row's content and its transaction was rolled back: find the row by halving

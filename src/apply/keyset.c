@@ -59,6 +59,25 @@ keyset_has(const struct keyset *set, const char *key, uint32_t len)
     return set->count > 0 && set->slots[find_slot(set, key, len)] != 0;
 }
 
+void
+keyset_remove_all(struct keyset *set, const struct keyset *gone, size_t *at)
+{
+    struct keyset rest = {0};
+    size_t next = 0, walk = 0;
+    const char *key;
+    uint32_t len;
+
+    while (keyset_next(set, &walk, &key, &len)) {
+        if (!keyset_has(gone, key, len))
+            keyset_add(&rest, key, len);
+        if (walk <= *at)
+            next = rest.bytes.len;
+    }
+    keyset_clear(set);
+    *set = rest;
+    *at = next;
+}
+
 bool
 keyset_next(const struct keyset *set, size_t *at, const char **key, uint32_t *len)
 {

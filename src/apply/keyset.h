@@ -19,6 +19,9 @@ void keyset_add(struct keyset *set, const char *key, uint32_t len);
 
 bool keyset_has(const struct keyset *set, const char *key, uint32_t len);
 
+/* Remove the keys that are in the other set. *at, of a walk, stays at the key it stood before. */
+void keyset_remove_all(struct keyset *set, const struct keyset *gone, size_t *at);
+
 /* Walk the keys: start with *at = 0; false at the end. The key points into the set. */
 bool keyset_next(const struct keyset *set, size_t *at, const char **key, uint32_t *len);
 void keyset_clear(struct keyset *set);

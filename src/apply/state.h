@@ -4,6 +4,7 @@
 
 #include "apply/apply.h"
 #include "batch.h"
+#include "blocked.h"
 #include "dirty.h"
 #include "flush.h"
 #include "snapshot.h"
@@ -67,6 +68,10 @@ struct apply {
     struct snapshot *visible; /* hold back what it does not see, or NULL */
     struct held_list held;
     bool release; /* apply the held ones now */
+
+    bool set_aside;
+    struct blocked blocked;
+    bool late; /* the deadline has passed while rows were tried */
 
     struct dirty dirty;
 };

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aside.h"
 #include "core/clock.h"
 #include "core/mem.h"
-#include "state.h"
 
 #define BATCH_CHANGES 10000           /* a batch ends at the first commit after so many changes … */
 #define BATCH_BYTES (8 * 1024 * 1024) /* … or so many bytes */
@@ -100,7 +100,10 @@ step_move_exact(struct apply *a, struct error *err)
 static bool
 write_batch(struct apply *a, struct error *err)
 {
-    if (!step_begin(a, err) || !flush_batch(&a->flush, &a->batch, trust(a), a->xids.xids, a->xids.count, err))
+    if (!step_begin(a, err))
+        return false;
+    if (a->set_aside ? !aside_write(a, trust(a), err)
+                     : !flush_batch(&a->flush, &a->batch, trust(a), a->xids.xids, a->xids.count, err))
         return false;
     if (a->flush.filled && !step_move_exact(a, err))
         return false;
@@ -155,16 +158,18 @@ finish_batch(struct apply *a, struct error *err)
     return settle_some(a, err);
 }
 
-/* Inside a transaction too large for one batch: its rows go by way of the overlay where other unique indexes
- * exist. */
+/*
+ * Inside a transaction too large for one batch: its rows go by way of the overlay where other unique indexes
+ * exist. Not where rows may be set aside: one that must wait for a value is just that, for a moment.
+ */
 static bool
 spill(struct apply *a, struct error *err)
 {
     if (a->batch.changes < (uint64_t)BATCH_CHANGES * BATCH_LIMIT &&
         a->batch.bytes < (size_t)BATCH_BYTES * BATCH_LIMIT)
         return true;
-    if (!a->flush.overlay && a->batch_lsn > a->bounds.barrier && plan_has_other_unique(a->plan) &&
-        (!step_begin(a, err) || !flush_overlay(&a->flush, err)))
+    if (!a->set_aside && !a->flush.overlay && a->batch_lsn > a->bounds.barrier &&
+        plan_has_other_unique(a->plan) && (!step_begin(a, err) || !flush_overlay(&a->flush, err)))
         return false;
     return write_batch(a, err);
 }

@@ -311,3 +311,23 @@ def test_unchanged_large_value_in_a_batch_that_begins_before_the_barrier(databas
         both(database, sql)
     job.release()
     assert_equal(database, job.wait())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("column", ["uuid DEFAULT gen_random_uuid()", "serial", "bigint GENERATED ALWAYS AS IDENTITY"],
+                         ids=["volatile", "serial", "identity"])
+def test_values_made_once_survive_a_large_transaction(table, column):
+    """Rows that are there keep what was made for them, whatever way they go; new ones get a value once."""
+    job = pgrecast.start_run(table, ALTER + f", ADD COLUMN made {column} UNIQUE", hold="ready")
+    job.wait_phase("ready")
+    table.execute("CREATE TABLE before AS SELECT id, made FROM t_pgrecast_new")
+    both(table, "INSERT INTO {t} SELECT g, g % 10, 'b' || g FROM generate_series(10000, 69999) g;"
+                "UPDATE {t} SET a = a + 1, b = b || 'x' WHERE id < 1000 OR id > 60000;"
+                "UPDATE {t} SET id = id - 100000 WHERE id < 500; DELETE FROM {t} WHERE id BETWEEN 1900 AND 2000")
+    job.release()
+    outcome = job.wait(240)
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert not oracle.compare(table, "t", "m", ignore=["made"])
+    assert table.value("SELECT count(*) FROM before JOIN t ON t.id IN (before.id, before.id - 100000) "
+                       "WHERE t.made = before.made") == 1899
+    assert table.value("SELECT count(made) = count(*) AND count(DISTINCT made) = count(*) FROM t")

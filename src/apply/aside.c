@@ -1,0 +1,378 @@
+#include "aside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "blocked.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "pg/redact.h"
+#include "units.h"
+
+#define GUARD "does not fit column"
+#define AGAIN_MOST 3 /* passes over what has failed, as long as one helps another */
+#define RETRY_MOST 1000
+
+/* One batch, unit by unit. */
+struct pass {
+    struct apply *a;
+    struct batch *batch;
+    enum flush_trust trust;
+    struct units units;
+    int *entries;  /* of the try at hand */
+    char **reason; /* by unit: why it cannot be written, NULL: it is */
+    bool *others;  /* … and that may be due to other rows */
+};
+
+enum try_outcome {
+    TRY_WRITTEN,
+    TRY_FAILS, /* by a row's content; nothing is written */
+    TRY_ERROR,
+};
+
+/* The server's text in its language, but for what the guard of the plan says: quotes of all kinds around it.
+ */
+static char *
+guard_text(const char *message)
+{
+    const char *from = strstr(message, GUARD);
+    size_t len = from != NULL ? strlen(from) : 0;
+
+    if (from == NULL)
+        return NULL;
+    if (len > 0 && from[len - 1] == '"')
+        len--;
+    else if (len > 2 && strcmp(from + len - 2, "«") == 0)
+        len -= 2;
+    else if (len > 3 && strcmp(from + len - 3, "”") == 0)
+        len -= 3;
+    return mem_printf("%.*s", (int)len, from);
+}
+
+char *
+aside_reason(struct error *err)
+{
+    char *guard = strcmp(err->sqlstate, "22P02") == 0 ? guard_text(err->message) : NULL;
+
+    if (guard != NULL)
+        return guard;
+    error_redact(err);
+    return mem_strdup(err->message);
+}
+
+static void
+pass_open(struct pass *p, struct apply *a, struct batch *b, enum flush_trust trust)
+{
+    *p = (struct pass){.a = a, .batch = b, .trust = trust};
+    units_find(&p->units, b);
+    p->entries = mem_array(NULL, (size_t)b->entry_count + 1, sizeof(*p->entries));
+    p->reason = mem_alloc(((size_t)p->units.count + 1) * sizeof(*p->reason));
+    p->others = mem_alloc(((size_t)p->units.count + 1) * sizeof(*p->others));
+}
+
+static void
+pass_close(struct pass *p)
+{
+    for (int i = 0; i < p->units.count; i++)
+        free(p->reason[i]);
+    free(p->reason);
+    free(p->others);
+    free(p->entries);
+    units_free(&p->units);
+}
+
+/* Deferred constraints speak up at the row that breaks them, not at the commit. */
+static bool
+savepoint(struct session *s, struct error *err)
+{
+    return session_execute(s, err, "SAVEPOINT pgrecast_aside; SET CONSTRAINTS ALL IMMEDIATE");
+}
+
+static bool
+release(struct session *s, bool written, struct error *err)
+{
+    return session_execute(s, err,
+                           written
+                               ? "RELEASE SAVEPOINT pgrecast_aside"
+                               : "ROLLBACK TO SAVEPOINT pgrecast_aside; RELEASE SAVEPOINT pgrecast_aside");
+}
+
+/* Under the cutover's lock nobody waits for thousands of tries. */
+static bool
+is_late(struct apply *a, struct error *err)
+{
+    a->late = a->deadline_ms != 0 && clock_ms() > a->deadline_ms;
+    if (a->late)
+        error_set(err, ERROR_LOCK, "the time for the last changes is over");
+    return a->late;
+}
+
+/* Write these units, or none of them. *failure gets the row's error. */
+static enum try_outcome
+try_units(struct pass *p, const int *list, int count, struct error *failure, struct error *err)
+{
+    struct flush *f = &p->a->flush;
+    struct flush_mark mark = flush_mark(f);
+    int entries = 0;
+
+    for (int i = 0; i < count; i++) {
+        for (int e = p->units.starts[list[i]]; e < p->units.starts[list[i] + 1]; e++)
+            p->entries[entries++] = p->units.entries[e];
+    }
+    if (is_late(p->a, err) || !savepoint(p->a->session, err))
+        return TRY_ERROR;
+    error_clear(failure);
+    if (flush_entries(f, p->batch, p->entries, entries, p->trust, failure))
+        return release(p->a->session, true, err) ? TRY_WRITTEN : TRY_ERROR;
+    if (!error_is_of_a_row(failure)) {
+        error_move(err, failure);
+        return TRY_ERROR;
+    }
+    flush_rewind(f, mark);
+    return release(p->a->session, false, err) ? TRY_FAILS : TRY_ERROR;
+}
+
+static void
+note_written(struct pass *p, const int *list, int count)
+{
+    for (int i = 0; i < count; i++) {
+        free(p->reason[list[i]]);
+        p->reason[list[i]] = NULL;
+    }
+}
+
+static void
+note_failed(struct pass *p, int unit, struct error *failure)
+{
+    free(p->reason[unit]);
+    p->others[unit] = strncmp(failure->sqlstate, "23", 2) == 0;
+    p->reason[unit] = aside_reason(failure);
+}
+
+static bool write_halves(struct pass *p, const int *list, int count, struct error *err);
+
+/* Write as many of the units as will go; the others get their reason. */
+static bool
+write_units(struct pass *p, const int *list, int count, struct error *err)
+{
+    struct error failure = {0};
+    enum try_outcome outcome = try_units(p, list, count, &failure, err);
+
+    if (outcome == TRY_WRITTEN)
+        note_written(p, list, count);
+    else if (outcome == TRY_FAILS && count == 1)
+        note_failed(p, list[0], &failure);
+    error_clear(&failure);
+    return outcome != TRY_ERROR &&
+           (outcome == TRY_WRITTEN || count == 1 || write_halves(p, list, count, err));
+}
+
+static bool
+write_halves(struct pass *p, const int *list, int count, struct error *err)
+{
+    int half = count / 2;
+
+    return write_units(p, list, half, err) && write_units(p, list + half, count - half, err);
+}
+
+/* Those that may have failed because of other rows. Returns how many. */
+static int
+list_again(const struct pass *p, int *list)
+{
+    int count = 0;
+
+    for (int i = 0; i < p->units.count; i++) {
+        if (p->reason[i] != NULL && p->others[i])
+            list[count++] = i;
+    }
+    return count;
+}
+
+/* A value that two rows exchange: neither goes without the other. One that was handed on: in the right order.
+ */
+static bool
+write_again(struct pass *p, int *list, struct error *err)
+{
+    int count = list_again(p, list), before;
+    struct error failure = {0};
+    enum try_outcome outcome;
+
+    if (count > 1) {
+        outcome = try_units(p, list, count, &failure, err);
+        error_clear(&failure);
+        if (outcome != TRY_FAILS) {
+            note_written(p, list, outcome == TRY_WRITTEN ? count : 0);
+            return outcome == TRY_WRITTEN;
+        }
+    }
+    for (int n = 0; n < AGAIN_MOST && count > 0; n++) {
+        before = count;
+        for (int i = 0; i < count; i++) {
+            if (!write_units(p, &list[i], 1, err))
+                return false;
+        }
+        count = list_again(p, list);
+        if (count == before)
+            break;
+    }
+    return true;
+}
+
+/* Enter what was not written, and take back what was. */
+static bool
+record(const struct pass *p, struct error *err)
+{
+    struct blocked_list enter = {0}, take_back = {0};
+    struct apply *a = p->a;
+    bool ok;
+
+    for (int u = 0; u < p->units.count; u++) {
+        for (int i = p->units.starts[u]; i < p->units.starts[u + 1]; i++) {
+            const struct batch_entry *e = &p->batch->entries[p->units.entries[i]];
+
+            if (p->reason[u] != NULL)
+                blocked_list_add(&enter, e->key, e->key_len, p->batch->key_count, p->reason[u]);
+            else if (keyset_has(&a->blocked.keys, e->key, e->key_len))
+                blocked_list_add(&take_back, e->key, e->key_len, p->batch->key_count, NULL);
+        }
+    }
+    ok = blocked_remove(&a->blocked, &take_back, a->session, a->job_id, err) &&
+         blocked_enter(&a->blocked, &enter, a->session, a->job_id, err);
+    blocked_list_free(&enter);
+    blocked_list_free(&take_back);
+    return ok;
+}
+
+/* whole: the batch as it is has been tried. */
+static bool
+write_carefully(struct apply *a, struct batch *b, enum flush_trust trust, bool whole, struct error *err)
+{
+    int *list = mem_array(NULL, (size_t)b->entry_count + 1, sizeof(*list));
+    struct pass p;
+    bool ok = true;
+
+    pass_open(&p, a, b, trust);
+    for (int i = 0; i < p.units.count; i++)
+        list[i] = i;
+    if (p.units.count > 0)
+        ok = whole && p.units.count > 1 ? write_halves(&p, list, p.units.count, err)
+                                        : write_units(&p, list, p.units.count, err);
+    ok = ok && write_again(&p, list, err) && record(&p, err);
+    pass_close(&p);
+    free(list);
+    return ok;
+}
+
+static bool
+take_back_all(struct apply *a, const struct batch *b, struct error *err)
+{
+    struct blocked_list list = {0};
+    bool ok;
+
+    for (int i = 0; a->blocked.keys.count > 0 && i < b->entry_count; i++) {
+        const struct batch_entry *e = &b->entries[i];
+
+        if (keyset_has(&a->blocked.keys, e->key, e->key_len))
+            blocked_list_add(&list, e->key, e->key_len, b->key_count, NULL);
+    }
+    ok = blocked_remove(&a->blocked, &list, a->session, a->job_id, err);
+    blocked_list_free(&list);
+    return ok;
+}
+
+bool
+aside_write(struct apply *a, enum flush_trust trust, struct error *err)
+{
+    struct flush *f = &a->flush;
+    struct flush_mark mark;
+    struct batch *b = &a->batch;
+
+    flush_start(f, b, a->xids.xids, a->xids.count);
+    if (b->truncated &&
+        (!flush_truncate(f, err) || !blocked_remove_all(&a->blocked, a->session, a->job_id, err)))
+        return false;
+    if (b->entry_count == 0)
+        return true;
+    if (a->blocked.keys.count > 0) /* the shadow's row of such a key is an old one */
+        trust = TRUST_NEWER;
+    mark = flush_mark(f);
+    if (!savepoint(a->session, err))
+        return false;
+    if (flush_entries(f, b, NULL, b->entry_count, trust, err))
+        return release(a->session, true, err) && take_back_all(a, b, err);
+    if (!error_is_of_a_row(err))
+        return false;
+    error_clear(err);
+    flush_rewind(f, mark);
+    return release(a->session, false, err) && write_carefully(a, b, trust, true, err);
+}
+
+/* Rows of the next keys, all of whose values are to be read from the source. */
+static void
+take_blocked(struct blocked *blocked, struct batch *b)
+{
+    struct value *values = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*values));
+    size_t most = blocked->keys.count < RETRY_MOST ? blocked->keys.count : RETRY_MOST;
+    struct error never = {0};
+    const char *key;
+    uint32_t len;
+
+    for (size_t n = 0; n < most; n++) {
+        struct message m = {.kind = MESSAGE_UPDATE};
+
+        if (!keyset_next(&blocked->keys, &blocked->at, &key, &len)) {
+            blocked->at = 0;
+            keyset_next(&blocked->keys, &blocked->at, &key, &len);
+        }
+        for (int i = 0; i < b->column_count; i++)
+            values[i] = (struct value){.kind = VALUE_UNCHANGED};
+        batch_key_values(key, b->key_count, values + b->column_count);
+        for (int k = 0; k < b->key_count; k++)
+            values[b->key_positions[k]] = values[b->column_count + k];
+        m.row.new_row = (struct tuple){.count = (uint16_t)b->column_count, .values = values};
+        batch_add(b, &m, &never);
+    }
+    error_clear(&never);
+    free(values);
+}
+
+/*
+ * The source may show these rows as they were before the change that was set aside, as long as that waits for
+ * a standby: so all that was applied must be visible.
+ */
+static bool
+retry_batch(struct apply *a, struct batch *b, struct error *err)
+{
+    flush_start(&a->flush, b, a->unsettled.xids, a->unsettled.count);
+    batch_read_all(b);
+    if (!step_begin(a, err) || !write_carefully(a, b, TRUST_NEWER, false, err) || !step_move_exact(a, err) ||
+        !place_write(a, a->place.lsn, err) || !session_execute(a->session, err, "COMMIT"))
+        return false;
+    a->transaction_open = false;
+    flush_transaction_ended(&a->flush);
+    dirty_record(&a->dirty, b);
+    return true;
+}
+
+bool
+apply_retry(struct apply *a, struct error *err)
+{
+    struct batch b;
+    bool ok;
+
+    if (a->blocked.keys.count == 0 || a->external || !apply_at_boundary(a))
+        return true;
+    batch_init(&b, a->flush.columns.count, a->plan->key_count, a->flush.columns.key_positions);
+    take_blocked(&a->blocked, &b);
+    ok = retry_batch(a, &b, err);
+    if (!ok)
+        session_rollback(a->session);
+    batch_free(&b);
+    return ok;
+}
+
+int64_t
+apply_blocked(const struct apply *a)
+{
+    return (int64_t)a->blocked.keys.count;
+}

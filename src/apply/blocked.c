@@ -1,0 +1,180 @@
+#include "blocked.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch.h"
+#include "core/mem.h"
+
+static const char *
+job_text(int64_t job_id, char out[24])
+{
+    snprintf(out, 24, "%" PRId64, job_id);
+    return out;
+}
+
+static bool
+run_load(struct session *s, struct result *res, int64_t job_id, int key_count, struct error *err)
+{
+    struct buffer sql = {0};
+    char job[24];
+    bool ok;
+
+    buffer_add_text(&sql, "SELECT ");
+    for (int i = 0; i < key_count; i++)
+        buffer_printf(&sql, "%skey_values[%d]", i > 0 ? ", " : "", i + 1);
+    buffer_printf(
+        &sql,
+        " FROM pgrecast.blocked WHERE job_id = $1 AND "
+        "pg_catalog.array_position(key_values, NULL) IS NULL AND pg_catalog.cardinality(key_values) = %d",
+        key_count);
+    ok = session_query(s, res, err, sql.data, 1, job_text(job_id, job));
+    buffer_free(&sql);
+    return ok ? true : error_context(err, "reading which rows are set aside");
+}
+
+bool
+blocked_load(struct blocked *b, struct session *s, int64_t job_id, int key_count, struct error *err)
+{
+    char **values = mem_array(NULL, (size_t)key_count, sizeof(*values));
+    struct result res = {0};
+    struct buffer key = {0};
+    bool ok = run_load(s, &res, job_id, key_count, err);
+
+    blocked_free(b);
+    for (int i = 0; ok && i < result_rows(&res); i++) {
+        for (int k = 0; k < key_count; k++)
+            values[k] = (char *)result_text(&res, i, k);
+        buffer_reset(&key);
+        batch_encode_key(values, key_count, &key);
+        keyset_add(&b->keys, key.data, (uint32_t)key.len);
+    }
+    buffer_free(&key);
+    result_free(&res);
+    free(values);
+    return ok;
+}
+
+void
+blocked_free(struct blocked *b)
+{
+    keyset_clear(&b->keys);
+    b->at = 0;
+}
+
+/* An element of an array in SQL's text form; the closing brace is still to come. */
+static void
+add_element(struct buffer *array, const char *text, size_t len)
+{
+    buffer_add_text(array, array->len == 0 ? "{\"" : ",\"");
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '"' || text[i] == '\\')
+            buffer_add_char(array, '\\');
+        buffer_add_char(array, text[i]);
+    }
+    buffer_add_char(array, '"');
+}
+
+void
+blocked_list_add(struct blocked_list *list, const char *key, uint32_t len, int key_count, const char *error)
+{
+    struct value *values = mem_array(NULL, (size_t)key_count, sizeof(*values));
+    char *text = batch_key_text(key, key_count);
+    struct buffer array = {0};
+
+    batch_key_values(key, key_count, values);
+    for (int i = 0; i < key_count; i++)
+        add_element(&array, values[i].data, values[i].len);
+    buffer_add_char(&array, '}');
+    keyset_add(&list->keys, key, len);
+    add_element(&list->texts, text, strlen(text));
+    add_element(&list->values, array.data, array.len);
+    if (error != NULL)
+        add_element(&list->errors, error, strlen(error));
+    buffer_free(&array);
+    free(text);
+    free(values);
+}
+
+void
+blocked_list_free(struct blocked_list *list)
+{
+    keyset_clear(&list->keys);
+    buffer_free(&list->texts);
+    buffer_free(&list->values);
+    buffer_free(&list->errors);
+}
+
+static char *
+closed(const struct buffer *array)
+{
+    return mem_printf("%s}", array->data);
+}
+
+bool
+blocked_enter(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
+              struct error *err)
+{
+    char *texts, *values, *errors, job[24];
+    const char *key;
+    uint32_t len;
+    size_t at = 0;
+    bool ok;
+
+    if (list->keys.count == 0)
+        return true;
+    texts = closed(&list->texts);
+    values = closed(&list->values);
+    errors = closed(&list->errors);
+    ok = session_query(s, NULL, err,
+                       "INSERT INTO pgrecast.blocked (job_id, key, key_values, error) "
+                       "SELECT $1, k, v::pg_catalog.text[], e FROM ROWS FROM ("
+                       "pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[]), "
+                       "pg_catalog.unnest($4::pg_catalog.text[])) AS u (k, v, e) "
+                       "ON CONFLICT (job_id, key_values) DO UPDATE SET error = excluded.error",
+                       4, job_text(job_id, job), texts, values, errors);
+    while (ok && keyset_next(&list->keys, &at, &key, &len))
+        keyset_add(&b->keys, key, len);
+    free(texts);
+    free(values);
+    free(errors);
+    return ok ? true : error_context(err, "setting rows aside");
+}
+
+bool
+blocked_remove(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
+               struct error *err)
+{
+    char *values, job[24];
+    bool ok;
+
+    if (list->keys.count == 0)
+        return true;
+    values = closed(&list->values);
+    ok = session_query(
+        s, NULL, err,
+        "DELETE FROM pgrecast.blocked AS b USING pg_catalog.unnest($2::pg_catalog.text[]) AS u (v) "
+        "WHERE b.job_id = $1 AND b.key_values = u.v::pg_catalog.text[]",
+        2, job_text(job_id, job), values);
+    free(values);
+    if (!ok)
+        return error_context(err, "taking back rows that were set aside");
+    keyset_remove_all(&b->keys, &list->keys, &b->at);
+    return true;
+}
+
+bool
+blocked_remove_all(struct blocked *b, struct session *s, int64_t job_id, struct error *err)
+{
+    char job[24];
+
+    if (b->keys.count == 0)
+        return true;
+    if (!session_query(s, NULL, err, "DELETE FROM pgrecast.blocked WHERE job_id = $1", 1,
+                       job_text(job_id, job)))
+        return error_context(err, "taking back rows that were set aside");
+    blocked_free(b);
+    return true;
+}

@@ -1,0 +1,40 @@
+/* Keys of rows that are set aside: pgrecast.blocked and what of it is in memory. Internal to the apply. */
+#ifndef PGRECAST_APPLY_BLOCKED_H
+#define PGRECAST_APPLY_BLOCKED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/error.h"
+#include "keyset.h"
+#include "pg/session.h"
+
+/* Zero-initialise; release with blocked_free(). */
+struct blocked {
+    struct keyset keys;
+    size_t at; /* where the next retry goes on among them */
+};
+
+/* Keys to enter or to remove. Zero-initialise; release with blocked_list_free(). */
+struct blocked_list {
+    struct keyset keys;
+    struct buffer texts, values, errors; /* one array each, in SQL's text form */
+};
+
+/* Read the job's keys, instead of those that are there. */
+bool blocked_load(struct blocked *b, struct session *s, int64_t job_id, int key_count, struct error *err);
+void blocked_free(struct blocked *b);
+
+/* key: its bytes as in a batch. error: why, NULL to remove it. */
+void blocked_list_add(struct blocked_list *list, const char *key, uint32_t len, int key_count,
+                      const char *error);
+void blocked_list_free(struct blocked_list *list);
+
+/* In the session's transaction, and in memory. An empty list costs nothing. */
+bool blocked_enter(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
+                   struct error *err);
+bool blocked_remove(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
+                    struct error *err);
+bool blocked_remove_all(struct blocked *b, struct session *s, int64_t job_id, struct error *err);
+
+#endif
