@@ -215,7 +215,8 @@ char *table_fingerprint(struct session *s, oid_t oid, struct error *err);
 bool table_fingerprint_prepare(struct session *s, struct error *err);
 char *table_fingerprint_prepared(struct session *s, oid_t oid, struct error *err);
 
-void table_free(struct table *t); /* NULL-safe */
+struct table *table_copy(const struct table *from); /* all of it, to be freed by itself */
+void table_free(struct table *t);                   /* NULL-safe */
 
 const struct column *table_column(const struct table *t, int attnum); /* NULL where there is none */
 const struct column *table_column_named(const struct table *t, const char *name);

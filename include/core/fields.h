@@ -144,6 +144,9 @@ char *fields_write(const struct shape *shape, int format, const void *object);
 void *fields_read(const struct shape *shape, int format, const char *json, const char *name,
                   struct error *err);
 
+/* The object and all it owns once more, to be released with fields_free(). */
+void *fields_copy(const struct shape *shape, const void *object);
+
 /* Free the object and all it owns. NULL-safe. */
 void fields_free(const struct shape *shape, void *object);
 

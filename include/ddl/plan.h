@@ -62,6 +62,11 @@ struct plan_key_column {
     char *shadow_equals;
     char *source_collation; /* of that index, or NULL where the type has none */
     char *shadow_collation;
+    /*
+     * What the shadow's column is compared with, for a value $1 of the source's type, where a cast to the
+     * column's type would fail, or find another row, for a value that it cannot hold; else NULL.
+     */
+    char *shadow_value;
 };
 
 struct string_list {
@@ -183,11 +188,9 @@ struct buffer;
 void plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side,
                         const char *alias, const char *value);
 
-/* The plans as text for people. */
-void plan_set_print(const struct plan_set *set, FILE *out);
-
-/* The plan as text for people. */
+/* The plan as text for people; of a set also what the way back is. */
 void plan_print(const struct plan *p, FILE *out);
+void plan_set_print(const struct plan_set *set, FILE *out);
 void plan_free(struct plan *p); /* NULL-safe */
 
 #endif

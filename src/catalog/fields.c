@@ -166,3 +166,9 @@ table_free(struct table *t)
 {
     fields_free(&table_shape, t);
 }
+
+struct table *
+table_copy(const struct table *from)
+{
+    return fields_copy(&table_shape, from);
+}

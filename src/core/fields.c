@@ -517,3 +517,14 @@ fields_free(const struct shape *shape, void *object)
         struct_free(shape, &(struct holder){.object = object, .number = -1});
     free(object);
 }
+
+void *
+fields_copy(const struct shape *shape, const void *object)
+{
+    struct error err = {0};
+    char *text = fields_write(shape, 0, object);
+    void *copy = mem_checked(fields_read(shape, 0, text, shape->name, &err)); /* it reads what it writes */
+
+    free(text);
+    return copy;
+}

@@ -98,6 +98,24 @@ using_column(void *arg, const PgQuery__ColumnRef *ref)
         list_add(&scope->clause->using_columns, mem_strdup(name));
 }
 
+/* The column itself under nothing but casts. */
+static bool
+is_cast_of(const PgQuery__Node *expr, const char *column, const char *table)
+{
+    struct clause found = {0};
+    struct using_scope scope = {&found, table};
+    bool is;
+
+    while (expr != NULL && expr->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+        expr = expr->type_cast->arg;
+    if (expr == NULL || expr->node_case != PG_QUERY__NODE__NODE_COLUMN_REF || column == NULL)
+        return false;
+    using_column(&scope, expr->column_ref);
+    is = !found.using_row && list_has(&found.using_columns, column);
+    list_free(&found.using_columns);
+    return is;
+}
+
 static void
 describe_using(struct clause *clause, const PgQuery__Node *expr, const char *table)
 {
@@ -107,6 +125,7 @@ describe_using(struct clause *clause, const PgQuery__Node *expr, const char *tab
     clause->using_literal =
         expr->node_case == PG_QUERY__NODE__NODE_A_CONST &&
         (expr->a_const->isnull || expr->a_const->val_case == PG_QUERY__A__CONST__VAL_SVAL);
+    clause->using_cast = is_cast_of(expr, clause->column, table);
     tree_column_refs(&expr->base, using_column, &scope);
 }
 

@@ -8,9 +8,11 @@
 #include "core/mem.h"
 #include "ddl/generate.h"
 #include "ddl/list.h"
+#include "ddl/view.h"
 #include "sql/sql.h"
 
 #define MOST_COLLISION_ROUNDS 20
+#define USING "USING expression"
 
 struct clone {
     struct session *s;
@@ -182,113 +184,10 @@ read_stage(struct clone *c, const struct stage *before, struct stage *stage, str
     return evaluate_constants(c, before, stage, err);
 }
 
-/* Names are resolved as in the user's own session while his text is read; ours need none. */
-static bool
-use_search_path(struct clone *c, bool users, struct error *err)
+static struct view_place
+place(const struct clone *c)
 {
-    return session_execute(c->s, err,
-                           users ? "SET LOCAL search_path TO DEFAULT; SET LOCAL default_tablespace TO DEFAULT"
-                                 : "SET LOCAL search_path TO ''; SET LOCAL default_tablespace TO ''");
-}
-
-/* The server's words, without the scratch schema. */
-static void
-strip_schema(const struct clone *c, char *text)
-{
-    char *prefix = mem_printf("%s.", c->schema);
-    char *at;
-
-    while (text != NULL && (at = strstr(text, prefix)) != NULL)
-        memmove(at, at + strlen(prefix), strlen(at + strlen(prefix)) + 1);
-    free(prefix);
-}
-
-/* What the user's text made the server say: his to mend. */
-static bool
-blame_statement(const struct clone *c, const char *text, struct error *err)
-{
-    strip_schema(c, err->message);
-    strip_schema(c, err->detail);
-    strip_schema(c, err->hint);
-    if (!err->connection_lost && !err->stopped)
-        err->kind = strcmp(err->sqlstate, "42501") == 0 ? ERROR_REFUSED : ERROR_USAGE;
-    return error_context(err, "the server does not accept \"%s\"", text);
-}
-
-static bool
-refuse_using(const char *what, struct error *err)
-{
-    error_set(err, ERROR_REFUSED, "the USING expression %s", what);
-    return error_hint(
-        err, "It is evaluated while rows are copied, again when they change, and to verify: it must depend "
-             "on the row's columns only.");
-}
-
-static bool
-judge_view(struct clone *c, const struct result *r, struct error *err)
-{
-    char *text = NULL;
-    bool ok = true;
-
-    if (!result_null(r, 0, 1))
-        text = mem_printf("calls a volatile function: %s", result_text(r, 0, 1));
-    else if (!result_null(r, 0, 2))
-        text = mem_printf("depends on the time: %s", result_text(r, 0, 2));
-    else if (result_bool(r, 0, 3))
-        text = mem_strdup("depends on the time or the session (CURRENT_DATE, CURRENT_USER, …)");
-    else if (result_bool(r, 0, 4))
-        text = mem_strdup("uses the row as a whole");
-    else if (result_bool(r, 0, 5))
-        text = mem_strdup("uses a system column");
-    if (text != NULL) {
-        ok = refuse_using(text, err);
-        free(text);
-    }
-    if (!result_null(r, 0, 6))
-        list_addf(&c->result->notes,
-                  "USING calls stable functions (%s): they must give the same answer while the job runs",
-                  result_text(r, 0, 6));
-    return ok;
-}
-
-/* The text without " FROM scratch.table;" at its end. NULL when it does not end so. */
-static char *
-without_from(const char *view, const char *relation)
-{
-    char *tail = mem_printf("FROM %s;", relation);
-    size_t len = strlen(view);
-    char *text = NULL;
-
-    if (len > strlen(tail) && strcmp(view + len - strlen(tail), tail) == 0)
-        text = mem_strndup(view, len - strlen(tail));
-    free(tail);
-    return text;
-}
-
-/* The list as the server writes it with everything qualified. */
-static bool
-read_view(struct clone *c, const char *list, const char *statement, char **view, struct error *err)
-{
-    char *self = name_qualified(c->schema, c->source->name);
-    struct result r = {0};
-    bool ok = use_search_path(c, true, err);
-
-    if (ok &&
-        !session_executef(c->s, err, "CREATE VIEW %s.pgrecast_view AS %s FROM %s", c->schema, list, self))
-        ok = blame_statement(c, statement, err);
-    ok = ok && use_search_path(c, false, err) &&
-         session_row(c->s, &r, err, sql_plan_view, 3, c->schema, "pgrecast_view", c->oid) &&
-         judge_view(c, &r, err);
-    if (ok) {
-        *view = without_from(result_text(&r, 0, 0), result_text(&r, 0, 7));
-        if (*view == NULL)
-            ok = error_set(err, ERROR_FAILED,
-                           "the server's text of the USING expressions does not end as expected");
-    }
-    ok = ok && session_executef(c->s, err, "DROP VIEW %s.pgrecast_view", c->schema);
-    result_free(&r);
-    free(self);
-    return ok;
+    return (struct view_place){c->s, c->schema, c->source->name, c->oid, &c->result->notes};
 }
 
 static void
@@ -309,31 +208,92 @@ note_restarts(struct clone *c, const struct statement *statement, const struct s
     }
 }
 
+struct cast_views {
+    int count;
+    char **items; /* by column of the stage, NULL where there is none */
+};
+
+/* What a USING that only casts its column does to it, each by itself. */
+static bool
+read_casts(struct clone *c, const struct statement *statement, const struct stage *before,
+           struct cast_views *views, struct error *err)
+{
+    struct view_place v = place(c);
+    struct string_list ignored = {0};
+    bool ok = true;
+
+    v.notes = &ignored;
+    views->count = before->count;
+    views->items = mem_alloc(((size_t)before->count + 1) * sizeof(*views->items));
+    for (int i = 0; ok && i < statement->clause_count; i++) {
+        const struct clause *clause = &statement->clauses[i];
+        const struct stage_column *column =
+            clause->using_cast ? stage_column_named(before, clause->column) : NULL;
+        char *list;
+
+        if (column == NULL || column->generated != '\0' || views->items[column - before->columns] != NULL)
+            continue;
+        list = mem_printf("SELECT (%s) AS c1", clause->using_expr);
+        ok = view_read(&v, list, statement->text, USING, &views->items[column - before->columns], NULL, 0,
+                       err);
+        free(list);
+    }
+    list_free(&ignored);
+    return ok;
+}
+
+/* Hand them to the transform, now that the statement has run. */
+static void
+note_casts(struct clone *c, const struct stage *before, struct cast_views *views)
+{
+    for (int i = 0; i < views->count; i++) {
+        if (views->items[i] != NULL)
+            transform_note_cast(&c->result->transform, before->columns[i].attnum, before->columns[i].name,
+                                views->items[i]);
+        views->items[i] = NULL;
+    }
+}
+
+static void
+cast_views_free(struct cast_views *views)
+{
+    for (int i = 0; i < views->count; i++)
+        free(views->items[i]);
+    free(views->items);
+}
+
 static bool
 run_statement(struct clone *c, const struct statement *statement, struct error *err)
 {
     struct transform *t = &c->result->transform;
+    struct view_place v = place(c);
     struct stage before = {0};
     struct stage after = {0};
+    struct cast_views casts = {0};
     char *list = NULL;
     char *view = NULL;
     bool ok = false;
 
     if (!read_stage(c, NULL, &before, err) || !transform_prepare(t, &before, statement, &list, err))
         goto out;
-    if (list != NULL && !read_view(c, list, statement->text, &view, err))
+    if (list != NULL && !view_read(&v, list, statement->text, USING, &view, NULL, 0, err))
         goto out;
-    if (!use_search_path(c, true, err))
+    if (!read_casts(c, statement, &before, &casts, err))
+        goto out;
+    if (!view_search_path(c->s, true, err))
         goto out;
     if (!session_execute(c->s, err, statement->sql)) {
-        blame_statement(c, statement->text, err);
+        view_blame(c->schema, statement->text, err);
         goto out;
     }
-    if (!use_search_path(c, false, err) || !read_stage(c, &before, &after, err))
+    if (!view_search_path(c->s, false, err) || !read_stage(c, &before, &after, err))
         goto out;
     note_restarts(c, statement, &before);
     ok = transform_step(t, &before, &after, statement, view, err);
+    if (ok)
+        note_casts(c, &before, &casts);
 out:
+    cast_views_free(&casts);
     free(list);
     free(view);
     stage_free(&before);
@@ -423,7 +383,7 @@ judge_statements(struct clone *c, struct error *err)
             ok = session_execute(c->s, err, "ROLLBACK TO SAVEPOINT pgrecast_clauses");
             session_collect_notices(c->s, &notices);
             if (ok && !session_execute(c->s, err, statement->sql))
-                ok = blame_statement(c, statement->text, err);
+                ok = view_blame(c->schema, statement->text, err);
             session_collect_notices(c->s, NULL);
             if (ok)
                 list_addf(

@@ -157,6 +157,18 @@ lists_privilege(const char *privileges, const char *privilege)
     return false;
 }
 
+const char *
+grants_owner_lacks(const struct table *t)
+{
+    static const char *const needed[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"};
+    const char *has = owner_has(t);
+
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]) && t->acl != NULL; i++)
+        if (!lists_privilege(has, needed[i]))
+            return needed[i];
+    return NULL;
+}
+
 void
 grants_take(const struct generate *g, struct string_list *out)
 {

@@ -17,4 +17,7 @@ void grants_give(const struct generate *g, struct string_list *out);
 /* Take from the owner what he does not have; comments and privileges of NOT VALID parts are there by now. */
 void grants_take(const struct generate *g, struct string_list *out);
 
+/* A privilege that the owner has taken from himself and that following the table's changes needs, or NULL. */
+const char *grants_owner_lacks(const struct table *t);
+
 #endif

@@ -5,32 +5,17 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
+#include "ddl/types.h"
 
 enum { INT8 = 20, INT2 = 21, INT4 = 23, TEXT = 25, VARCHAR = 1043, NUMERIC = 1700 };
 
-/* PostgreSQL 18: WITHOUT OVERLAPS; no two rows overlap, but a key does not find its row by equality. */
-static bool
-is_temporal(const struct table *t, const struct index *x)
+bool
+key_is_temporal(const struct table *t, const struct index *x)
 {
     for (int i = 0; i < t->constraint_count; i++)
         if (t->constraints[i].index_oid == x->oid && t->constraints[i].temporal)
             return true;
     return false;
-}
-
-static bool
-same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-/* The length in "character varying(20)", -1 where there is none. */
-static int
-varchar_length(const char *type)
-{
-    const char *paren = strchr(type, '(');
-
-    return paren == NULL ? -1 : atoi(paren + 1);
 }
 
 /* Every value stays equal to itself and different from the others, and the server compares the two types. */
@@ -40,7 +25,7 @@ keeps_values(const struct column *from, const struct column *to)
     oid_t a = from->base_type_oid;
     oid_t b = to->base_type_oid;
 
-    if (!same(from->collation, to->collation))
+    if (!types_same(from->collation, to->collation))
         return false;
     if (strcmp(from->base_type, to->base_type) == 0)
         return true;
@@ -51,10 +36,10 @@ keeps_values(const struct column *from, const struct column *to)
     if (a == INT8 || a == NUMERIC)
         return b == NUMERIC && strchr(to->base_type, '(') == NULL;
     if ((a == TEXT || a == VARCHAR) && (b == TEXT || b == VARCHAR)) {
-        int longest = b == TEXT ? -1 : varchar_length(to->base_type);
+        int longest = b == TEXT ? -1 : types_varchar_length(to->base_type);
 
-        return longest < 0 || (a == VARCHAR && varchar_length(from->base_type) > 0 &&
-                               varchar_length(from->base_type) <= longest);
+        return longest < 0 || (a == VARCHAR && types_varchar_length(from->base_type) > 0 &&
+                               types_varchar_length(from->base_type) <= longest);
     }
     return false;
 }
@@ -189,7 +174,7 @@ key_plan(struct plan *p, const struct transform *t, struct error *err)
     const struct index *index = table_key(p->source);
     bool hidden = false;
 
-    if (index == NULL || is_temporal(p->source, index))
+    if (index == NULL || key_is_temporal(p->source, index))
         return refuse_keyless(p->source, err);
     p->key = mem_alloc((size_t)index->key_count * sizeof(*p->key));
     p->key_count = index->key_count;
@@ -253,7 +238,7 @@ key_index(const struct plan *p)
         int found = 0;
 
         if (!x->unique || x->partial || !x->immediate || x->key_count != p->key_count ||
-            is_temporal(p->target, x))
+            key_is_temporal(p->target, x))
             continue;
         for (int k = 0; k < p->key_count; k++) {
             const struct column *c = table_column_named(p->target, p->key[k].shadow_name);

@@ -14,6 +14,9 @@ bool key_plan(struct plan *p, const struct transform *t, struct error *err);
 /* The target's own unique index on exactly the key's columns, or NULL: then a temporary one is needed. */
 const struct index *key_index(const struct plan *p);
 
+/* PostgreSQL 18: WITHOUT OVERLAPS; no two rows overlap, but a key does not find its row by equality. */
+bool key_is_temporal(const struct table *t, const struct index *x);
+
 /* CREATE UNIQUE INDEX for a key without one: it compares as the source's does. */
 char *key_temporary_index(const struct plan *p, const char *name);
 

@@ -1,5 +1,22 @@
+#include <string.h>
+
 #include "core/buffer.h"
 #include "ddl/plan.h"
+
+/* The template with the value in the place of every $1. */
+static void
+add_value(struct buffer *sql, const char *template, const char *value)
+{
+    const char *at = template;
+    const char *found;
+
+    while ((found = strstr(at, "$1")) != NULL) {
+        buffer_add(sql, at, (size_t)(found - at));
+        buffer_add_text(sql, value);
+        at = found + strlen("$1");
+    }
+    buffer_add_text(sql, at);
+}
 
 void
 plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side,
@@ -14,7 +31,11 @@ plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum pl
         to = table_column_named(p->target, key->shadow_name);
     buffer_printf(sql, "%s.", alias);
     buffer_add_identifier(sql, side == PLAN_SOURCE ? key->source_name : key->shadow_name);
-    buffer_printf(sql, " %s (%s::%s", equals != NULL ? equals : "=", value, to->base_type);
+    buffer_printf(sql, " %s (", equals != NULL ? equals : "=");
+    if (side == PLAN_SHADOW && key->shadow_value != NULL)
+        add_value(sql, key->shadow_value, value);
+    else
+        buffer_printf(sql, "%s::%s", value, to->base_type);
     /* An implicit collation on each side would be a conflict. */
     if (collation != NULL)
         buffer_printf(sql, " COLLATE %s", collation);

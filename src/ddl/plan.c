@@ -1,5 +1,6 @@
 #include "ddl/plan.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "ddl/shadow.h"
 #include "ddl/statement.h"
 #include "ddl/target.h"
+#include "ddl/way_back.h"
 #include "sql/sql.h"
 
 /* What the making of one plan needs beside the plan. */
@@ -23,6 +25,8 @@ struct making {
     struct statement_list statements;
     char *clone_schema;
     struct clone_result clone;
+    struct exchange exchange;
+    struct way_back way_back;
     struct string_list relations; /* names taken in the table's schema */
     struct string_list statistics;
     struct string_list reasons;
@@ -203,8 +207,9 @@ decide(struct making *m, struct plan *p)
         return false;
     if (!rows_plan_columns(p, &m->clone.transform, m->err) || !key_plan(p, &m->clone.transform, m->err))
         return false;
-    rows_plan_texts(p, &m->clone.transform);
-    shadow_plan(p, &m->clone, &m->relations, &m->statistics);
+    rows_plan_insert(p, &m->clone.transform);
+    rows_plan_compare(p, &m->clone.transform, ROWS_APPLIED);
+    shadow_plan(p, &m->clone, &m->relations, &m->statistics, &m->exchange);
     take_verdicts(m, p);
     return true;
 }
@@ -214,6 +219,8 @@ making_free(struct making *m)
 {
     statements_free(&m->statements);
     clone_result_free(&m->clone);
+    exchange_free(&m->exchange);
+    way_back_free(&m->way_back);
     list_free(&m->relations);
     list_free(&m->statistics);
     list_free(&m->reasons);
@@ -221,90 +228,69 @@ making_free(struct making *m)
     free(m->clone_schema);
 }
 
-struct plan *
-plan_make(struct session *s, const struct plan_options *options, struct error *err)
+/* What needs the clone, then the plans; the transaction is the caller's to roll back. */
+static bool
+plan_all(struct making *m, const struct plan_options *options, struct plan_set *set,
+         struct typed_name *rebuild)
+{
+    struct plan *p = set->forward;
+    struct view_place place = {.s = m->s, .schema = m->clone_schema, .notes = &p->notes};
+    char oid[16];
+
+    if (!explore(m, p, rebuild) || !decide(m, p))
+        return false;
+    if (!options->way_back)
+        return true;
+    snprintf(oid, sizeof(oid), "%u", m->clone.before->oid);
+    place.oid = oid;
+    place.table = p->source->name;
+    return way_back_explore(&m->way_back, options, p, &m->clone.transform, &place, m->err) &&
+           way_back_plan(&m->way_back, set, &m->clone.transform, &m->exchange, m->err);
+}
+
+struct plan_set *
+plan_set_make(struct session *s, const struct plan_options *options, struct error *err)
 {
     struct making m = {.s = s, .err = err};
     struct typed_name rebuild = {0};
-    struct plan *p = mem_alloc(sizeof(*p));
+    struct plan_set *set = mem_alloc(sizeof(*set));
     bool ok = false;
 
-    p->sql = mem_strdup(options->sql);
+    set->forward = mem_alloc(sizeof(*set->forward));
+    set->forward->sql = mem_strdup(options->sql);
+    if (!options->way_back && options->reverse_map_count > 0) {
+        error_set(err, ERROR_USAGE, "a --reverse-map is of no use without a way back");
+        goto out;
+    }
     if (!parse(&m, options, &rebuild))
         goto out;
     if (!session_execute(
             s, err, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout TO '10s'"))
         goto out;
-    ok = explore(&m, p, &rebuild);
+    ok = plan_all(&m, options, set, &rebuild);
     if (!ok && strcmp(err->sqlstate, "55P03") == 0) {
         err->kind = ERROR_REFUSED;
         error_hint(err, "Somebody holds a lock on the table or its sequences: try again later.");
     }
     session_rollback(s);
-    ok = ok && decide(&m, p);
 out:
     typed_name_free(&rebuild);
     making_free(&m);
     if (!ok) {
-        plan_free(p);
-        p = NULL;
+        plan_set_free(set);
+        set = NULL;
     }
-    return p;
+    return set;
 }
 
-void
-plan_free(struct plan *p)
+struct plan *
+plan_make(struct session *s, const struct plan_options *options, struct error *err)
 {
-    struct string_list *lists[] = {NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+    struct plan_set *set = plan_set_make(s, options, err);
+    struct plan *p = set != NULL ? set->forward : NULL;
 
-    if (p == NULL)
-        return;
-    lists[0] = &p->not_compared;
-    lists[1] = &p->create;
-    lists[2] = &p->finish_shadow;
-    lists[3] = &p->swap;
-    lists[4] = &p->drop_old;
-    lists[5] = &p->drop_shadow;
-    lists[6] = &p->clauses;
-    lists[7] = &p->notes;
-    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-        list_free(lists[i]);
-    for (int i = 0; i < p->column_count; i++) {
-        free(p->columns[i].name);
-        free(p->columns[i].type);
-        free(p->columns[i].depends_on);
-    }
-    for (int i = 0; i < p->key_count; i++) {
-        free(p->key[i].source_name);
-        free(p->key[i].type);
-        free(p->key[i].collation);
-        free(p->key[i].shadow_name);
-        free(p->key[i].source_equals);
-        free(p->key[i].shadow_equals);
-        free(p->key[i].source_collation);
-        free(p->key[i].shadow_collation);
-    }
-    for (int i = 0; i < p->index_count; i++) {
-        free(p->indexes[i].name);
-        free(p->indexes[i].final_name);
-        free(p->indexes[i].sql);
-    }
-    table_free(p->source);
-    table_free(p->target);
-    free(p->sql);
-    free(p->source_sql);
-    free(p->shadow_name);
-    free(p->old_name);
-    free(p->shadow_sql);
-    free(p->old_sql);
-    free(p->columns);
-    free(p->key);
-    free(p->insert_columns);
-    free(p->transform_insert);
-    free(p->insert_origin);
-    free(p->transform_compare);
-    free(p->compare_source);
-    free(p->compare_shadow);
-    free(p->indexes);
-    free(p);
+    if (set != NULL)
+        set->forward = NULL;
+    plan_set_free(set);
+    return p;
 }

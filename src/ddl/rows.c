@@ -7,6 +7,8 @@
 #include "core/mem.h"
 #include "ddl/list.h"
 
+enum { JSON = 114, NUMERIC = 1700, JSONB = 3802 };
+
 static bool
 default_stayed(const struct column_value *v, const struct column *c)
 {
@@ -31,11 +33,12 @@ rows_plan_columns(struct plan *p, const struct transform *t, struct error *err)
         column->type = mem_strdup(c->type);
         column->origin = c->generated != '\0' ? COLUMN_GENERATED : v->origin;
         column->plain = v->plain && column->origin == COLUMN_FROM_ROW;
+        column->kept = v->kept;
         if (column->origin == COLUMN_FROM_ROW) {
             column->depends_on = mem_alloc((size_t)p->source->column_count * sizeof(bool) + 1);
             memcpy(column->depends_on, v->depends_on, (size_t)p->source->column_count * sizeof(bool));
         }
-        if (column->origin == COLUMN_DEFAULT && !default_stayed(v, c)) {
+        if (column->origin == COLUMN_DEFAULT && v->made_by != NULL && !default_stayed(v, c)) {
             error_set(
                 err, ERROR_REFUSED,
                 "column \"%s\" is added with a default that is made anew for each row, and changed after",
@@ -60,8 +63,8 @@ add_name(struct buffer *list, const char *name)
     buffer_add_identifier(list, name);
 }
 
-static void
-plan_insert(struct plan *p, const struct transform *t)
+void
+rows_plan_insert(struct plan *p, const struct transform *t)
 {
     struct buffer names = {0};
     struct buffer sql = {0};
@@ -90,18 +93,24 @@ plan_insert(struct plan *p, const struct transform *t)
     p->transform_insert = buffer_take(&sql);
 }
 
+/* Each row has a value of its own that does not follow from the source's row. */
+static bool
+is_own(const struct plan_column *c)
+{
+    return c->origin == COLUMN_DEFAULT || c->kept;
+}
+
 /* Made once per row, or computed from what is: without a counterpart to compare with. */
 static bool
 has_counterpart(const struct plan *p, int position)
 {
     const struct column *c = &p->target->columns[position];
 
-    if (p->columns[position].origin == COLUMN_DEFAULT)
+    if (is_own(&p->columns[position]))
         return false;
     for (int i = 0; c->generated != '\0' && i < c->generated_from_count; i++)
         for (int k = 0; k < p->column_count; k++)
-            if (p->target->columns[k].attnum == c->generated_from[i] &&
-                p->columns[k].origin == COLUMN_DEFAULT)
+            if (p->target->columns[k].attnum == c->generated_from[i] && is_own(&p->columns[k]))
                 return false;
     return true;
 }
@@ -216,44 +225,76 @@ add_canonical(struct buffer *list, const struct column *c, const char *value)
         buffer_printf(list, "ROW(%s)::pg_catalog.text", value);
 }
 
+/* What a proof compares of a column whose type changed: later writes to the new table are as its type writes
+ * them, which the original's cannot keep (1.5 as 1.50), and mean the same. */
+static char *
+meaning_of(const struct plan *p, int position, const char *value)
+{
+    const struct column *to = &p->target->columns[position];
+    const bool *depends_on = p->columns[position].depends_on;
+
+    for (int i = 0; depends_on != NULL && i < p->source->column_count; i++) {
+        if (!depends_on[i] || p->source->columns[i].base_type_oid == to->base_type_oid)
+            continue;
+        if (to->base_type_oid == NUMERIC)
+            return mem_printf("pg_catalog.trim_scale(%s)", value);
+        if (to->base_type_oid == JSON && p->source->columns[i].base_type_oid == JSONB)
+            return mem_printf("CAST(%s AS pg_catalog.jsonb)", value);
+    }
+    return mem_strdup(value);
+}
+
 static void
-add_compared(struct buffer *list, const struct column *c, const char *alias, const char *name)
+add_compared(struct buffer *list, const struct plan *p, int position, const char *alias, const char *name,
+             enum rows_comparison comparison)
 {
     struct buffer value = {0};
+    char *meaning;
 
     buffer_printf(&value, "%s.", alias);
     buffer_add_identifier(&value, name);
     buffer_add_text(list, list->len > 0 ? ", " : "");
-    add_canonical(list, c, value.data);
+    meaning = comparison == ROWS_PROVEN ? meaning_of(p, position, value.data) : mem_strdup(value.data);
+    add_canonical(list, &p->target->columns[position], meaning);
+    free(meaning);
     buffer_free(&value);
 }
 
-/* The shadow's own key column given the type that the source's has. */
+/* A key column of one side, in the type that both are compared in: the source's, or the target's where later
+ * writes to the target may not fit the source's. */
 static void
-add_shadow_key(struct buffer *list, const struct plan *p, const struct plan_key_column *k)
+add_key(struct buffer *list, const struct plan *p, const struct plan_key_column *k, bool of_source,
+        enum rows_comparison comparison)
 {
     const struct column *from = &p->source->columns[k->source];
     const struct column *to = k->hidden ? from : table_column_named(p->target, k->shadow_name);
+    const struct column *self = of_source ? from : to;
+    const struct column *as = comparison == ROWS_PROVEN ? to : from;
+    bool differ = strcmp(from->type, to->type) != 0;
     struct buffer value = {0};
 
-    buffer_add_text(&value, "pgrecast_row.");
-    buffer_add_identifier(&value, k->shadow_name);
-    if (strcmp(from->type, to->type) != 0)
-        buffer_printf(&value, "::%s", from->type);
+    if (differ && as->base_type_oid == NUMERIC) /* equal ones may be written with different scales */
+        buffer_add_text(&value, "pg_catalog.trim_scale(");
+    buffer_add_text(&value, of_source ? "pgrecast_src." : "pgrecast_row.");
+    buffer_add_identifier(&value, of_source ? k->source_name : k->shadow_name);
+    if (strcmp(self->type, as->type) != 0)
+        buffer_printf(&value, "::%s", as->type);
+    if (differ && as->base_type_oid == NUMERIC)
+        buffer_add_char(&value, ')');
     buffer_add_text(list, list->len > 0 ? ", " : "");
-    add_canonical(list, from, value.data);
+    add_canonical(list, as, value.data);
     buffer_free(&value);
 }
 
 static void
-plan_compare(struct plan *p)
+plan_compare(struct plan *p, enum rows_comparison comparison)
 {
     struct buffer source = {0};
     struct buffer shadow = {0};
 
     for (int i = 0; i < p->key_count; i++) {
-        add_compared(&source, &p->source->columns[p->key[i].source], "pgrecast_src", p->key[i].source_name);
-        add_shadow_key(&shadow, p, &p->key[i]);
+        add_key(&source, p, &p->key[i], true, comparison);
+        add_key(&shadow, p, &p->key[i], false, comparison);
     }
     p->compare_count = p->key_count;
     for (int i = 0; i < p->column_count; i++) {
@@ -262,8 +303,8 @@ plan_compare(struct plan *p)
         if (!has_counterpart(p, i))
             continue;
         snprintf(name, sizeof(name), "c%d", i + 1);
-        add_compared(&source, &p->target->columns[i], "pgrecast_new", name);
-        add_compared(&shadow, &p->target->columns[i], "pgrecast_row", p->columns[i].name);
+        add_compared(&source, p, i, "pgrecast_new", name, comparison);
+        add_compared(&shadow, p, i, "pgrecast_row", p->columns[i].name, comparison);
         p->compare_count++;
     }
     p->compare_source = buffer_take(&source);
@@ -271,9 +312,8 @@ plan_compare(struct plan *p)
 }
 
 void
-rows_plan_texts(struct plan *p, const struct transform *t)
+rows_plan_compare(struct plan *p, const struct transform *t, enum rows_comparison comparison)
 {
-    plan_insert(p, t);
     plan_compare_transform(p, t);
-    plan_compare(p);
+    plan_compare(p, comparison);
 }

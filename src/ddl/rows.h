@@ -9,7 +9,13 @@
  * values. */
 bool rows_plan_columns(struct plan *p, const struct transform *t, struct error *err);
 
-/* Fill the texts and lists for moving and comparing. Needs plan->columns and ->key too. */
-void rows_plan_texts(struct plan *p, const struct transform *t);
+/* Fill the texts and lists for moving, and for comparing. Need plan->columns and ->key too. */
+void rows_plan_insert(struct plan *p, const struct transform *t);
+
+enum rows_comparison {
+    ROWS_APPLIED, /* the target's rows were all made from the source's */
+    ROWS_PROVEN,  /* the target is written to by itself: what means the same is the same */
+};
+void rows_plan_compare(struct plan *p, const struct transform *t, enum rows_comparison comparison);
 
 #endif

@@ -11,6 +11,12 @@
 #include "ddl/list.h"
 #include "ddl/swap.h"
 
+struct shadow_names {
+    struct name_map relations; /* indexes and sequences: final name to the shadow's */
+    struct name_map statistics;
+    char *temporary_key; /* or NULL */
+};
+
 static void
 map_names(struct plan *p, struct shadow_names *n, struct string_list *relations,
           struct string_list *statistics)
@@ -164,7 +170,7 @@ plan_drops(struct plan *p, const struct generate *g)
 
 void
 shadow_plan(struct plan *p, const struct clone_result *clone, struct string_list *relations,
-            struct string_list *statistics)
+            struct string_list *statistics, struct exchange *x)
 {
     struct shadow_names n = {0};
     struct generate g = {
@@ -182,7 +188,8 @@ shadow_plan(struct plan *p, const struct clone_result *clone, struct string_list
     plan_create(p, &g);
     plan_indexes(p, &g, &n, relations);
     plan_finish(p, &g);
-    swap_plan(p, clone, &n, relations, statistics);
+    exchange_plan(x, p, &n.relations, &n.statistics, relations, statistics);
+    swap_plan(p, clone, n.temporary_key, x);
     plan_drops(p, &g);
     name_map_free(&n.relations);
     name_map_free(&n.statistics);

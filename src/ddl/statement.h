@@ -39,6 +39,7 @@ struct clause {
     bool has_using;
     char *using_expr;   /* ALTER COLUMN … TYPE … USING: the expression, names redirected; else NULL */
     bool using_literal; /* the expression is one literal without a type, which takes that of the column */
+    bool using_cast;    /* it is the column itself, in casts to other types only */
     struct string_list using_columns; /* columns the expression names */
     bool using_row; /* it names the row as a whole, or something that is no column: all columns in doubt */
     bool restarts;  /* ALTER COLUMN … RESTART: the identity sequence starts anew */
@@ -78,5 +79,9 @@ void statements_free(struct statement_list *list);
 /* A name as typed: "schema.name", quoted where needed or not. False (ERROR_USAGE) when it is none. */
 bool typed_name_parse(const char *text, struct typed_name *name, struct error *err);
 void typed_name_free(struct typed_name *name);
+
+/* Is the text one expression and no more? ERROR_USAGE where it is not. Which it means is left to the server.
+ */
+bool expression_check(const char *text, struct error *err);
 
 #endif

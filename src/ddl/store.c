@@ -45,8 +45,9 @@ static const struct field plan_key_column_fields[] = {
     FIELD(struct plan_key_column, shadow_equals),
     FIELD(struct plan_key_column, source_collation),
     FIELD(struct plan_key_column, shadow_collation),
+    FIELD(struct plan_key_column, shadow_value),
 };
-static SHAPE(plan_key_column, 80);
+static SHAPE(plan_key_column, 88);
 
 static const struct field plan_index_fields[] = {
     FIELD(struct plan_index, name), FIELD(struct plan_index, final_name),
@@ -129,6 +130,18 @@ plan_set_check(const struct plan_set *set, struct error *err)
            (set->back == NULL || plan_check(set->back, "back", err)) &&
            (set->again == NULL || plan_check(set->again, "again", err)) &&
            (set->proof == NULL || plan_check(set->proof, "proof", err));
+}
+
+void
+plan_free(struct plan *p)
+{
+    fields_free(&plan_shape, p);
+}
+
+void
+plan_set_free(struct plan_set *set)
+{
+    fields_free(&plan_set_shape, set);
 }
 
 char *

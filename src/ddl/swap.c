@@ -9,61 +9,6 @@
 #include "ddl/grants.h"
 #include "ddl/list.h"
 
-static void
-add_rename(struct plan *p, const char *kind, const char *schema, const char *from, const char *to)
-{
-    char *qualified = name_qualified(schema, from);
-    char *quoted = name_quoted(to);
-
-    list_addf(&p->swap, "ALTER %s %s RENAME TO %s", kind, qualified, quoted);
-    free(quoted);
-    free(qualified);
-}
-
-/* Does the target keep the very sequence (OWNED BY, not of an identity)? */
-static bool
-moves_along(const struct table *target, const struct owned_sequence *q)
-{
-    for (int i = 0; i < target->column_count; i++)
-        for (const struct owned_sequence *t = target->columns[i].sequence; t != NULL; t = t->next)
-            if (!t->identity && t->oid == q->oid)
-                return true;
-    return false;
-}
-
-/* The source and all that is named after it, out of the way. Sequence names are kept for reading their
- * values. */
-static void
-retire_source(struct plan *p, struct string_list *relations, struct string_list *statistics,
-              struct name_map *retired)
-{
-    const struct table *s = p->source;
-
-    add_rename(p, "TABLE", s->schema, s->name, p->old_name);
-    for (int i = 0; i < s->index_count; i++) {
-        char *name = name_unlike(s->indexes[i].name, "_pgrecast_old", relations);
-
-        add_rename(p, "INDEX", s->schema, s->indexes[i].name, name);
-        free(name);
-    }
-    for (int i = 0; i < s->statistics_count; i++) {
-        char *name = name_unlike(s->statistics[i].name, "_pgrecast_old", statistics);
-
-        add_rename(p, "STATISTICS", s->statistics[i].schema, s->statistics[i].name, name);
-        free(name);
-    }
-    for (int i = 0; i < s->column_count; i++)
-        for (const struct owned_sequence *q = s->columns[i].sequence; q != NULL; q = q->next) {
-            char *name;
-
-            if (!q->identity && moves_along(p->target, q))
-                continue;
-            name = name_unlike(q->name, "_pgrecast_old", relations);
-            add_rename(p, "SEQUENCE", q->schema, q->name, name);
-            name_map_add(retired, q->name, name);
-        }
-}
-
 /* "a='1', b='2'": SET what the table has, RESET what only the shadow had. */
 static void
 add_autovacuum(struct buffer *actions, const char *options, const char *name)
@@ -86,7 +31,7 @@ add_autovacuum(struct buffer *actions, const char *options, const char *name)
 
 /* What the shadow was without, or had too much, in one ALTER TABLE. */
 static void
-complete_shadow(struct plan *p, const struct shadow_names *n)
+complete_shadow(struct plan *p, const char *temporary_key)
 {
     const struct table *t = p->target;
     struct buffer actions = {0};
@@ -109,25 +54,12 @@ complete_shadow(struct plan *p, const struct shadow_names *n)
     list_addf(&p->swap, "ALTER TABLE %s %s", p->shadow_sql, actions.data + 2);
     buffer_free(&actions);
     /* an index on hidden columns went with them */
-    if (n->temporary_key != NULL && !(p->key_count > 0 && p->key[0].hidden)) {
-        char *name = name_qualified(t->schema, n->temporary_key);
+    if (temporary_key != NULL && !(p->key_count > 0 && p->key[0].hidden)) {
+        char *name = name_qualified(t->schema, temporary_key);
 
         list_addf(&p->swap, "DROP INDEX %s", name);
         free(name);
     }
-}
-
-static void
-rename_parts(struct plan *p, const struct shadow_names *n)
-{
-    const struct table *t = p->target;
-
-    for (int i = 0; i < t->index_count; i++)
-        add_rename(p, "INDEX", t->schema, name_map_find(&n->relations, t->indexes[i].name),
-                   t->indexes[i].name);
-    for (int i = 0; i < t->statistics_count; i++)
-        add_rename(p, "STATISTICS", t->schema, name_map_find(&n->statistics, t->statistics[i].name),
-                   t->statistics[i].name);
 }
 
 static const struct restart *
@@ -139,67 +71,54 @@ restart_of(const struct clone_result *clone, int attnum)
     return NULL;
 }
 
-/* The identity sequence goes on where the source's stood, or where the user's RESTART put it. */
+/* An identity sequence stands where the user's RESTART put it, not where the source's stood. */
 static void
-set_identity(struct plan *p, const struct clone_result *clone, const struct column *c, const char *from,
-             const struct name_map *retired)
+restart_sequences(struct plan *p, const struct clone_result *clone, struct exchange *x)
 {
-    const struct restart *restart = restart_of(clone, c->attnum);
-    char *name = name_qualified(p->target->schema, from);
-    char *old = name_qualified(p->target->schema, name_map_find(retired, c->sequence->name));
-    struct buffer literal = {0};
+    for (int i = 0; i < x->handed_count; i++)
+        if (restart_of(clone, x->handed[i].attnum) != NULL)
+            x->handed[i].followed = false;
+    for (int i = 0; i < p->target->column_count; i++) {
+        const struct column *c = &p->target->columns[i];
+        const struct restart *restart = restart_of(clone, c->attnum);
+        struct buffer literal = {0};
+        char *name;
 
-    buffer_add_literal(&literal, name);
-    if (restart != NULL)
+        if (restart == NULL || c->sequence == NULL || !c->sequence->identity)
+            continue;
+        name = name_qualified(p->target->schema, c->sequence->name);
+        buffer_add_literal(&literal, name);
         list_addf(&p->swap, "SELECT pg_catalog.setval(%s, %lld, %s)", literal.data,
                   (long long)restart->last_value, restart->is_called ? "true" : "false");
-    else if (c->sequence->oid != 0)
-        list_addf(&p->swap, "SELECT pg_catalog.setval(%s, last_value, is_called) FROM %s", literal.data, old);
-    buffer_free(&literal);
-    free(old);
-    free(name);
-}
-
-static void
-move_sequences(struct plan *p, const struct clone_result *clone, const struct shadow_names *n,
-               const struct name_map *retired)
-{
-    const struct table *t = p->target;
-
-    for (int i = 0; i < t->column_count; i++) {
-        const struct column *c = &t->columns[i];
-        char *column = name_quoted(c->name);
-
-        for (const struct owned_sequence *q = c->sequence; q != NULL; q = q->next) {
-            const char *from = name_map_find(&n->relations, q->name);
-            char *qualified = name_qualified(t->schema, q->name);
-
-            if (!q->identity && q->oid != 0) {
-                list_addf(&p->swap, "ALTER SEQUENCE %s OWNED BY %s.%s", qualified, p->source_sql, column);
-            } else {
-                if (q->identity)
-                    set_identity(p, clone, c, from, retired);
-                add_rename(p, "SEQUENCE", t->schema, from, q->name);
-            }
-            free(qualified);
-        }
-        free(column);
+        buffer_free(&literal);
+        free(name);
     }
 }
 
+/* Identity sequences that are likes of the source's go on where those stood; others are as they were made. */
+static void
+follow_sequences(struct plan *p, const struct exchange *x)
+{
+    struct exchange followed = {.handed = mem_alloc((size_t)x->handed_count * sizeof(*x->handed) + 1)};
+
+    for (int i = 0; i < x->handed_count; i++)
+        if (x->handed[i].followed)
+            followed.handed[followed.handed_count++] = x->handed[i];
+    exchange_hand_sequences(&followed, true, &p->swap);
+    free(followed.handed);
+}
+
 void
-swap_plan(struct plan *p, const struct clone_result *clone, const struct shadow_names *n,
-          struct string_list *relations, struct string_list *statistics)
+swap_plan(struct plan *p, const struct clone_result *clone, const char *temporary_key, struct exchange *x)
 {
     struct generate g = {.table = p->target, .schema = p->target->schema, .name = p->source->name};
-    struct name_map retired = {0};
 
-    retire_source(p, relations, statistics, &retired);
-    complete_shadow(p, n);
-    add_rename(p, "TABLE", p->target->schema, p->shadow_name, p->source->name);
-    rename_parts(p, n);
-    move_sequences(p, clone, n, &retired);
+    exchange_to_apart(&x->original, false, &p->swap);
+    complete_shadow(p, temporary_key);
+    exchange_to_serving(&x->made, false, &p->swap);
+    exchange_move_sequences(x, true, &p->swap);
+    restart_sequences(p, clone, x);
+    follow_sequences(p, x);
     generate_not_valid(&g, &p->swap);
     grants_take(&g, &p->swap);
-    name_map_free(&retired);
 }

@@ -66,6 +66,8 @@ value_free(struct column_value *v)
     free(v->cast);
     free(v->depends_on);
     free(v->made_by);
+    free(v->own_cast);
+    free(v->own_name);
 }
 
 void
@@ -353,6 +355,7 @@ take_using(struct transform *t, const struct stage *before, const struct stage *
     v->depends_on = depends_on;
     v->plain = false;
     v->origin = COLUMN_FROM_ROW;
+    v->conversions++;
     set_expr(v, clause->using_literal ? mem_printf("CAST(%s AS %s)", clause->using_expr, changed->bare_type)
                                       : mem_printf("p.c%d", v->attnum));
     set_cast(v, changed);
@@ -427,9 +430,25 @@ take_types(struct transform *t, const struct stage *before, const struct stage *
             continue;
         if (!settle(v, old, err))
             return false;
+        v->conversions++;
         set_cast(v, now);
     }
     return true;
+}
+
+void
+transform_note_cast(struct transform *t, int attnum, const char *name, char *view)
+{
+    struct column_value *v = value_of(t, attnum);
+
+    if (v == NULL || v->conversions > 1) { /* dropped, or not the original's value that it casts */
+        free(view);
+        return;
+    }
+    free(v->own_cast);
+    free(v->own_name);
+    v->own_cast = view;
+    v->own_name = mem_strdup(name);
 }
 
 static void

@@ -48,6 +48,14 @@ struct column_value {
     bool cuts;  /* that cast may cut it short */
     enum column_origin origin;
     bool plain;
+    bool kept;       /* as of struct plan_column */
+    int conversions; /* statements that changed the type */
+    /*
+     * The one conversion is a USING that only casts: that, as a SELECT of c1 without a FROM, over a row with
+     * the column under the name that it had then; else NULL.
+     */
+    char *own_cast;
+    char *own_name;
     bool *depends_on; /* by position in the source */
     char *made_by;    /* COLUMN_DEFAULT: the default (or identity) that made it, to see that it stays */
 };
@@ -71,6 +79,9 @@ bool transform_prepare(struct transform *t, const struct stage *before, const st
                        char **list, struct error *err);
 bool transform_step(struct transform *t, const struct stage *before, const struct stage *after,
                     const struct statement *statement, const char *view, struct error *err);
+
+/* The statement's USING for the column only casts it; view is the server's text of that alone. Taken over. */
+void transform_note_cast(struct transform *t, int attnum, const char *name, char *view);
 
 const struct column_value *transform_value(const struct transform *t, int attnum);
 void transform_free(struct transform *t);

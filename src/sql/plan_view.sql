@@ -1,5 +1,6 @@
 -- A view that was made to read the USING expressions of one ALTER TABLE: its text, and what in it makes the answer
--- depend on more than the row. Not allowed are volatile functions, the time, whole rows and system columns.
+-- depend on more than the row. Not allowed are volatile functions, the time, whole rows, system columns, and what is no
+-- expression over one row.
 -- $1 schema, $2 name, $3 oid of the clone
 WITH view AS (
     SELECT c.oid, r.ev_action::pg_catalog.text AS tree
@@ -26,5 +27,6 @@ SELECT pg_catalog.pg_get_viewdef(view.oid, false),
        view.tree ~ ':varattno -\d',
        (SELECT pg_catalog.string_agg(f.name, ', ' ORDER BY f.name) FROM function f
         WHERE f.provolatile = 's' AND NOT f.built_in),
-       $3::pg_catalog.oid::pg_catalog.regclass::pg_catalog.text
+       $3::pg_catalog.oid::pg_catalog.regclass::pg_catalog.text,
+       view.tree ~ '\{(SUBLINK|AGGREF|WINDOWFUNC)' OR view.tree ~ ':funcretset true'
 FROM view;

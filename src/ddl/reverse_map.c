@@ -1,0 +1,147 @@
+#include "ddl/reverse_map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buffer.h"
+#include "core/mem.h"
+#include "ddl/names.h"
+#include "ddl/statement.h"
+
+#define OPTION "--reverse-map"
+
+const struct reverse_map *
+reverse_map_of(const struct reverse_maps *maps, int column)
+{
+    for (int i = 0; i < maps->count; i++)
+        if (maps->items[i].column == column)
+            return &maps->items[i];
+    return NULL;
+}
+
+void
+reverse_maps_free(struct reverse_maps *maps)
+{
+    for (int i = 0; i < maps->count; i++) {
+        free(maps->items[i].expr);
+        free(maps->items[i].depends_on);
+    }
+    free(maps->items);
+    *maps = (struct reverse_maps){0};
+}
+
+/* The column of the original that the option is for: its position, -1 with the error set. */
+static int
+find_column(const struct reverse_maps *maps, const struct plan *forward, const char *option,
+            struct error *err)
+{
+    const char *equals = strchr(option, '=');
+    char *typed = equals != NULL ? mem_strndup(option, (size_t)(equals - option)) : NULL;
+    struct typed_name name = {0};
+    int found = -1;
+
+    if (typed == NULL || !typed_name_parse(typed, &name, err) || name.schema != NULL) {
+        error_set(err, ERROR_USAGE, OPTION " wants COLUMN=EXPRESSION: %s", option);
+        goto out;
+    }
+    for (int i = 0; i < forward->source->column_count; i++)
+        if (strcmp(forward->source->columns[i].name, name.name) == 0)
+            found = i;
+    if (found < 0) {
+        error_set(err, ERROR_USAGE, OPTION ": table %s has no column \"%s\"", forward->source_sql, name.name);
+        error_hint(err,
+                   "The column is one of the original, the expression over the columns of the new table.");
+    } else if (forward->source->columns[found].generated != '\0') {
+        error_set(err, ERROR_USAGE, OPTION ": column \"%s\" is computed by the server", name.name);
+        found = -1;
+    } else if (reverse_map_of(maps, found) != NULL) {
+        error_set(err, ERROR_USAGE, OPTION " was given twice for column \"%s\"", name.name);
+        found = -1;
+    }
+out:
+    typed_name_free(&name);
+    free(typed);
+    return found;
+}
+
+/* Will the original's column take what the expression gives? */
+static bool
+check_assignment(const struct view_place *v, const struct column *c, const char *view, const char *option,
+                 struct error *err)
+{
+    char *clone = name_qualified(v->schema, v->table);
+    bool ok = session_executef(v->s, err, "CREATE TABLE %s.pgrecast_probe (c1 %s)", v->schema, c->type);
+
+    if (ok && !session_executef(v->s, err, "EXPLAIN INSERT INTO %s.pgrecast_probe %s FROM %s", v->schema,
+                                view, clone))
+        ok = view_blame(v->schema, option, err);
+    ok = ok && session_executef(v->s, err, "DROP TABLE %s.pgrecast_probe", v->schema);
+    free(clone);
+    return ok;
+}
+
+/* The server's text over a row that has the columns it reads, and no others: a generated one that nothing
+ * reads is not in the change stream's rows. */
+static char *
+over_row(const struct plan *forward, const char *view, const bool *depends_on)
+{
+    struct buffer sql = {0};
+    const char *separator = "";
+
+    buffer_printf(&sql, "(%s FROM (SELECT ", view);
+    for (int i = 0; i < forward->target->column_count; i++) {
+        if (!depends_on[i])
+            continue;
+        buffer_printf(&sql, "%spgrecast_src.", separator);
+        buffer_add_identifier(&sql, forward->target->columns[i].name);
+        separator = ", ";
+    }
+    buffer_add_text(&sql, ") AS ");
+    buffer_add_identifier(&sql, forward->source->name);
+    buffer_add_char(&sql, ')');
+    return buffer_take(&sql);
+}
+
+static bool
+read_map(struct reverse_map *map, const char *option, const struct plan *forward,
+         const struct view_place *place, struct error *err)
+{
+    const struct table *target = forward->target;
+    const char *typed = strchr(option, '=') + 1;
+    int last = target->column_count > 0 ? target->columns[target->column_count - 1].attnum : 0;
+    bool *reads = mem_alloc((size_t)last + 2);
+    char *list = mem_printf("SELECT (%s\n) AS c1", typed);
+    char *view = NULL;
+    bool ok = expression_check(typed, err) || error_context(err, OPTION " '%s'", option);
+
+    ok = ok && view_read(place, list, option, OPTION " expression", &view, reads, last, err) &&
+         check_assignment(place, &forward->source->columns[map->column], view, option, err);
+    if (ok) {
+        map->depends_on = mem_alloc((size_t)target->column_count + 1);
+        for (int i = 0; i < target->column_count; i++)
+            map->depends_on[i] = reads[target->columns[i].attnum];
+        map->expr = over_row(forward, view, map->depends_on);
+    }
+    free(view);
+    free(list);
+    free(reads);
+    return ok;
+}
+
+bool
+reverse_maps_read(struct reverse_maps *maps, const struct plan_options *options, const struct plan *forward,
+                  const struct view_place *place, struct error *err)
+{
+    *maps = (struct reverse_maps){
+        .items = mem_alloc(((size_t)options->reverse_map_count + 1) * sizeof(*maps->items))};
+    for (int i = 0; i < options->reverse_map_count; i++) {
+        int column = find_column(maps, forward, options->reverse_maps[i], err);
+
+        if (column < 0)
+            return false;
+        maps->items[maps->count++] = (struct reverse_map){.column = column};
+        if (!read_map(&maps->items[maps->count - 1], options->reverse_maps[i], forward, place, err))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,27 @@
+/* --reverse-map 'column=expression': a column of the original from the new table's columns. */
+#ifndef PGRECAST_DDL_REVERSE_MAP_H
+#define PGRECAST_DDL_REVERSE_MAP_H
+
+#include "ddl/plan.h"
+#include "ddl/view.h"
+
+struct reverse_map {
+    int column;       /* position in the original's columns */
+    char *expr;       /* over the alias pgrecast_src, a row of the new table; qualified */
+    bool *depends_on; /* by position in the new table's columns */
+};
+
+struct reverse_maps {
+    int count;
+    struct reverse_map *items;
+};
+
+/* In the transaction that has the clone, which is like forward->target by now. */
+bool reverse_maps_read(struct reverse_maps *maps, const struct plan_options *options,
+                       const struct plan *forward, const struct view_place *place, struct error *err);
+void reverse_maps_free(struct reverse_maps *maps);
+
+/* The map for a column of the original, or NULL. */
+const struct reverse_map *reverse_map_of(const struct reverse_maps *maps, int column);
+
+#endif

@@ -1,0 +1,274 @@
+#include "ddl/way_back.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "ddl/generate.h"
+#include "ddl/grants.h"
+#include "ddl/key.h"
+#include "ddl/list.h"
+#include "ddl/refuse.h"
+#include "ddl/rows.h"
+
+#define WITHOUT "--rollback-window=0 does without a way back."
+
+/* All reasons at once, with the ways out. */
+static bool
+refuse(const struct way_back *w, const struct plan *forward, struct error *err)
+{
+    struct string_list hints = {0};
+    bool ok;
+
+    if (w->obstacles.needs_map != NULL)
+        list_addf(
+            &hints,
+            "Say how values go back with --reverse-map '%s=EXPRESSION', over the columns of the new table, "
+            "or: " WITHOUT,
+            w->obstacles.needs_map);
+    else
+        list_addf(&hints, WITHOUT);
+    ok = refuse_if(forward->source, &w->obstacles.reasons, &hints, err);
+    list_free(&hints);
+    return ok;
+}
+
+bool
+way_back_explore(struct way_back *w, const struct plan_options *options, const struct plan *forward,
+                 const struct transform *transform, const struct view_place *place, struct error *err)
+{
+    const char *lacks = grants_owner_lacks(forward->source);
+
+    if (!reverse_maps_read(&w->maps, options, forward, place, err) ||
+        !inverse_make(&w->inverse, forward, transform, &w->maps, place, &w->obstacles, err))
+        return false;
+    back_key_choose(&w->key, forward, transform, &w->maps, &w->obstacles);
+    if (lacks != NULL)
+        list_addf(
+            &w->obstacles.reasons,
+            "no way back: the owner \"%s\" has not the privilege %s on the original, which could not be "
+            "kept in sync",
+            forward->source->owner, lacks);
+    return refuse(w, forward, err);
+}
+
+void
+way_back_free(struct way_back *w)
+{
+    reverse_maps_free(&w->maps);
+    transform_free(&w->inverse);
+    free(w->key.items);
+    list_free(&w->obstacles.reasons);
+    free(w->obstacles.needs_map);
+    *w = (struct way_back){0};
+}
+
+static void
+name_tables(struct plan *p, const struct plan *forward, const char *source_sql, const char *shadow_name,
+            const char *shadow_sql, const char *old_name, const char *old_sql)
+{
+    p->sql = mem_strdup(forward->sql);
+    p->source_sql = mem_strdup(source_sql);
+    p->shadow_name = mem_strdup(shadow_name);
+    p->shadow_sql = mem_strdup(shadow_sql);
+    p->old_name = mem_strdup(old_name);
+    p->old_sql = mem_strdup(old_sql);
+}
+
+static void
+copy_list(struct string_list *to, const struct string_list *from)
+{
+    for (int i = 0; i < from->count; i++)
+        list_add(to, mem_strdup(from->items[i]));
+}
+
+/* Key first: it is what the apply finds rows by, unless there is more to it than the index. */
+static void
+describe_originals_indexes(struct plan *back, const struct plan *forward, const struct back_key *key,
+                           const struct exchange *x)
+{
+    const struct table *s = forward->source;
+    const struct generate g = {.table = s, .schema = s->schema, .name = s->name};
+    int used = (int)(key->original - s->indexes);
+
+    back->indexes = mem_alloc(((size_t)s->index_count + 1) * sizeof(*back->indexes));
+    for (int i = -1; i < s->index_count; i++) {
+        const struct index *index = &s->indexes[i < 0 ? used : i];
+
+        if (i == used)
+            continue;
+        back->indexes[back->index_count++] = (struct plan_index){
+            .name = mem_strdup(exchange_apart(&x->original, "INDEX", index->name)),
+            .final_name = mem_strdup(index->name),
+            .sql = generate_index(&g, index),
+            .bytes = index->bytes,
+            .key = i < 0 && index->key_count == key->count,
+        };
+    }
+}
+
+static struct plan *
+plan_back(const struct way_back *w, const struct plan *forward, const struct exchange *x, struct error *err)
+{
+    struct plan *p = mem_alloc(sizeof(*p));
+
+    name_tables(p, forward, forward->source_sql, forward->old_name, forward->old_sql, forward->shadow_name,
+                forward->shadow_sql);
+    p->source = table_copy(forward->target);
+    p->target = table_copy(forward->source);
+    free(p->source->fingerprint);
+    p->source->fingerprint = NULL;
+    p->source->oid = 0;
+    p->source->relfilenode = 0;
+    p->source->bytes = forward->source->bytes;
+    p->source->heap_bytes = forward->source->heap_bytes;
+    p->source->estimated_rows = forward->source->estimated_rows;
+    if (!rows_plan_columns(p, &w->inverse, err)) {
+        plan_free(p);
+        return NULL;
+    }
+    back_key_fill(&w->key, p, false);
+    rows_plan_insert(p, &w->inverse);
+    rows_plan_compare(p, &w->inverse, ROWS_APPLIED);
+    describe_originals_indexes(p, forward, &w->key, x);
+    exchange_back(x, &p->swap);
+    copy_list(&p->drop_old, &forward->drop_shadow);
+    return p;
+}
+
+/* Columns that came with the change have values of their own once the new table has served. */
+static void
+keep_added(struct transform *t, const struct table *original)
+{
+    for (int i = 0; i < t->count; i++)
+        t->values[i].kept =
+            t->values[i].kept ||
+            (t->values[i].attnum > original->column_count &&
+             (t->values[i].origin == COLUMN_CONSTANT || t->values[i].origin == COLUMN_FROM_ROW));
+}
+
+/* So have those that an expression of the user gives the original, and those it computes itself. */
+static void
+keep_unproven(struct transform *t, const struct way_back *w, const struct table *original)
+{
+    for (int i = 0; i < t->count; i++) {
+        int column = t->values[i].attnum - 1;
+
+        if (column < original->column_count && t->values[i].origin == COLUMN_FROM_ROW &&
+            (original->columns[column].generated != '\0' || reverse_map_of(&w->maps, column) != NULL))
+            t->values[i].kept = true;
+    }
+}
+
+static void
+copy_key(struct plan *p, const struct plan *forward)
+{
+    p->key_count = forward->key_count;
+    p->key = mem_alloc((size_t)p->key_count * sizeof(*p->key) + 1);
+    for (int i = 0; i < p->key_count; i++) {
+        const struct plan_key_column *k = &forward->key[i];
+
+        p->key[i] = (struct plan_key_column){
+            .source = k->source,
+            .source_name = mem_strdup(k->source_name),
+            .type = mem_strdup(k->type),
+            .collation = mem_strdup(k->collation),
+            .shadow_name = mem_strdup(k->shadow_name),
+            .hidden = k->hidden,
+            .source_equals = mem_strdup(k->source_equals),
+            .shadow_equals = mem_strdup(k->shadow_equals),
+            .source_collation = mem_strdup(k->source_collation),
+            .shadow_collation = mem_strdup(k->shadow_collation),
+            .shadow_value = mem_strdup(k->shadow_value),
+        };
+    }
+}
+
+static void
+copy_indexes(struct plan *p, const struct plan *forward)
+{
+    p->indexes = mem_alloc(((size_t)forward->index_count + 1) * sizeof(*p->indexes));
+    for (int i = 0; i < forward->index_count; i++) {
+        const struct plan_index *x = &forward->indexes[i];
+
+        if (x->final_name == NULL)
+            continue;
+        p->indexes[p->index_count] = *x;
+        p->indexes[p->index_count].name = mem_strdup(x->name);
+        p->indexes[p->index_count].final_name = mem_strdup(x->final_name);
+        p->indexes[p->index_count].sql = mem_strdup(x->sql);
+        p->index_count++;
+    }
+}
+
+static const char *
+why_not_again(const struct plan *forward)
+{
+    for (int i = 0; i < forward->key_count; i++)
+        if (forward->key[i].hidden)
+            return "the new table does not keep the values of the original's key, by which its rows would be "
+                   "found";
+    return key_index(forward) == NULL
+               ? "the new table has no unique index on the columns of the original's key"
+               : NULL;
+}
+
+static struct plan *
+plan_again(const struct plan *forward, const struct transform *transform, const struct exchange *x,
+           struct error *err)
+{
+    struct plan *p = mem_alloc(sizeof(*p));
+
+    name_tables(p, forward, forward->source_sql, forward->shadow_name, forward->shadow_sql, forward->old_name,
+                forward->old_sql);
+    p->source = table_copy(forward->source);
+    p->target = table_copy(forward->target);
+    if (!rows_plan_columns(p, transform, err)) {
+        plan_free(p);
+        return NULL;
+    }
+    copy_key(p, forward);
+    copy_indexes(p, forward);
+    rows_plan_insert(p, transform);
+    rows_plan_compare(p, transform, ROWS_APPLIED);
+    exchange_again(x, &p->swap);
+    copy_list(&p->drop_old, &forward->drop_old);
+    return p;
+}
+
+static struct plan *
+plan_proof(const struct way_back *w, const struct plan *forward, const struct transform *transform,
+           struct error *err)
+{
+    struct plan *p = mem_alloc(sizeof(*p));
+
+    name_tables(p, forward, forward->old_sql, forward->source->name, forward->source_sql, forward->old_name,
+                forward->old_sql);
+    p->source = table_copy(forward->source);
+    p->target = table_copy(forward->target);
+    if (!rows_plan_columns(p, transform, err)) {
+        plan_free(p);
+        return NULL;
+    }
+    back_key_fill(&w->key, p, true);
+    rows_plan_compare(p, transform, ROWS_PROVEN);
+    return p;
+}
+
+bool
+way_back_plan(const struct way_back *w, struct plan_set *set, struct transform *transform,
+              const struct exchange *x, struct error *err)
+{
+    const struct plan *forward = set->forward;
+
+    set->back = plan_back(w, forward, x, err);
+    if (set->back == NULL)
+        return false;
+    keep_added(transform, forward->source);
+    set->why_not_again = mem_strdup(why_not_again(forward));
+    if (set->why_not_again == NULL && (set->again = plan_again(forward, transform, x, err)) == NULL)
+        return false;
+    keep_unproven(transform, w, forward->source);
+    set->proof = plan_proof(w, forward, transform, err);
+    return set->proof != NULL;
+}

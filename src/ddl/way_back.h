@@ -1,0 +1,30 @@
+/*
+ * The plans for what comes after the cutover: back to the original, again to the new table, and the proof
+ * that both hold the same. First what needs the server, while the clone is there; then the plans.
+ */
+#ifndef PGRECAST_DDL_WAY_BACK_H
+#define PGRECAST_DDL_WAY_BACK_H
+
+#include "ddl/back_key.h"
+#include "ddl/exchange.h"
+#include "ddl/inverse.h"
+#include "ddl/plan.h"
+#include "ddl/reverse_map.h"
+
+struct way_back {
+    struct reverse_maps maps;
+    struct transform inverse;
+    struct back_key key;
+    struct obstacles obstacles;
+};
+
+/* In the transaction of the clone. ERROR_REFUSED with all that stands against a way back. */
+bool way_back_explore(struct way_back *w, const struct plan_options *options, const struct plan *forward,
+                      const struct transform *transform, const struct view_place *place, struct error *err);
+
+/* Fill all of the set but .forward, which is there. The transform is the forward plan's, and is used up. */
+bool way_back_plan(const struct way_back *w, struct plan_set *set, struct transform *transform,
+                   const struct exchange *x, struct error *err);
+void way_back_free(struct way_back *w);
+
+#endif
