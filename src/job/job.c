@@ -317,8 +317,6 @@ drive(struct engine *e, struct error *err)
             break;
     }
     progress_end(&e->progress);
-    if (e->apply != NULL)
-        e->report->changes_applied = apply_changes(e->apply);
     stages_close(e);
     ok = end == STEP_NEXT ? finish(e, err) : end == STEP_LEAVE && leave(e, err);
     if (!ok && end != STEP_NEXT)

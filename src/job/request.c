@@ -81,7 +81,16 @@ struct answer {
     bool ended;
     enum error_kind kind;
     char *text; /* why not, or NULL */
+    char *hint; /* or NULL */
 };
+
+static void
+answer_clear(struct answer *answer)
+{
+    free(answer->text);
+    free(answer->hint);
+    memset(answer, 0, sizeof(*answer));
+}
 
 /* Wait until an instance has answered; *answered is false when there is none (any more) that could. */
 static bool
@@ -89,7 +98,8 @@ await_instance(struct session *s, const struct job_state *job, const char *pendi
                bool *answered, struct error *err)
 {
     char *sql = mem_printf(
-        "SELECT ended_at IS NOT NULL, answer_kind, answer, %s FROM pgrecast.job WHERE id = $1", pending);
+        "SELECT ended_at IS NOT NULL, answer_kind, answer, %s, answer_hint FROM pgrecast.job WHERE id = $1",
+        pending);
     char id[24];
     bool ok = true, running = true;
 
@@ -104,6 +114,7 @@ await_instance(struct session *s, const struct job_state *job, const char *pendi
             answer->ended = result_bool(&res, 0, 0);
             answer->kind = (enum error_kind)result_int(&res, 0, 1);
             answer->text = mem_strdup(result_text(&res, 0, 2));
+            answer->hint = mem_strdup(result_text(&res, 0, 4));
         }
         result_free(&res);
         if (ok && running && !*answered && !clock_sleep(POLL_MS)) {
@@ -120,8 +131,9 @@ static bool
 ask_instance(struct session *s, const struct job_state *job, const char *set, const char *pending,
              struct answer *answer, bool *answered, struct error *err)
 {
-    char *sql =
-        mem_printf("UPDATE pgrecast.job SET answer = NULL, answer_kind = NULL, %s WHERE id = $1", set);
+    char *sql = mem_printf(
+        "UPDATE pgrecast.job SET answer = NULL, answer_kind = NULL, answer_hint = NULL, %s WHERE id = $1",
+        set);
     char id[24];
     bool running, ok = is_running(s, job, &running, err);
 
@@ -147,9 +159,10 @@ take_answer(struct answer *answer, struct error *err)
         error_set(err, answer->kind, "%s", answer->text);
         if (detail != NULL)
             error_detail(err, "%s", detail);
+        if (answer->hint != NULL)
+            error_hint(err, "%s", answer->hint);
     }
-    free(answer->text);
-    answer->text = NULL;
+    answer_clear(answer);
     return ok;
 }
 
@@ -225,7 +238,7 @@ job_abort(const struct connection_options *connection, const char *name, struct 
     if (ok && !ended)
         ok = ask_instance(s, &job, "abort_requested = true", "abort_requested", &answer, &answered, err) &&
              remove_all(s, &job, err);
-    free(answer.text);
+    answer_clear(&answer);
     if (ok && ended)
         log_info("job %s has ended already: nothing to remove", name);
     else if (ok)
@@ -276,7 +289,7 @@ job_finish(const struct connection_options *connection, const char *name, bool k
     if (ok)
         log_info("job %s is finished", name);
 out:
-    free(answer.text);
+    answer_clear(&answer);
     job_state_clear(&job);
     session_close(s);
     return ok;
@@ -314,7 +327,7 @@ job_request_rollback(const struct connection_options *connection, const char *na
         report->swapped = true;
     }
     result_free(&res);
-    free(answer.text);
+    answer_clear(&answer);
     job_state_clear(&job);
     session_close(s);
     return ok;
@@ -351,17 +364,20 @@ await_answer(struct session *s, const struct job_state *job, const char *request
 {
     for (;;) {
         struct result res = {0};
-        bool answered, ok = session_query(s, &res, err,
-                                          "SELECT p.verify_lsn, p.verify_rows, p.verify_mismatches, p.verify_hash, "
-                                          "j.ended_at IS NOT NULL, j.answer, j.answer_kind FROM pgrecast.job AS j JOIN "
-                                          "pgrecast.progress AS p ON p.job_id = j.id WHERE j.name = $1 AND "
-                                          "(j.verify_answered >= $2 OR j.ended_at IS NOT NULL)",
-                                          2, job->name, request);
+        bool answered,
+            ok = session_query(
+                s, &res, err,
+                "SELECT p.verify_lsn, p.verify_rows, p.verify_mismatches, p.verify_hash, "
+                "j.ended_at IS NOT NULL, j.answer, j.answer_kind, j.answer_hint FROM pgrecast.job AS j JOIN "
+                "pgrecast.progress AS p ON p.job_id = j.id WHERE j.name = $1 AND "
+                "(j.verify_answered >= $2 OR j.ended_at IS NOT NULL)",
+                2, job->name, request);
 
         answered = ok && result_rows(&res) > 0;
         if (answered && !result_null(&res, 0, 5)) {
             struct answer answer = {.kind = (enum error_kind)result_int(&res, 0, 6),
-                                    .text = mem_strdup(result_text(&res, 0, 5))};
+                                    .text = mem_strdup(result_text(&res, 0, 5)),
+                                    .hint = mem_strdup(result_text(&res, 0, 7))};
 
             ok = take_answer(&answer, err);
         } else if (answered && (result_bool(&res, 0, 4) || result_null(&res, 0, 3))) {
@@ -389,7 +405,7 @@ job_request_verify(const struct connection_options *connection, const char *name
     bool ok = s != NULL && err->message == NULL && require_running(s, &job, err) &&
               session_row(s, &res, err,
                           "UPDATE pgrecast.job SET verify_requested = verify_requested + 1, answer = NULL, "
-                          "answer_kind = NULL WHERE name = $1 RETURNING verify_requested",
+                          "answer_kind = NULL, answer_hint = NULL WHERE name = $1 RETURNING verify_requested",
                           1, name);
 
     ok = ok && await_answer(s, &job, result_text(&res, 0, 0), out, err);

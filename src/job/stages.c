@@ -11,8 +11,9 @@
 #include "engine.h"
 
 #define SEGMENT_BYTES (UINT64_C(64) * 1024 * 1024)
-#define SLOT_FREE_MS 90000 /* how long a slot may still be held by the connection of an instance that died   \
-                            */
+#define SLOT_FREE_MS                                                                                         \
+    90000 /* how long a slot may still be held by the connection of an instance that died                    \
+           */
 #define SLOT_POLL_MS 250
 
 char *
@@ -232,6 +233,8 @@ stages_close(struct engine *e)
 {
     if (e->apply != NULL && e->proven && e->dirty == NULL)
         e->dirty = apply_take_dirty(e->apply);
+    if (e->apply != NULL)
+        e->report->changes_applied += apply_changes(e->apply);
     apply_close(e->apply);
     e->apply = NULL;
     stream_stop(e->stream);

@@ -387,10 +387,11 @@ job_state_answer(struct session *s, const struct job_state *job, const struct er
 
     id_text(job, id);
     snprintf(kind, sizeof(kind), "%d", reason != NULL ? (int)reason->kind : 0);
-    ok = session_query(s, NULL, err,
-                       "UPDATE pgrecast.job SET cutover_requested = false, rollback_requested = false, "
-                       "finish_requested = NULL, answer = $2, answer_kind = $3 WHERE id = $1",
-                       3, id, text, reason != NULL ? kind : NULL);
+    ok = session_query(
+        s, NULL, err,
+        "UPDATE pgrecast.job SET cutover_requested = false, rollback_requested = false, "
+        "finish_requested = NULL, answer = $2, answer_kind = $3, answer_hint = $4 WHERE id = $1",
+        4, id, text, reason != NULL ? kind : NULL, reason != NULL ? reason->hint : NULL);
     free(text);
     return ok;
 }

@@ -252,7 +252,6 @@ swap_tables(struct engine *e, enum job_phase next, struct error *err)
     if (!cutover_run(&request, &e->cutover, err))
         return false;
     e->report->swapped = true;
-    e->report->changes_applied = apply_changes(e->apply);
     log_info("%s: lock held %.1f ms, attempts %d", job_is_turned(&e->job) ? "rolled back" : "cut over",
              e->cutover.lock_held_ms, e->cutover.attempts);
     if (!save_report(e, err)) {

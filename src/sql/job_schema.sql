@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     finish_requested   text,                      -- 'drop' or 'keep': what becomes of the table that serves no more
     abort_requested    boolean NOT NULL DEFAULT false,
     answer             text,                      -- why the last request was not carried out, …
+    answer_hint        text,
     answer_kind        integer,                   -- … and the exit status that says so
     verify_requested   integer NOT NULL DEFAULT 0, -- counts requests …
     verify_answered    integer NOT NULL DEFAULT 0, -- … and answers
