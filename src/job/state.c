@@ -59,13 +59,30 @@ job_state_clear(struct job_state *job)
     memset(job, 0, sizeof(*job));
 }
 
+/* The lock that it takes on the table of jobs is only asked for where it must be. */
+static bool
+upgrade(struct session *s, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(
+        s, &res, err,
+        "SELECT pg_catalog.count(*) = 2 FROM pg_catalog.pg_attribute WHERE NOT attisdropped AND "
+        "(attrelid = 'pgrecast.job'::pg_catalog.regclass AND attname = 'answer_hint' OR attrelid = "
+        "'pgrecast.position'::pg_catalog.regclass AND attname = 'instance')",
+        0);
+
+    ok = ok && (result_bool(&res, 0, 0) || session_execute(s, err, sql_job_upgrade));
+    result_free(&res);
+    return ok;
+}
+
 bool
 job_state_install(struct session *s, struct error *err)
 {
     /* CREATE … IF NOT EXISTS of two sessions at once can still collide: one after the other. */
     bool ok = session_execute(s, err, "BEGIN; SET LOCAL client_min_messages = warning") &&
               session_executef(s, err, "SELECT pg_catalog.pg_advisory_xact_lock(%d, 0)", JOB_LOCK_CLASS) &&
-              session_execute(s, err, sql_job_schema) && session_execute(s, err, "COMMIT");
+              session_execute(s, err, sql_job_schema) && upgrade(s, err) && session_execute(s, err, "COMMIT");
 
     if (!ok) {
         session_rollback(s);
