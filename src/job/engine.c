@@ -149,8 +149,9 @@ hold_for_test(struct engine *e, enum job_phase phase, struct error *err)
 {
     const char *hold = getenv("PGRECAST_TEST_HOLD");
 
-    if (hold == NULL || strcmp(hold, job_phase_name(phase)) != 0)
+    if (hold == NULL || strcmp(hold, job_phase_name(phase)) != 0 || e->held)
         return true;
+    e->held = true;
     log_info("held at phase %s until pgrecast.job.released is set", hold);
     while (!e->released) {
         if (!engine_wait(e, 20, err))

@@ -48,6 +48,7 @@ struct engine {
     bool abort_requested;
     enum { FINISH_NOT, FINISH_DROP, FINISH_KEEP } finish_requested;
     bool released;
+    bool held; /* where a test wanted it: once is enough */
     int verify_requested;
     int verify_answered;
 
