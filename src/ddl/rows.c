@@ -234,7 +234,7 @@ meaning_of(const struct plan *p, int position, const char *value)
     const bool *depends_on = p->columns[position].depends_on;
 
     for (int i = 0; depends_on != NULL && i < p->source->column_count; i++) {
-        if (!depends_on[i] || p->source->columns[i].base_type_oid == to->base_type_oid)
+        if (!depends_on[i] || strcmp(p->source->columns[i].base_type, to->base_type) == 0)
             continue;
         if (to->base_type_oid == NUMERIC)
             return mem_printf("pg_catalog.trim_scale(%s)", value);

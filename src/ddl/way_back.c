@@ -230,7 +230,7 @@ plan_again(const struct plan *forward, const struct transform *transform, const 
     copy_key(p, forward);
     copy_indexes(p, forward);
     rows_plan_insert(p, transform);
-    rows_plan_compare(p, transform, ROWS_APPLIED);
+    rows_plan_compare(p, transform, ROWS_PROVEN);
     exchange_again(x, &p->swap);
     copy_list(&p->drop_old, &forward->drop_old);
     return p;
