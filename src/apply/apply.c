@@ -27,7 +27,7 @@ apply_open(const struct apply_options *options, struct error *err)
             a->session, err,
             "SET synchronous_commit = off; SET enable_seqscan = off; SET enable_hashjoin = off; "
             "SET enable_mergejoin = off; SET enable_material = off; SET client_min_messages = error") ||
-        !flush_open(&a->flush, options->plan, a->session, err) ||
+        !flush_open(&a->flush, options->plan, a->set_aside, a->session, err) ||
         !session_row(a->session, &res, err,
                      "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0))
         goto failed;

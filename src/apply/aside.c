@@ -11,7 +11,9 @@
 
 #define GUARD "does not fit column"
 #define AGAIN_MOST 3 /* passes over what has failed, as long as one helps another */
-#define RETRY_MOST 1000
+#define SINGLY_MOST 8
+#define RETRY_MOST 1000 /* keys at a time … */
+#define RETRY_MS 500    /* … and not much longer than that: the stream goes on meanwhile */
 
 /* One batch, unit by unit. */
 struct pass {
@@ -19,7 +21,6 @@ struct pass {
     struct batch *batch;
     enum flush_trust trust;
     struct units units;
-    int *entries;  /* of the try at hand */
     char **reason; /* by unit: why it cannot be written, NULL: it is */
     bool *others;  /* … and that may be due to other rows */
 };
@@ -65,7 +66,6 @@ pass_open(struct pass *p, struct apply *a, struct batch *b, enum flush_trust tru
 {
     *p = (struct pass){.a = a, .batch = b, .trust = trust};
     units_find(&p->units, b);
-    p->entries = mem_array(NULL, (size_t)b->entry_count + 1, sizeof(*p->entries));
     p->reason = mem_alloc(((size_t)p->units.count + 1) * sizeof(*p->reason));
     p->others = mem_alloc(((size_t)p->units.count + 1) * sizeof(*p->others));
 }
@@ -77,24 +77,7 @@ pass_close(struct pass *p)
         free(p->reason[i]);
     free(p->reason);
     free(p->others);
-    free(p->entries);
     units_free(&p->units);
-}
-
-/* Deferred constraints speak up at the row that breaks them, not at the commit. */
-static bool
-savepoint(struct session *s, struct error *err)
-{
-    return session_execute(s, err, "SAVEPOINT pgrecast_aside; SET CONSTRAINTS ALL IMMEDIATE");
-}
-
-static bool
-release(struct session *s, bool written, struct error *err)
-{
-    return session_execute(s, err,
-                           written
-                               ? "RELEASE SAVEPOINT pgrecast_aside"
-                               : "ROLLBACK TO SAVEPOINT pgrecast_aside; RELEASE SAVEPOINT pgrecast_aside");
 }
 
 /* Under the cutover's lock nobody waits for thousands of tries. */
@@ -111,25 +94,23 @@ is_late(struct apply *a, struct error *err)
 static enum try_outcome
 try_units(struct pass *p, const int *list, int count, struct error *failure, struct error *err)
 {
-    struct flush *f = &p->a->flush;
-    struct flush_mark mark = flush_mark(f);
-    int entries = 0;
+    struct buffer units = {0};
+    bool written;
 
-    for (int i = 0; i < count; i++) {
-        for (int e = p->units.starts[list[i]]; e < p->units.starts[list[i] + 1]; e++)
-            p->entries[entries++] = p->units.entries[e];
-    }
-    if (is_late(p->a, err) || !savepoint(p->a->session, err))
+    if (is_late(p->a, err))
         return TRY_ERROR;
+    for (int i = 0; i < count; i++)
+        buffer_printf(&units, "%s%d", i > 0 ? "," : "{", list[i]);
+    buffer_add_char(&units, '}');
     error_clear(failure);
-    if (flush_entries(f, p->batch, p->entries, entries, p->trust, failure))
-        return release(p->a->session, true, err) ? TRY_WRITTEN : TRY_ERROR;
-    if (!error_is_of_a_row(failure)) {
-        error_move(err, failure);
-        return TRY_ERROR;
-    }
-    flush_rewind(f, mark);
-    return release(p->a->session, false, err) ? TRY_FAILS : TRY_ERROR;
+    written = flush_write(&p->a->flush, p->batch, p->trust, units.data, failure);
+    buffer_free(&units);
+    if (written)
+        return TRY_WRITTEN;
+    if (error_is_of_a_row(failure))
+        return session_execute(p->a->session, err, FLUSH_GO_BACK) ? TRY_FAILS : TRY_ERROR;
+    error_move(err, failure);
+    return TRY_ERROR;
 }
 
 static void
@@ -149,7 +130,7 @@ note_failed(struct pass *p, int unit, struct error *failure)
     p->reason[unit] = aside_reason(failure);
 }
 
-static bool write_halves(struct pass *p, const int *list, int count, struct error *err);
+static bool write_parts(struct pass *p, const int *list, int count, struct error *err);
 
 /* Write as many of the units as will go; the others get their reason. */
 static bool
@@ -163,16 +144,22 @@ write_units(struct pass *p, const int *list, int count, struct error *err)
     else if (outcome == TRY_FAILS && count == 1)
         note_failed(p, list[0], &failure);
     error_clear(&failure);
-    return outcome != TRY_ERROR &&
-           (outcome == TRY_WRITTEN || count == 1 || write_halves(p, list, count, err));
+    return outcome != TRY_ERROR && (outcome == TRY_WRITTEN || count == 1 || write_parts(p, list, count, err));
 }
 
+/* What fails is often in good company: the smallest parts are not halved, but tried one by one. */
 static bool
-write_halves(struct pass *p, const int *list, int count, struct error *err)
+write_parts(struct pass *p, const int *list, int count, struct error *err)
 {
     int half = count / 2;
 
-    return write_units(p, list, half, err) && write_units(p, list + half, count - half, err);
+    if (count > SINGLY_MOST)
+        return write_units(p, list, half, err) && write_units(p, list + half, count - half, err);
+    for (int i = 0; i < count; i++) {
+        if (!write_units(p, list + i, 1, err))
+            return false;
+    }
+    return true;
 }
 
 /* Those that may have failed because of other rows. Returns how many. */
@@ -249,13 +236,14 @@ write_carefully(struct apply *a, struct batch *b, enum flush_trust trust, bool w
 {
     int *list = mem_array(NULL, (size_t)b->entry_count + 1, sizeof(*list));
     struct pass p;
-    bool ok = true;
+    bool ok;
 
     pass_open(&p, a, b, trust);
     for (int i = 0; i < p.units.count; i++)
         list[i] = i;
-    if (p.units.count > 0)
-        ok = whole && p.units.count > 1 ? write_halves(&p, list, p.units.count, err)
+    ok = flush_stage(&a->flush, b, trust, p.units.unit_of, err);
+    if (ok && p.units.count > 0)
+        ok = whole && p.units.count > 1 ? write_parts(&p, list, p.units.count, err)
                                         : write_units(&p, list, p.units.count, err);
     ok = ok && write_again(&p, list, err) && record(&p, err);
     pass_close(&p);
@@ -284,8 +272,8 @@ bool
 aside_write(struct apply *a, enum flush_trust trust, struct error *err)
 {
     struct flush *f = &a->flush;
-    struct flush_mark mark;
     struct batch *b = &a->batch;
+    int staged = f->staged;
 
     flush_start(f, b, a->xids.xids, a->xids.count);
     if (b->truncated &&
@@ -295,29 +283,27 @@ aside_write(struct apply *a, enum flush_trust trust, struct error *err)
         return true;
     if (a->blocked.keys.count > 0) /* the shadow's row of such a key is an old one */
         trust = TRUST_NEWER;
-    mark = flush_mark(f);
-    if (!savepoint(a->session, err))
+    if (!session_execute(a->session, err, FLUSH_SAVEPOINT))
         return false;
-    if (flush_entries(f, b, NULL, b->entry_count, trust, err))
-        return release(a->session, true, err) && take_back_all(a, b, err);
+    if (flush_stage(f, b, trust, NULL, err) && flush_write(f, b, trust, NULL, err))
+        return session_execute(a->session, err, FLUSH_RELEASE) && take_back_all(a, b, err);
     if (!error_is_of_a_row(err))
         return false;
     error_clear(err);
-    flush_rewind(f, mark);
-    return release(a->session, false, err) && write_carefully(a, b, trust, true, err);
+    f->staged = staged; /* what the temporary tables hold again */
+    return session_execute(a->session, err, FLUSH_GO_BACK) && write_carefully(a, b, trust, true, err);
 }
 
 /* Rows of the next keys, all of whose values are to be read from the source. */
 static void
-take_blocked(struct blocked *blocked, struct batch *b)
+take_blocked(struct blocked *blocked, size_t most, struct batch *b)
 {
     struct value *values = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*values));
-    size_t most = blocked->keys.count < RETRY_MOST ? blocked->keys.count : RETRY_MOST;
     struct error never = {0};
     const char *key;
     uint32_t len;
 
-    for (size_t n = 0; n < most; n++) {
+    for (size_t n = 0; n < most && n < blocked->keys.count; n++) {
         struct message m = {.kind = MESSAGE_UPDATE};
 
         if (!keyset_next(&blocked->keys, &blocked->at, &key, &len)) {
@@ -354,19 +340,35 @@ retry_batch(struct apply *a, struct batch *b, struct error *err)
     return true;
 }
 
+/* As many the next time as this time's pace suggests. */
+static void
+note_pace(struct apply *a, int64_t took_ms)
+{
+    if (took_ms > RETRY_MS && a->retry_most > 1)
+        a->retry_most /= 2;
+    else if (took_ms < RETRY_MS / 4 && a->retry_most < RETRY_MOST)
+        a->retry_most *= 2;
+    if (a->retry_most > RETRY_MOST)
+        a->retry_most = RETRY_MOST;
+}
+
 bool
 apply_retry(struct apply *a, struct error *err)
 {
+    int64_t began = clock_ms();
     struct batch b;
     bool ok;
 
     if (a->blocked.keys.count == 0 || a->external || !apply_at_boundary(a))
         return true;
     batch_init(&b, a->flush.columns.count, a->plan->key_count, a->flush.columns.key_positions);
-    take_blocked(&a->blocked, &b);
+    if (a->retry_most == 0)
+        a->retry_most = RETRY_MOST / 10;
+    take_blocked(&a->blocked, a->retry_most, &b);
     ok = retry_batch(a, &b, err);
     if (!ok)
         session_rollback(a->session);
+    note_pace(a, clock_ms() - began);
     batch_free(&b);
     return ok;
 }

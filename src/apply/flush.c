@@ -13,7 +13,7 @@
 #define FEW_ROWS 1000
 
 bool
-flush_open(struct flush *f, const struct plan *plan, struct session *s, struct error *err)
+flush_open(struct flush *f, const struct plan *plan, bool in_parts, struct session *s, struct error *err)
 {
     char *create;
     bool ok;
@@ -27,7 +27,8 @@ flush_open(struct flush *f, const struct plan *plan, struct session *s, struct e
             f->keeps_defaults || plan->columns[i].kept || plan->columns[i].origin == COLUMN_DEFAULT;
     f->copy_stage = statement_copy_stage(plan, &f->columns);
     create = statement_create(plan);
-    ok = session_execute(s, err, create);
+    ok = session_execute(s, err, create) &&
+         (!in_parts || session_execute(s, err, "CREATE INDEX ON " STAGE_TABLE " (pgrecast_unit)"));
     if (!ok)
         error_context(err, "creating the temporary tables of the apply");
     free(create);
@@ -81,7 +82,7 @@ flush_add_value(struct buffer *text, const struct value *v)
 
 /* One line of the stage. A deleted key has values in its key columns only. */
 static void
-add_line(struct flush *f, const struct batch *b, int seq, int ref, struct value *scratch)
+add_line(struct flush *f, const struct batch *b, int seq, int unit, struct value *scratch)
 {
     const struct batch_entry *e = &b->entries[seq];
     const struct value *values = e->values;
@@ -94,7 +95,7 @@ add_line(struct flush *f, const struct batch *b, int seq, int ref, struct value 
             scratch[b->key_positions[k]] = scratch[b->column_count + k];
         values = scratch;
     }
-    buffer_printf(&f->text, "%c\t%d\t%d\t%d", e->row ? 'r' : 'd', seq, ref, e->mask);
+    buffer_printf(&f->text, "%c\t%d\t%d\t%d\t%d", e->row ? 'r' : 'd', seq, e->base, e->mask, unit);
     for (int i = 0; i < b->column_count; i++) {
         buffer_add_char(&f->text, '\t');
         flush_add_value(&f->text, &values[i]);
@@ -102,9 +103,9 @@ add_line(struct flush *f, const struct batch *b, int seq, int ref, struct value 
     buffer_add_char(&f->text, '\n');
 }
 
-/* entries: which of the batch's; NULL: the first count. */
+/* unit_of: by entry, or NULL. */
 static bool
-fill_stage(struct flush *f, const struct batch *b, const int *entries, int count, struct error *err)
+fill_stage(struct flush *f, const struct batch *b, const int *unit_of, struct error *err)
 {
     struct value *scratch = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*scratch));
     bool ok = session_copy_in_begin(f->session, err, f->copy_stage);
@@ -114,10 +115,8 @@ fill_stage(struct flush *f, const struct batch *b, const int *entries, int count
         return false;
     }
     buffer_reset(&f->text);
-    for (int i = 0; i < count && ok; i++) {
-        int entry = entries != NULL ? entries[i] : i;
-
-        add_line(f, b, entry, b->entries[entry].base, scratch);
+    for (int i = 0; i < b->entry_count && ok; i++) {
+        add_line(f, b, i, unit_of != NULL ? unit_of[i] : 0, scratch);
         if (f->text.len >= COPY_PIECE) {
             ok = session_copy_in_data(f->session, err, f->text.data, f->text.len);
             buffer_reset(&f->text);
@@ -237,9 +236,9 @@ find_kept(const struct flush *f, const bool *unchanged, bool *keep)
 }
 
 static bool
-check_none_missing(struct flush *f, int mask, struct error *err)
+check_none_missing(struct flush *f, int mask, const char *units, struct error *err)
 {
-    char *sql = statement_find_missing(f->plan, mask);
+    char *sql = statement_find_missing(f->plan, mask, units);
     struct result res = {0};
     bool ok = session_query(f->session, &res, err, sql, 0);
 
@@ -255,84 +254,102 @@ check_none_missing(struct flush *f, int mask, struct error *err)
     return ok;
 }
 
+/* Read the values left unchanged from the source; a row that is not there has been deleted since. */
+static bool
+read_source(struct flush *f, const struct batch *b, int mask, bool all, const char *units, struct error *err)
+{
+    f->filled = true;
+    return await_visible(f, err) &&
+           run(f, statement_fill(f->plan, &f->columns, mask, batch_mask(b, mask), all, units), err) &&
+           run(f, statement_forget(mask, all, units), err);
+}
+
 /*
  * Rows with unchanged values. Those come from the row they replace, unless an expression mixes them with
- * changed ones, or the shadow's rows may be newer than the batch (of another row, even, that has had the key
- * since).
+ * changed ones. (Where the shadow's rows may be newer than the batch, of another row, even, that has had the
+ * key since, they are read before.)
  */
 static bool
-write_masked(struct flush *f, const struct batch *b, int mask, enum flush_trust trust, struct error *err)
+write_masked(struct flush *f, const struct batch *b, int mask, enum flush_trust trust, const char *units,
+             struct error *err)
 {
-    const bool *unchanged = batch_mask(b, mask);
     bool *keep = mem_alloc((size_t)f->plan->insert_count * sizeof(*keep) + 1);
-    bool read_all = !find_kept(f, unchanged, keep) || trust == TRUST_NEWER;
-    bool ok = true;
+    bool read_all = !find_kept(f, batch_mask(b, mask), keep);
+    bool ok;
 
-    if (trust == TRUST_EXACT && !read_all) {
-        ok = check_none_missing(f, mask, err);
-    } else {
-        f->filled = true;
-        ok = await_visible(f, err) &&
-             run(f, statement_fill(f->plan, &f->columns, mask, unchanged, read_all), err) &&
-             run(f, statement_forget(mask, read_all), err);
-    }
-    ok = ok && (read_all || run(f, statement_insert_keeping(f->plan, target(f), mask, keep), err));
+    if (trust == TRUST_EXACT && !read_all)
+        ok = check_none_missing(f, mask, units, err);
+    else
+        ok = read_source(f, b, mask, read_all, units, err);
+    ok = ok && (read_all || run(f, statement_insert_keeping(f->plan, target(f), mask, keep, units), err));
     free(keep);
     return ok;
 }
 
-static bool
-write_rows(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err)
+static void
+add_statement(struct buffer *sql, char *statement)
 {
-    bool saving = f->keeps_defaults || b->mask_count > 1;
+    buffer_add_text(sql, statement);
+    buffer_add_text(sql, ";\n");
+    free(statement);
+}
 
-    if (!run(f, saving ? statement_delete_saving(f->plan, target(f)) : statement_delete(f->plan, target(f)),
-             err))
+static bool
+run_buffer(struct flush *f, struct buffer *sql, struct error *err)
+{
+    bool ok = session_execute(f->session, err, sql->data);
+
+    buffer_free(sql);
+    return ok;
+}
+
+bool
+flush_write(struct flush *f, const struct batch *b, enum flush_trust trust, const char *units,
+            struct error *err)
+{
+    int masks = trust == TRUST_NEWER ? 1 : b->mask_count;
+    struct buffer sql = {0};
+
+    if (units != NULL)
+        buffer_add_text(&sql, FLUSH_SAVEPOINT ";\n");
+    add_statement(&sql, f->keeps_defaults || masks > 1 ? statement_delete_saving(f->plan, target(f), units)
+                                                       : statement_delete(f->plan, target(f), units));
+    if (masks > 1 && !run_buffer(f, &sql, err))
         return false;
-    for (int mask = 1; mask < b->mask_count; mask++) {
-        if (!write_masked(f, b, mask, trust, err))
+    for (int mask = 1; mask < masks; mask++) {
+        if (!write_masked(f, b, mask, trust, units, err))
             return false;
     }
-    if (f->keeps_defaults && !run(f, statement_insert_keeping(f->plan, target(f), 0, NULL), err))
-        return false;
-    return run(f, statement_insert(f->plan, target(f), f->keeps_defaults), err);
+    if (f->keeps_defaults)
+        add_statement(&sql, statement_insert_keeping(f->plan, target(f), 0, NULL, units));
+    add_statement(&sql, statement_insert(f->plan, target(f), f->keeps_defaults, units));
+    if (units != NULL)
+        buffer_add_text(&sql, FLUSH_RELEASE);
+    return run_buffer(f, &sql, err);
 }
 
 /*
- * The temporary tables empty themselves at a commit. Inside one transaction (a large one, the cutover's, or
- * one of many tries) the batch before must go first. A TRUNCATE gives the table new storage: for few rows it
- * costs more than it saves, but what is deleted stays in the way until the transaction ends.
+ * The temporary tables empty themselves at a commit. Inside one transaction (a large one, or the cutover's)
+ * the batch before must go first. A TRUNCATE gives the table new storage: for few rows it costs more than it
+ * saves.
  */
 static bool
 clear_stage(struct flush *f, struct error *err)
 {
-    bool few = f->mark.staged + f->mark.dead <= FEW_ROWS;
+    bool few = f->staged <= FEW_ROWS;
 
-    if (f->mark.staged == 0)
+    if (f->staged == 0)
         return true;
-    f->mark.dead = few ? f->mark.dead + f->mark.staged : 0;
-    f->mark.staged = 0;
+    f->staged = 0;
     return session_execute(f->session, err,
                            few ? "DELETE FROM " STAGE_TABLE "; DELETE FROM " SAVED_TABLE
                                : "TRUNCATE " STAGE_TABLE ", " SAVED_TABLE);
 }
 
-struct flush_mark
-flush_mark(const struct flush *f)
-{
-    return f->mark;
-}
-
-void
-flush_rewind(struct flush *f, struct flush_mark mark)
-{
-    f->mark = mark;
-}
-
 void
 flush_transaction_ended(struct flush *f)
 {
-    f->mark = (struct flush_mark){0};
+    f->staged = 0;
     f->overlay = false;
 }
 
@@ -341,7 +358,7 @@ static bool
 range_fails(struct flush *f, int from, int to)
 {
     struct error err = {0};
-    char *insert = statement_insert(f->plan, target(f), false);
+    char *insert = statement_insert(f->plan, target(f), false, NULL);
     bool fails;
 
     fails = session_execute(f->session, &err, "SAVEPOINT pgrecast_try") &&
@@ -367,8 +384,8 @@ flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
         return;
     flush_transaction_ended(f);
     if (session_execute(f->session, &ignored, "BEGIN") && (!overlay || flush_overlay(f, &ignored)) &&
-        fill_stage(f, b, NULL, b->entry_count, &ignored) &&
-        run(f, statement_delete(f->plan, target(f)), &ignored) && range_fails(f, from, to)) {
+        fill_stage(f, b, NULL, &ignored) && run(f, statement_delete(f->plan, target(f), NULL), &ignored) &&
+        range_fails(f, from, to)) {
         while (to - from > 1) {
             int middle = from + (to - from) / 2;
 
@@ -404,13 +421,15 @@ flush_truncate(struct flush *f, struct error *err)
 }
 
 bool
-flush_entries(struct flush *f, const struct batch *b, const int *entries, int count, enum flush_trust trust,
-              struct error *err)
+flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, const int *unit_of,
+            struct error *err)
 {
-    bool ok = clear_stage(f, err) && fill_stage(f, b, entries, count, err) &&
-              (!f->overlay || run(f, statement_overlay_take(f->plan), err)) && write_rows(f, b, trust, err);
+    bool ok = clear_stage(f, err) && fill_stage(f, b, unit_of, err) &&
+              (!f->overlay || run(f, statement_overlay_take(f->plan), err));
 
-    f->mark.staged = count;
+    f->staged = b->entry_count;
+    for (int mask = 1; ok && trust == TRUST_NEWER && mask < b->mask_count; mask++)
+        ok = read_source(f, b, mask, true, NULL, err);
     return ok;
 }
 
@@ -421,8 +440,9 @@ flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint
     bool ok;
 
     flush_start(f, b, xids, xid_count);
-    ok = (!b->truncated || flush_truncate(f, err)) &&
-         (b->entry_count == 0 || flush_entries(f, b, NULL, b->entry_count, trust, err));
+    ok =
+        (!b->truncated || flush_truncate(f, err)) &&
+        (b->entry_count == 0 || (flush_stage(f, b, trust, NULL, err) && flush_write(f, b, trust, NULL, err)));
     if (!ok)
         error_redact(err);
     return ok;

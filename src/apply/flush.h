@@ -18,12 +18,6 @@ enum flush_trust {
     TRUST_EXACT,   /* all there: a missing one is an error */
 };
 
-/* Rows in the temporary tables, of what the same transaction has written before. */
-struct flush_mark {
-    int staged;
-    int dead;
-};
-
 struct flush {
     const struct plan *plan;
     struct session *session;
@@ -37,13 +31,15 @@ struct flush {
     int xid_count;
     bool awaited; /* they are visible */
 
-    struct flush_mark mark;
+    int staged; /* rows in the temporary tables, of a batch in the same transaction */
 
     /* set by a flush that read values from the source: those may be newer than the batch */
     bool filled;
 };
 
-bool flush_open(struct flush *f, const struct plan *plan, struct session *s, struct error *err);
+/* in_parts: batches are written unit by unit, perhaps. */
+bool flush_open(struct flush *f, const struct plan *plan, bool in_parts, struct session *s,
+                struct error *err);
 void flush_close(struct flush *f);
 
 /* Inside the caller's transaction. xids: the batch's transactions, 64 bit, awaited before the source is read.
@@ -53,16 +49,20 @@ bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const
 
 /*
  * The same in parts, for who tries what goes: start (which closes the batch), truncate where the batch says
- * so, then entries as often as need be. Those named are written as a batch of their own (NULL: the first
- * count); the base of each must be among them. Errors are not redacted yet. After a rollback to a savepoint
- * the mark that was taken there must be given back.
+ * so, stage, then write as often as need be. unit_of: the unit of each entry; the base of an entry is of the
+ * same one. units: those to be written, an array in SQL's text form, at FLUSH_SAVEPOINT, which is released
+ * when they are written (the caller goes back to it when not); NULL: all, without. Errors are not redacted
+ * yet.
  */
+#define FLUSH_SAVEPOINT "SAVEPOINT pgrecast_units; SET CONSTRAINTS ALL IMMEDIATE"
+#define FLUSH_RELEASE "RELEASE SAVEPOINT pgrecast_units"
+#define FLUSH_GO_BACK "ROLLBACK TO SAVEPOINT pgrecast_units; " FLUSH_RELEASE
 void flush_start(struct flush *f, struct batch *b, const uint64_t *xids, int xid_count);
 bool flush_truncate(struct flush *f, struct error *err);
-bool flush_entries(struct flush *f, const struct batch *b, const int *entries, int count,
-                   enum flush_trust trust, struct error *err);
-struct flush_mark flush_mark(const struct flush *f);
-void flush_rewind(struct flush *f, struct flush_mark mark);
+bool flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, const int *unit_of,
+                 struct error *err);
+bool flush_write(struct flush *f, const struct batch *b, enum flush_trust trust, const char *units,
+                 struct error *err);
 
 /*
  * After flush_batch() failed on a row's content and its transaction was rolled back: find the row by halving

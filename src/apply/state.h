@@ -71,7 +71,8 @@ struct apply {
 
     bool set_aside;
     struct blocked blocked;
-    bool late; /* the deadline has passed while rows were tried */
+    size_t retry_most; /* keys that apply_retry() takes at a time, 0: not known yet */
+    bool late;         /* the deadline has passed while rows were tried */
 
     struct dirty dirty;
 };

@@ -107,7 +107,8 @@ statement_create(const struct plan *plan)
 
     buffer_add_text(
         &sql, "CREATE TEMPORARY TABLE pgrecast_stage (pgrecast_op pg_catalog.\"char\", "
-              "pgrecast_seq pg_catalog.int4, pgrecast_ref pg_catalog.int4, pgrecast_mask pg_catalog.int4");
+              "pgrecast_seq pg_catalog.int4, pgrecast_ref pg_catalog.int4, pgrecast_mask pg_catalog.int4, "
+              "pgrecast_unit pg_catalog.int4");
     for (int i = 0; i < plan->source->column_count; i++) {
         const struct column *column = &plan->source->columns[i];
 
@@ -142,7 +143,8 @@ statement_copy_stage(const struct plan *plan, const struct stream_columns *c)
 {
     struct buffer sql = {0};
 
-    buffer_add_text(&sql, "COPY " STAGE_TABLE " (pgrecast_op, pgrecast_seq, pgrecast_ref, pgrecast_mask");
+    buffer_add_text(&sql, "COPY " STAGE_TABLE
+                          " (pgrecast_op, pgrecast_seq, pgrecast_ref, pgrecast_mask, pgrecast_unit");
     for (int i = 0; i < c->count; i++) {
         buffer_add_text(&sql, ", ");
         buffer_add_identifier(&sql, plan->source->columns[c->source[i]].name);
@@ -166,23 +168,32 @@ add_match(struct buffer *sql, const struct plan *plan, enum plan_side side, cons
     }
 }
 
+static void
+add_units(struct buffer *sql, const char *stage, const char *units)
+{
+    if (units != NULL)
+        buffer_printf(sql, " AND %s.pgrecast_unit = ANY ('%s'::pg_catalog.int4[])", stage, units);
+}
+
 char *
-statement_delete(const struct plan *plan, const char *target)
+statement_delete(const struct plan *plan, const char *target, const char *units)
 {
     struct buffer sql = {0};
 
     buffer_printf(&sql, "DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ", target);
     add_match(&sql, plan, PLAN_SHADOW, "s", "t");
+    add_units(&sql, "t", units);
     return buffer_take(&sql);
 }
 
 char *
-statement_delete_saving(const struct plan *plan, const char *target)
+statement_delete_saving(const struct plan *plan, const char *target, const char *units)
 {
     struct buffer sql = {0};
 
     buffer_printf(&sql, "WITH gone AS (DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ", target);
     add_match(&sql, plan, PLAN_SHADOW, "s", "t");
+    add_units(&sql, "t", units);
     buffer_add_text(&sql, " RETURNING t.pgrecast_seq, ");
     add_row_columns(&sql, plan, "s");
     buffer_add_text(&sql, ") INSERT INTO " SAVED_TABLE " SELECT * FROM gone");
@@ -192,7 +203,7 @@ statement_delete_saving(const struct plan *plan, const char *target)
 #define NOT_SAVED " AND NOT EXISTS (SELECT FROM " SAVED_TABLE " AS o WHERE o.pgrecast_seq = %s.pgrecast_ref)"
 
 char *
-statement_insert(const struct plan *plan, const char *target, bool saved)
+statement_insert(const struct plan *plan, const char *target, bool saved, const char *units)
 {
     struct buffer sql = {0};
 
@@ -203,6 +214,7 @@ statement_insert(const struct plan *plan, const char *target, bool saved)
                   target, plan->insert_columns, plan->transform_insert);
     if (saved)
         buffer_printf(&sql, NOT_SAVED, "pgrecast_src");
+    add_units(&sql, "pgrecast_src", units);
     return buffer_take(&sql);
 }
 
@@ -219,7 +231,8 @@ add_defaults(struct buffer *sql, const struct plan *plan, const char *alias)
 }
 
 char *
-statement_insert_keeping(const struct plan *plan, const char *target, int mask, const bool *keep)
+statement_insert_keeping(const struct plan *plan, const char *target, int mask, const bool *keep,
+                         const char *units)
 {
     struct buffer sql = {0};
 
@@ -242,12 +255,13 @@ statement_insert_keeping(const struct plan *plan, const char *target, int mask, 
     for (int i = 0; i < plan->insert_count; i++)
         buffer_printf(&sql, "%si%d", i > 0 ? ", " : "", i + 1);
     buffer_printf(&sql, ") WHERE pgrecast_src.pgrecast_op = 'r' AND pgrecast_src.pgrecast_mask = %d", mask);
+    add_units(&sql, "pgrecast_src", units);
     return buffer_take(&sql);
 }
 
 char *
 statement_fill(const struct plan *plan, const struct stream_columns *c, int mask, const bool *unchanged,
-               bool all)
+               bool all, const char *units)
 {
     struct buffer sql = {0};
 
@@ -267,11 +281,12 @@ statement_fill(const struct plan *plan, const struct stream_columns *c, int mask
     buffer_printf(&sql, " AND t.pgrecast_op = 'r' AND t.pgrecast_mask = %d", mask);
     if (!all)
         buffer_printf(&sql, NOT_SAVED, "t");
+    add_units(&sql, "t", units);
     return buffer_take(&sql);
 }
 
 char *
-statement_forget(int mask, bool all)
+statement_forget(int mask, bool all, const char *units)
 {
     struct buffer sql = {0};
 
@@ -281,11 +296,12 @@ statement_forget(int mask, bool all)
                   mask);
     if (!all)
         buffer_printf(&sql, NOT_SAVED, "t");
+    add_units(&sql, "t", units);
     return buffer_take(&sql);
 }
 
 char *
-statement_find_missing(const struct plan *plan, int mask)
+statement_find_missing(const struct plan *plan, int mask, const char *units)
 {
     struct buffer sql = {0};
 
@@ -296,8 +312,10 @@ statement_find_missing(const struct plan *plan, int mask)
     }
     buffer_printf(&sql,
                   ") || ')' FROM " STAGE_TABLE
-                  " AS t WHERE t.pgrecast_op = 'r' AND t.pgrecast_mask = %d" NOT_SAVED " LIMIT 1",
+                  " AS t WHERE t.pgrecast_op = 'r' AND t.pgrecast_mask = %d" NOT_SAVED,
                   mask, "t");
+    add_units(&sql, "t", units);
+    buffer_add_text(&sql, " LIMIT 1");
     return buffer_take(&sql);
 }
 

@@ -3,11 +3,11 @@
  *
  * Temporary tables of the apply's session:
  *   pgrecast_stage    the batch: op ('d' delete the key, 'r' write the row), seq, ref (the seq whose old row
- *                     has the values left unchanged), mask (which those are, 0: none), the source's columns
- *   pgrecast_saved    the shadow's rows that the batch replaces, by seq, without generated columns
- *   pgrecast_keys     the dirty keys
- *   pgrecast_overlay  rows touched by a transaction too large for one batch, without the shadow's unique
- *                     indexes and generated columns; only while such a transaction is open
+ *                     has the values left unchanged), mask (which those are, 0: none), unit (of which it is a
+ * part), the source's columns pgrecast_saved    the shadow's rows that the batch replaces, by seq, without
+ * generated columns pgrecast_keys     the dirty keys pgrecast_overlay  rows touched by a transaction too
+ * large for one batch, without the shadow's unique indexes and generated columns; only while such a
+ * transaction is open
  */
 #ifndef PGRECAST_APPLY_STATEMENTS_H
 #define PGRECAST_APPLY_STATEMENTS_H
@@ -30,26 +30,30 @@ void stream_columns_free(struct stream_columns *c);
 char *statement_create(const struct plan *plan);
 char *statement_copy_stage(const struct plan *plan, const struct stream_columns *c);
 
-/* target: the shadow's or the overlay's qualified name. */
-char *statement_delete(const struct plan *plan, const char *target);
-char *statement_delete_saving(const struct plan *plan, const char *target);
+/*
+ * target: the shadow's or the overlay's qualified name. units: the statement is about the stage's rows of
+ * these units only, an array in SQL's text form; NULL: about all.
+ */
+char *statement_delete(const struct plan *plan, const char *target, const char *units);
+char *statement_delete_saving(const struct plan *plan, const char *target, const char *units);
 
 /* Write rows with a mask of 0; with saved: only those that replace no saved row. */
-char *statement_insert(const struct plan *plan, const char *target, bool saved);
+char *statement_insert(const struct plan *plan, const char *target, bool saved, const char *units);
 
 /* Write rows of one mask that replace a saved row, keeping its values where keep[insert item] says so. */
-char *statement_insert_keeping(const struct plan *plan, const char *target, int mask, const bool *keep);
+char *statement_insert_keeping(const struct plan *plan, const char *target, int mask, const bool *keep,
+                               const char *units);
 
 /* Read the columns that mask leaves out from the source, for rows of that mask (all of them, or only those
  * that replace no saved row), which then have mask 0. */
 char *statement_fill(const struct plan *plan, const struct stream_columns *c, int mask, const bool *unchanged,
-                     bool all);
+                     bool all, const char *units);
 
 /* After the fill: rows that the source no longer has are deleted ones (a later change says so). */
-char *statement_forget(int mask, bool all);
+char *statement_forget(int mask, bool all, const char *units);
 
 /* Names the key of one row that should replace a saved row and does not. */
-char *statement_find_missing(const struct plan *plan, int mask);
+char *statement_find_missing(const struct plan *plan, int mask, const char *units);
 
 /*
  * Make the overlay; the default of an identity column is what statement_overlay_sequence() gives it. Move the

@@ -57,6 +57,7 @@ units_find(struct units *u, const struct batch *b)
     units_free(u);
     u->starts = mem_alloc(n * sizeof(*u->starts));
     u->entries = mem_alloc(n * sizeof(*u->entries));
+    u->unit_of = mem_alloc(n * sizeof(*u->unit_of));
     link_entries(first, b);
     for (int i = 0; i < b->entry_count; i++) {
         size[first[i]]++;
@@ -67,6 +68,7 @@ units_find(struct units *u, const struct batch *b)
     for (int i = 0; i < b->entry_count; i++) {
         int unit = number[first[i]];
 
+        u->unit_of[i] = unit;
         u->entries[u->starts[unit] + filled[unit]++] = i;
     }
     free(first);
@@ -81,5 +83,6 @@ units_free(struct units *u)
 {
     free(u->starts);
     free(u->entries);
+    free(u->unit_of);
     memset(u, 0, sizeof(*u));
 }

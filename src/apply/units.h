@@ -12,6 +12,7 @@ struct units {
     int count;
     int *starts;  /* count + 1 of them, in .entries */
     int *entries; /* unit by unit, each in the batch's order */
+    int *unit_of; /* by entry */
 };
 
 /*

@@ -237,6 +237,24 @@ test_refuses_what_does_not_fit(void **state)
     error_clear(&err);
 }
 
+static void
+test_rows_may_all_be_read(void **state)
+{
+    struct batch *b = *state;
+
+    add(b, MESSAGE_UPDATE, NULL, "1|?|?");
+    add(b, MESSAGE_UPDATE, NULL, "2|a|b");
+    add(b, MESSAGE_DELETE, "3|~|~", NULL);
+    batch_close(b);
+    assert_int_equal(b->entries[0].mask, 1);
+    batch_read_all(b);
+    assert_int_equal(b->entries[0].mask, 2);
+    assert_int_equal(b->entries[1].mask, 2);
+    assert_int_equal(b->entries[2].mask, 0);
+    for (int c = 0; c < 3; c++)
+        assert_true(batch_mask(b, 2)[c]);
+}
+
 int
 main(void)
 {
@@ -251,6 +269,7 @@ main(void)
         batch_test(test_truncate_forgets_what_came_before),
         batch_test(test_keys_equal_for_the_server_only_are_two),
         batch_test(test_many_keys),
+        batch_test(test_rows_may_all_be_read),
         batch_test(test_refuses_what_does_not_fit),
     };
 

@@ -51,12 +51,45 @@ test_many_keys_are_walked_in_order(void **state)
     keyset_clear(&set);
 }
 
+static void
+test_a_walk_goes_on_after_a_removal(void **state)
+{
+    struct keyset set = {0}, gone = {0};
+    const char *key;
+    uint32_t len;
+    size_t at = 0;
+
+    (void)state;
+    keyset_add(&set, "one", 3);
+    keyset_add(&set, "two", 3);
+    keyset_add(&set, "three", 5);
+    keyset_add(&set, "four", 4);
+    keyset_add(&gone, "one", 3);
+    keyset_add(&gone, "three", 5);
+    keyset_add(&gone, "nine", 4);
+    assert_true(keyset_next(&set, &at, &key, &len));
+    assert_true(keyset_next(&set, &at, &key, &len));
+    keyset_remove_all(&set, &gone, &at);
+    assert_int_equal(set.count, 2);
+    assert_false(keyset_has(&set, "one", 3));
+    assert_true(keyset_has(&set, "two", 3));
+    assert_true(keyset_next(&set, &at, &key, &len));
+    assert_memory_equal(key, "four", 4);
+    assert_false(keyset_next(&set, &at, &key, &len));
+    keyset_remove_all(&set, &set, &at);
+    assert_int_equal(set.count, 0);
+    assert_false(keyset_next(&set, &at, &key, &len));
+    keyset_clear(&set);
+    keyset_clear(&gone);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_key_is_there_once),
         cmocka_unit_test(test_many_keys_are_walked_in_order),
+        cmocka_unit_test(test_a_walk_goes_on_after_a_removal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

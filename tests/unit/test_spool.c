@@ -467,6 +467,37 @@ test_trim_over_progress(void **state)
     spool_close(s);
 }
 
+/* What is appended is not what a reader can see: an empty read tells nothing about the writer's end. */
+static void
+test_reader_knows_how_far_it_has_come(void **state)
+{
+    struct spool *s = fixture_open(*state, LARGE_SEGMENTS);
+    struct error err = {0};
+    struct spool_reader *r = spool_reader_open(s, 0, &err);
+    struct spool_position start = spool_reader_position(r);
+    struct spool_record record;
+
+    append_transactions(s, 1, 2, 1);
+    assert_int_equal(spool_end_lsn(s), end_of(2));
+    assert_int_equal(spool_read(r, &record, &err), SPOOL_EMPTY);
+    assert_int_equal(spool_reader_lsn(r), 0);
+    assert_ok(spool_flush(s, &err), &err);
+    while (spool_read(r, &record, &err) == SPOOL_RECORD && record.message.kind != MESSAGE_COMMIT)
+        assert_int_equal(spool_reader_lsn(r), 0);
+    assert_int_equal(spool_reader_lsn(r), end_of(1));
+    while (spool_read(r, &record, &err) == SPOOL_RECORD)
+        continue;
+    assert_int_equal(spool_reader_lsn(r), end_of(2));
+    assert_ok(spool_append_progress(s, 5000, &err), &err);
+    sync_spool(s);
+    assert_int_equal(spool_read(r, &record, &err), SPOOL_EMPTY);
+    assert_int_equal(spool_reader_lsn(r), 5000);
+    assert_ok(spool_seek(r, start, &err), &err);
+    assert_int_equal(spool_reader_lsn(r), 0);
+    spool_reader_close(r);
+    spool_close(s);
+}
+
 static void
 expect_order_error(struct spool *s, const struct message *m, const char *text)
 {
@@ -761,6 +792,7 @@ main(void)
         IN_DIRECTORY(test_trim_under_an_idle_reader),
         IN_DIRECTORY(test_progress_moves_the_end),
         IN_DIRECTORY(test_trim_over_progress),
+        IN_DIRECTORY(test_reader_knows_how_far_it_has_come),
         IN_DIRECTORY(test_messages_out_of_order),
         IN_DIRECTORY(test_origins_are_not_kept),
         IN_DIRECTORY(test_identity_must_match),
