@@ -155,7 +155,9 @@ stream_fork_lsn(const struct connection_options *connection, uint32_t timeline_b
 
         if (now < 1 || now > UINT32_MAX)
             ok = error_set(err, ERROR_FAILED, "the server's timeline has no valid number");
-        else if (now <= timeline_before) /* it has no history, or one that cannot tell */
+        else if (now == timeline_before)
+            ok = error_set(err, ERROR_FAILED, "the server is still on timeline %" PRIu32, timeline_before);
+        else if (now < timeline_before)
             ok = not_an_ancestor((uint32_t)now, timeline_before, err);
         else
             ok = ask_history(s, (uint32_t)now, timeline_before, fork, err);
