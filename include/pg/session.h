@@ -35,8 +35,13 @@ enum session_kind {
 
 /*
  * Open a session named "pgrecast PURPOSE" in pg_stat_activity. Pins DateStyle, IntervalStyle,
- * extra_float_digits, bytea_output, lc_monetary, TimeZone, xmloption, client_encoding and an empty
- * search_path. Returns NULL on failure.
+ * extra_float_digits, bytea_output, xmloption, client_encoding, an empty search_path and more. Both sides
+ * notice within about half a minute that the other has vanished, unless the user's connection string, service
+ * file or environment say otherwise.
+ *
+ * Returns NULL on failure: connection_lost when another try may succeed (no answer, or the server starts,
+ * stops, recovers or has no connection left), not when it refuses (wrong password, no such database) or the
+ * options are wrong.
  */
 struct session *session_open(const struct connection_options *options, enum session_kind kind,
                              const char *purpose, struct error *err);
@@ -101,7 +106,10 @@ bool session_copy_in_begin(struct session *s, struct error *err, const char *sql
 bool session_copy_in_data(struct session *s, struct error *err, const char *data, size_t len);
 bool session_copy_in_end(struct session *s, struct error *err, bool failed);
 
-/* Set err from the server's result (message, detail, hint, SQLSTATE) as kind. Returns false. */
+/*
+ * Set err from the server's result (message, detail, hint, SQLSTATE) as kind. connection_lost when the
+ * connection is bad or the server has ended the session. Returns false.
+ */
 bool session_error(struct session *s, const PGresult *res, enum error_kind kind, struct error *err);
 
 /* Collects NOTICE/DEBUG messages of the server in buf, one a line, until called with NULL. */

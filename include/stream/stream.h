@@ -45,8 +45,10 @@ struct stream *stream_start(const struct stream_options *options, struct error *
 /* True when the thread has ended by an error, which is moved to err the first time. */
 bool stream_failed(struct stream *s, struct error *err);
 
-lsn_t stream_received(const struct stream *s);  /* the log is read up to here */
-lsn_t stream_confirmed(const struct stream *s); /* and durable and told to the server up to here */
+lsn_t stream_received(const struct stream *s); /* the log is read up to here */
+
+/* And durable and told to the server up to here; at first what the slot says. */
+lsn_t stream_confirmed(const struct stream *s);
 
 /*
  * Confirm nothing beyond lsn from now on (UINT64_MAX: no limit, as at first), whatever is durable. What was

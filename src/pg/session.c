@@ -10,6 +10,7 @@
 #include "core/lsn.h"
 #include "core/mem.h"
 #include "core/stop.h"
+#include "connect.h"
 
 #define MAX_PARAMS 32
 #define POLL_MS 200
@@ -47,6 +48,12 @@ static const char *const pinned_settings[][2] = {
     {"default_tablespace", ""},
     {"default_table_access_method", "heap"},
     {"jit", "off"},
+    /* The server lets go of a client that has vanished (of its locks, its slot) in about half a minute. On a
+     * Unix socket these have no effect. */
+    {"tcp_keepalives_idle", "10"},
+    {"tcp_keepalives_interval", "5"},
+    {"tcp_keepalives_count", "3"},
+    {"tcp_user_timeout", "30s"},
 };
 
 static void
@@ -78,7 +85,7 @@ trimmed(const char *text)
     return mem_strndup(text, len);
 }
 
-/* "ERROR:  …" of a connection attempt and the like: what libpq itself has to say. */
+/* What libpq itself has to say. */
 static bool
 connection_error(struct session *s, struct error *err)
 {
@@ -108,8 +115,7 @@ session_error(struct session *s, const PGresult *res, enum error_kind kind, stru
         error_hint(err, "%s", hint);
     if (state != NULL && strlen(state) == 5)
         memcpy(err->sqlstate, state, 6);
-    /* admin_shutdown, crash_shutdown, cannot_connect_now */
-    err->connection_lost = PQstatus(s->conn) == CONNECTION_BAD || strncmp(err->sqlstate, "57P", 3) == 0;
+    err->connection_lost = PQstatus(s->conn) == CONNECTION_BAD || sqlstate_is_transient(err->sqlstate, false);
     return false;
 }
 
@@ -130,30 +136,26 @@ pin_settings(struct session *s, struct error *err)
     return ok;
 }
 
+/* A setting that not every server or role may change. */
+static void
+set_where_possible(struct session *s, const char *name, const char *value)
+{
+    struct error ignored = {0};
+    char *sql = mem_printf("SELECT pg_catalog.set_config('%s', '%s', false)", name, value);
+
+    session_execute(s, &ignored, sql);
+    error_clear(&ignored);
+    free(sql);
+}
+
 struct session *
 session_open(const struct connection_options *options, enum session_kind kind, const char *purpose,
              struct error *err)
 {
-    char *name = mem_printf("pgrecast %s", purpose);
-    const char *keywords[] = {
-        "dbname",          "host",        "port", "user", "password", "application_name",
-        "client_encoding", "replication", NULL};
-    const char *values[] = {options->dbname,
-                            options->host,
-                            options->port,
-                            options->user,
-                            options->password,
-                            name,
-                            "UTF8",
-                            kind == SESSION_REPLICATION ? "database" : NULL,
-                            NULL};
     struct session *s = mem_alloc(sizeof(*s));
 
-    s->conn = PQconnectdbParams(keywords, values, 1);
-    free(name);
-    if (s->conn == NULL || PQstatus(s->conn) != CONNECTION_OK) {
-        connection_error(s, err);
-        err->connection_lost = true;
+    s->conn = server_connect(options, kind, purpose, err);
+    if (s->conn == NULL) {
         session_close(s);
         return NULL;
     }
@@ -163,6 +165,10 @@ session_open(const struct connection_options *options, enum session_kind kind, c
         session_close(s);
         return NULL;
     }
+    if (kind == SESSION_REPLICATION)
+        set_where_possible(s, "wal_sender_timeout", "30s");
+    else /* so that a long statement of a client that is gone ends; not known on every platform */
+        set_where_possible(s, "client_connection_check_interval", "10s");
     return s;
 }
 

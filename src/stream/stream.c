@@ -308,6 +308,33 @@ thread_main(void *arg)
     return NULL;
 }
 
+/*
+ * What the slot has confirmed already. A status with less would move it back on servers before 14.19, 15.14,
+ * 16.10 and 17.6, and what the server has forgotten by then cannot be sent again.
+ */
+static bool
+read_confirmed(struct stream *s, const char *slot, struct error *err)
+{
+    PGconn *conn = session_conn(s->session);
+    char *literal = PQescapeLiteral(conn, slot, strlen(slot));
+    char *sql =
+        mem_printf("SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = %s",
+                   literal != NULL ? literal : "''");
+    struct result res = {.res = PQexec(conn, sql)};
+    bool ok = PQresultStatus(res.res) == PGRES_TUPLES_OK;
+
+    if (!ok) {
+        session_error(s->session, res.res, ERROR_FAILED, err);
+        error_context(err, "looking for replication slot \"%s\"", slot);
+    } else if (result_rows(&res) == 1) {
+        atomic_store(&s->confirmed, result_lsn(&res, 0, 0));
+    }
+    result_free(&res);
+    free(sql);
+    PQfreemem(literal);
+    return ok;
+}
+
 static bool
 start_replication(struct stream *s, const struct stream_options *options, struct error *err)
 {
@@ -345,7 +372,7 @@ stream_start(const struct stream_options *options, struct error *err)
     s->limit = options->limit > 0 ? options->limit : UINT64_MAX;
     pthread_mutex_init(&s->lock, NULL);
     s->session = session_open(options->connection, SESSION_REPLICATION, "stream", err);
-    if (s->session == NULL || !start_replication(s, options, err))
+    if (s->session == NULL || !read_confirmed(s, options->slot, err) || !start_replication(s, options, err))
         goto failed;
     if (pthread_create(&s->thread, NULL, thread_main, s) != 0) {
         error_set(err, ERROR_FAILED, "cannot start the thread that receives changes");

@@ -1,0 +1,137 @@
+/* Opening a session: whose settings count, and what a refusal means. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+#include "fake_server.h"
+#include "pg/session.h"
+
+static void
+expect_refusal(const char *refusal, bool lost, const char *message)
+{
+    struct connection_options connection = {0};
+    struct fake_server server;
+    struct error err = {0};
+
+    fake_server_open(&server);
+    server.refusal = refusal;
+    connection.dbname = server.dbname;
+    fake_server_run(&server);
+    assert_null(session_open(&connection, SESSION_SQL, "unit", &err));
+    fake_server_ready(&server);
+    assert_int_equal(err.connection_lost, lost);
+    assert_string_equal(err.sqlstate, refusal);
+    assert_null(strstr(err.message, "LOCATION"));
+    assert_error(&err, message);
+    fake_server_close(&server);
+}
+
+static void
+test_refusals(void **state)
+{
+    (void)state;
+    expect_refusal("57P03", true, "failed: FATAL:  refused by the test: 57P03");
+    expect_refusal("57P01", true, "failed: FATAL:  refused by the test: 57P01");
+    expect_refusal("53300", true, "refused by the test");
+    expect_refusal("08006", true, "refused by the test");
+    expect_refusal("", true, "closed the connection");
+    expect_refusal("28P01", false, "failed: FATAL:  refused by the test: 28P01");
+    expect_refusal("28000", false, "refused by the test");
+    expect_refusal("3D000", false, "refused by the test");
+    expect_refusal("57P04", false, "refused by the test");
+    expect_refusal("42501", false, "refused by the test");
+}
+
+static void
+expect_failure(const char *dbname, bool lost, const char *message)
+{
+    struct connection_options connection = {.dbname = (char *)dbname};
+    struct error err = {0};
+
+    assert_null(session_open(&connection, SESSION_SQL, "unit", &err));
+    assert_int_equal(err.connection_lost, lost);
+    assert_string_equal(err.sqlstate, "");
+    assert_error(&err, message);
+}
+
+static void
+test_without_a_server(void **state)
+{
+    (void)state;
+    expect_failure("host=/nonexistent", true, "failed: No such file or directory");
+    expect_failure("host=/nonexistent no_such_option=1", false, "invalid connection option");
+    expect_failure("service=no_such_service", false, "not found");
+}
+
+/* The setting of a session that was opened with such a connection string. */
+static void
+expect_setting(const char *extra, const char *name, const char *expected)
+{
+    struct connection_options connection = {0};
+    struct fake_server server;
+    struct error err = {0};
+    struct session *s;
+    PQconninfoOption *options;
+
+    fake_server_open(&server);
+    free(server.dbname);
+    server.dbname = mem_printf("host=%s port=5432 user=u dbname=d %s", server.directory, extra);
+    connection.dbname = server.dbname;
+    fake_server_run(&server);
+    s = session_open(&connection, SESSION_SQL, "unit", &err);
+    assert_ok(s != NULL, &err);
+    options = PQconninfo(session_conn(s));
+    for (PQconninfoOption *o = options; o->keyword != NULL; o++) {
+        if (strcmp(o->keyword, name) == 0)
+            assert_string_equal(o->val, expected);
+    }
+    PQconninfoFree(options);
+    session_close(s);
+    fake_server_ready(&server);
+    fake_server_close(&server);
+}
+
+static void
+test_the_user_wins(void **state)
+{
+    char *directory = directory_make_temporary();
+    char *path = mem_printf("%s/services", directory);
+    FILE *file = fopen(path, "w");
+
+    (void)state;
+    fputs("[patient]\nconnect_timeout=6\ntcp_user_timeout=5\n", file);
+    fclose(file);
+    setenv("PGSERVICEFILE", path, 1);
+    expect_setting("", "connect_timeout", "10");
+    expect_setting("", "keepalives_idle", "10");
+    expect_setting("", "keepalives_interval", "5");
+    expect_setting("", "keepalives_count", "3");
+    expect_setting("", "tcp_user_timeout", "20000");
+    expect_setting("connect_timeout=3", "connect_timeout", "3");
+    expect_setting("connect_timeout=3", "keepalives_idle", "10");
+    expect_setting("keepalives_idle=99", "keepalives_idle", "99");
+    expect_setting("service=patient", "connect_timeout", "6");
+    expect_setting("service=patient", "tcp_user_timeout", "5");
+    expect_setting("service=patient", "keepalives_count", "3");
+    setenv("PGCONNECT_TIMEOUT", "7", 1);
+    expect_setting("", "connect_timeout", "7");
+    expect_setting("connect_timeout=3", "connect_timeout", "3");
+    unsetenv("PGCONNECT_TIMEOUT");
+    unsetenv("PGSERVICEFILE");
+    free(path);
+    directory_drop(directory);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_without_a_server),
+        cmocka_unit_test(test_the_user_wins),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
