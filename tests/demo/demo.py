@@ -120,7 +120,7 @@ def column_types(database):
 
 def rewrite(database, folder):
     """Run the program in the terminal. Its exit status and how long it took."""
-    command = ["run", "--sql", ALTER, "--spool-dir", str(folder / "spool")]
+    command = ["run", "--sql", ALTER, "--spool-dir", str(folder / "spool"), "--rollback-window=0"]
     say(f"{DIM}$ pgrecast run --sql '{ALTER}'{PLAIN}")
     (folder / "spool").mkdir()
     begun = time.time()

@@ -29,6 +29,13 @@ def spread(cases):
             yield pytest.param(major, case, id=f"pg{major}-{name}")
 
 
+def rotate(cases, first=0):
+    """(major, case) parameters: each case on one of the majors, in turn."""
+    for number, case in enumerate(cases, first):
+        name = case if isinstance(case, str) else "-".join(map(str, case))
+        yield pytest.param(MAJORS[number % len(MAJORS)], case, id=f"pg{MAJORS[number % len(MAJORS)]}-{name}")
+
+
 def _end(signal_number, frame):
     """An end by signal runs the finalizers too."""
     raise KeyboardInterrupt

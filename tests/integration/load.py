@@ -57,14 +57,15 @@ class MirrorError(Exception):
 class Writer:
     """One session that makes random transactions. What it knows of its rows changes only when it has committed."""
 
-    def __init__(self, dsn, workload, number, writers, rows, seed, weights):
+    def __init__(self, dsn, workload, number, writers, rows, seed, weights, generation=0):
         self.dsn = dsn
         self.workload = workload
         self.number = number
-        self.rng = random.Random(f"{seed}/{number}")
+        self.rng = random.Random(f"{seed}/{number}/{generation}")
         self.rows = rows
         self.step = writers
-        self.next_number = rows + number
+        self.generation = generation
+        self.next_number = rows + number + generation * 10_000_000
         self.next_label = 0
         self.next_gid = 0
         self.own = []  # numbers of rows that only this writer changes
@@ -154,7 +155,7 @@ class Writer:
         if self.rng.random() < 0.1:
             return None
         self.next_label += 1
-        return f"label {self.number}/{self.next_label}"
+        return f"label {self.generation}/{self.number}/{self.next_label}"
 
     # Changes of one row
 
@@ -341,7 +342,7 @@ class Writer:
 
     def finish_prepared(self):
         self.next_gid += 1
-        gid = f"{self.conn.info.dbname}/load/{self.number}/{self.next_gid}"
+        gid = f"{self.conn.info.dbname}/load/{self.generation}/{self.number}/{self.next_gid}"
         commit = self.rng.random() < 0.7
         self.unresolved = gid
         self.run("PREPARE TRANSACTION %s", (gid,))
@@ -414,7 +415,7 @@ class Result:
 def write(options, commands, report):
     """Be a writer until told to stop or left alone; return what was done."""
     writer = Writer(options["dsn"], workloads.workload(options["workload"]), options["number"], options["writers"],
-                    options["rows"], options["seed"], options["weights"])
+                    options["rows"], options["seed"], options["weights"], options["generation"])
     result = Result()
     durations = []
     started = reported = time.monotonic()
@@ -476,8 +477,12 @@ class Load:
         assert load.result.failures == 0
     """
 
-    def __init__(self, database, workload="int_key", writers=3, rows=20000, seed=1, rate=60, weights=None):
-        """rate: transactions a second of each writer, 0 for as many as go. weights: to change WEIGHTS."""
+    def __init__(self, database, workload="int_key", writers=3, rows=20000, seed=1, rate=60, weights=None,
+                 generation=0):
+        """
+        rate: transactions a second of each writer, 0 for as many as go. weights: to change WEIGHTS. generation: counts
+        the loads that a table has seen, where one goes on with the table of another.
+        """
         self.database = database
         self.workload_name = workload if isinstance(workload, str) else workload.name
         self.workload = workloads.workload(self.workload_name)
@@ -486,6 +491,7 @@ class Load:
         self.seed = seed
         self.rate = rate
         self.weights = weights or {}
+        self.generation = generation
         self.result = None
         self._processes = []
         self._readers = []
@@ -506,7 +512,7 @@ class Load:
         for number in range(self.writers):
             options = {"dsn": self.database.dsn(), "workload": self.workload_name, "number": number,
                        "writers": self.writers, "rows": self.rows, "seed": self.seed, "rate": self.rate,
-                       "weights": self.weights}
+                       "weights": self.weights, "generation": self.generation}
             process = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).resolve()), json.dumps(options)],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                        text=True, bufsize=1, start_new_session=True)
@@ -572,6 +578,14 @@ class Load:
             results.append(self._finish(process, reader, len(results)))
         self.result = combine(results)
         return self.result
+
+    def kill(self):
+        """End the writers at once, whatever they are at: the server they know is gone for good."""
+        for process in self._processes:
+            process.kill()
+        for process, reader in zip(self._processes, self._readers):
+            self._finish(process, reader, None)
+        self.result = Result()
 
     def _finish(self, process, reader, number):
         try:

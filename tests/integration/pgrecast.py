@@ -18,6 +18,18 @@ PROGRAM = os.environ.get("PGRECAST_PROGRAM") or str(REPOSITORY / "build" / "pgre
 
 # Exit status.
 DONE, FAILED, USAGE, REFUSED, NO_PARITY, NO_LOCK, NO_ROLLBACK = range(7)
+KILLED = -signal.SIGKILL
+
+ENDED = ("finished", "aborted", "failed")  # phases of a job that is a record only
+
+# Where PGRECAST_TEST_KILL ends the program, in the order in which a job gets there …
+POINTS_FORWARD = (
+    "init-row", "init-publication", "init-slot", "init-barrier", "init-shadow", "copy-chunk", "copy-done", "index-key",
+    "index-done", "catchup-shadow", "catchup-done", "verify-aligned", "verify-done", "ready", "cutover-locked",
+    "cutover-swapped", "cutover-committed", "reverse-start", "reverse")
+POINTS_BACK = ("rollback-locked", "rollback-swapped", "rollback-committed", "rolled-back")  # … once it is rolled back …
+POINTS_END = ("finish-begun", "finish-dropped")  # … and once it is finished.
+POINTS_BEFORE_SWAP = POINTS_FORWARD[:POINTS_FORWARD.index("cutover-committed")]
 
 
 @dataclasses.dataclass
@@ -43,8 +55,8 @@ class Outcome:
 class Running:
     """The program, under way. Its output goes to files, so that it never waits for a reader."""
 
-    def __init__(self, database, arguments, hold=None, environment=None, user=APP_ROLE, program=None):
-        """hold: the phase at whose entry it is to stop until release()."""
+    def __init__(self, database, arguments, hold=None, kill=None, environment=None, user=APP_ROLE, program=None):
+        """hold: the phase at whose entry it is to stop until release(). kill: the point at which it kills itself."""
         self.database = database
         self.command = [program or PROGRAM, *map(str, arguments)]
         self._stdout = tempfile.TemporaryFile()
@@ -56,6 +68,8 @@ class Running:
         variables.update({"LC_ALL": "C.UTF-8", "HOME": "/nonexistent"})  # no .pgpass, no service file
         if hold:
             variables["PGRECAST_TEST_HOLD"] = hold
+        if kill:
+            variables["PGRECAST_TEST_KILL"] = kill
         variables.update(environment or {})
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self._stdout,
                                         stderr=self._stderr, env=variables,
@@ -80,6 +94,12 @@ class Running:
             if signal_number == signal.SIGKILL:
                 self.process.wait()
         return self
+
+    def wait_killed(self, timeout=120):
+        """Wait until it has killed itself at the point it was given."""
+        outcome = self.wait(timeout)
+        assert outcome.status == KILLED, f"it was to be killed\n{outcome}"
+        return outcome
 
     def outcome(self):
         if self._seconds is None:
@@ -129,11 +149,20 @@ def call(database, *arguments, timeout=120, **options):
     return Running(database, arguments, **options).wait(timeout)
 
 
-def start_run(database, sql, *arguments, spool=None, **options):
-    """Start `run` with the given SQL. Its spool is in a folder of the test's."""
-    spool = spool or tempfile.mkdtemp(prefix="spool-", dir=database.server.socket_folder)
+def start_run(database, sql, *arguments, spool=None, window="0", **options):
+    """
+    Start `run` with the given SQL. Its spool is in a folder of the test's. window: the rollback window; "0", so that
+    the run ends with the cutover, None for the program's own default.
+    """
+    spool = spool or new_spool(database)
     how = ["--sql", sql] if sql is not None else []
+    if window is not None:
+        how.append(f"--rollback-window={window}")
     return Running(database, ["run", *how, "--spool-dir", spool, *arguments], **options)
+
+
+def new_spool(database):
+    return tempfile.mkdtemp(prefix="spool-", dir=database.server.socket_folder)
 
 
 def run(database, sql, *arguments, timeout=120, **options):
@@ -143,6 +172,18 @@ def run(database, sql, *arguments, timeout=120, **options):
 
 def rebuild(database, table, *arguments, **options):
     return run(database, None, "--rebuild", "-t", table, *arguments, **options)
+
+
+def start_resume(database, job, *arguments, **options):
+    """Start `resume`. A hold or a release of an instance before it means nothing to this one."""
+    if job_phase(database) is not None:
+        database.execute("UPDATE pgrecast.job SET released = false")
+    return Running(database, ["resume", job, *arguments], **options)
+
+
+def resume(database, job, *arguments, timeout=120, **options):
+    """`resume` to its end."""
+    return start_resume(database, job, *arguments, **options).wait(timeout)
 
 
 def status(database, *arguments):
@@ -157,6 +198,12 @@ def status(database, *arguments):
     except json.JSONDecodeError:
         return [json.loads(line) for line in text.splitlines()]
     return found if isinstance(found, list) else [found]
+
+
+def the_job(database):
+    """What `status --json` says of the only job."""
+    (job,) = status(database)
+    return job
 
 
 def job_phase(database):
@@ -204,6 +251,16 @@ UNION ALL
 SELECT 'replication origin ' || roname FROM pg_replication_origin WHERE roname ~* 'pgrecast'
 """
 
+# What a job has made, by the names that its status has for them: without what hangs on a table and goes with it.
+MADE = """
+SELECT slot_name FROM pg_replication_slots WHERE database = current_database() AND NOT temporary
+UNION ALL
+SELECT pubname FROM pg_publication WHERE pubname ~* 'pgrecast'
+UNION ALL
+SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE relname ~* 'pgrecast' AND relkind IN ('r', 'p') AND n.nspname <> 'pgrecast'
+"""
+
 SESSIONS = """
 SELECT 'session ' || pid || ' ' || application_name || ': ' || query FROM pg_stat_activity
  WHERE application_name ~* 'pgrecast' AND datname = current_database()
@@ -217,6 +274,10 @@ def leftovers(database):
     except TimeoutError:
         pass
     return [name for (name,) in database.superuser(SESSIONS) + database.superuser(LEFTOVERS)]
+
+
+def things_made(database):
+    return [name for (name,) in database.superuser(MADE)]
 
 
 def job_rows(database):

@@ -214,6 +214,32 @@ class Server:
         finally:
             self._folder.remove()
 
+    def standby(self, slot="standby"):
+        """
+        A physical standby of this server, which is restarted for it: made of a copy of its data, fed through a
+        physical slot, with the logical slots that are meant for a failover (17+). It is for the caller to remove.
+        """
+        self.execute("SELECT pg_create_physical_replication_slot(%s)", slot)
+        self.stop()
+        source = (f"host={self.socket_folder} port={self.port} user=postgres dbname=postgres"
+                  " application_name=standby")
+        settings = {"primary_conninfo": source, "primary_slot_name": slot, "hot_standby_feedback": "on"}
+        if self.major >= 17:
+            settings["sync_replication_slots"] = "on"
+        follower = Server(self.major, **{**self.settings, **settings})
+        subprocess.run(["cp", "-a", str(self.data), str(follower.data)], check=True)
+        for path in (follower.data / "pg_replslot").iterdir():
+            shutil.rmtree(path)
+        (follower.data / "standby.signal").touch()
+        follower._give_away(follower.data / "standby.signal")
+        self.start()
+        return follower.start()
+
+    def promote(self):
+        """Make a primary of a standby."""
+        self.execute("SELECT pg_promote(true, 60)")
+        wait_until(lambda: self.execute("SELECT pg_is_in_recovery()") == [(False,)], "the standby to be promoted")
+
     def configure(self, **settings):
         """Change settings that need no restart."""
         self.settings.update(settings)
@@ -247,6 +273,10 @@ class Server:
         """The commit log's file for a transaction that pg_resetwal made the next one; the server is stopped."""
         path = self.data / "pg_xact" / f"{xid // (4 * 8192 * 32):04X}"
         path.write_bytes(bytes(8192 * 32))
+        self._give_away(path)
+
+    def _give_away(self, path):
+        """To the user that the server runs as."""
         if self.user:
             os.chown(path, self.user.pw_uid, self.user.pw_gid)
 
@@ -379,6 +409,20 @@ class Database:
 
     def superuser(self, sql, *parameters):
         return self.execute(sql, *parameters, user="postgres")
+
+    def on(self, server):
+        """The same database on another server: a standby of this one."""
+        return Database(server, self.name)
+
+    def terminate(self, application):
+        """End the sessions of that application_name, and return how many there were."""
+        return len(self.superuser("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                                  " WHERE datname = current_database() AND application_name = %s", application))
+
+    def crash(self):
+        """The server crashes, and is there again when this returns."""
+        self.server.crash()
+        self.server.start()
 
     def environment(self, user=APP_ROLE):
         """The PG* variables by which a libpq program gets here."""

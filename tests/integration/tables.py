@@ -1,7 +1,9 @@
 """Tables that several tests use, and the comparison of a job's result with plain ALTER TABLE's."""
 
 import catalogs
+import oracle
 import pgrecast
+from servers import wait_until
 
 
 def describe(database, table, schema="public"):
@@ -75,6 +77,64 @@ def assert_untouched(database, before, table, schema="public"):
     """After a refusal or an abort: no trace, and the table as it was described before."""
     assert pgrecast.leftovers(database) == []
     assert catalogs.differences(before, describe(database, table, schema)) == []
+
+
+def assert_same(before, after):
+    """Two descriptions of a table say the same, but for the values that its sequences have reached."""
+    moving = r"sequences\.(last_value|is_called)"
+    assert catalogs.differences(catalogs.without(before, moving), catalogs.without(after, moving)) == []
+
+
+def assert_equal(database, table="items", mirror="items_mirror", transformation=None, ignore=()):
+    differences = oracle.compare(database, table, mirror, transformation, ignore)
+    assert not differences, differences
+
+
+def assert_follows(database, table, mirror="items_mirror", transformation=None, ignore=(), timeout=60):
+    """The table comes to equal the mirror, which nobody changes now."""
+    found = []
+
+    def equal():
+        found[:] = [oracle.compare(database, table, mirror, transformation, ignore)]
+        return not found[0]
+
+    try:
+        wait_until(equal, f"{table} to equal {mirror}", timeout, interval=0.2)
+    except TimeoutError:
+        raise AssertionError(f"{table} does not come to equal {mirror}: {found[0]}") from None
+
+
+def assert_unharmed(load, disconnected=False):
+    """No transaction of the application has failed; disconnected: but those that a crash of the server took along."""
+    assert not load.result.broken, load.result.broken
+    assert load.result.failed == {}
+    assert disconnected or load.result.disconnected == 0
+
+
+def assert_resumable(database, job, phase=None):
+    """A job that stopped: status tells where it stands, all that it has made, and the command that goes on."""
+    found = pgrecast.the_job(database)
+    assert found["phase"] not in pgrecast.ENDED and not found["running"], found
+    assert phase is None or found["phase"] == phase, found
+    text = pgrecast.call(database, "status", job).stdout
+    assert f"pgrecast resume {job}" in text, text
+    assert_named(database, found)
+    return found
+
+
+def assert_named(database, found):
+    """Whatever of the job can be seen on the server is named by its status."""
+    named = " ".join(entry["name"] for entry in found["objects"])
+    for thing in pgrecast.things_made(database):
+        assert thing in named, f"{thing} is not in the status: {found['objects']}"
+
+
+def assert_aborts(database, job):
+    """Abort ends the job; that nothing is left is for the caller to see."""
+    outcome = pgrecast.call(database, "abort", job)
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert pgrecast.job_phase(database) in ("aborted", "failed")
+    return outcome
 
 
 def filled(database, sql):

@@ -11,7 +11,7 @@ import pgrecast
 from conftest import spread
 from pgrecast import FAILED, REFUSED, USAGE
 from servers import Server, drop_slot
-from tables import assert_untouched, describe, relations
+from tables import assert_aborts, assert_resumable, assert_untouched, describe, relations
 
 TABLE = """
 CREATE TABLE t (id integer PRIMARY KEY, a integer, b text, c text NOT NULL DEFAULT 'c');
@@ -45,7 +45,18 @@ def check(outcome, allowed, *words):
     ["run", "--sql", ALTER, "--cutover=perhaps"],
     ["run", "--rebuild"],
     ["run", "--sql", ALTER, "unexpected"],
+    ["run", "--sql", ALTER, "--rollback-window=soon"],
+    ["run", "--sql", ALTER, "--rollback-window=-1s"],
+    ["run", "--sql", ALTER, "--exit-after=copy"],
+    ["run", "--sql", ALTER, "--reconnect-timeout=never"],
+    ["run", "--sql", ALTER, "--reverse-map", "a"],
     ["abort"],
+    ["resume"],
+    ["rollback"],
+    ["finish"],
+    ["resume", "no-such-job"],
+    ["rollback", "no-such-job"],
+    ["finish", "no-such-job"],
     ["abort", "no-such-job"],
     ["status", "no-such-job"],
     ["verify", "no-such-job"],
@@ -62,7 +73,8 @@ def test_command_line(database, arguments):
 
 @pytest.mark.main_major
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["plan", "--help"], ["status", "--help"],
-                                       ["abort", "--help"], ["decode", "--help"]], ids=" ".join)
+                                       ["abort", "--help"], ["decode", "--help"], ["resume", "--help"], ["rollback", "--help"],
+                                       ["finish", "--help"]], ids=" ".join)
 def test_help(database, arguments):
     outcome = pgrecast.call(database, *arguments)
     assert outcome.status == pgrecast.DONE
@@ -89,6 +101,25 @@ def test_wrong_sql(database, sql, words):
     check(pgrecast.run(database, sql), USAGE, *words)
     assert_untouched(database, before, "t")
     check(pgrecast.call(database, "plan", "--sql", sql), USAGE, *words)
+
+
+@pytest.mark.main_major
+@pytest.mark.parametrize("maps, word", [
+    (["missing=a"], "missing"),
+    (["a=missing"], "missing"),
+    (["a=("], "a"),
+    (["a=a + 1", "a=a + 2"], "a"),
+    (["a=b"], "a"),  # no cast
+    (["a=count(*)"], "a"),
+    (["a=(random() * 5)::integer"], "volatile"),
+])
+def test_wrong_reverse_map(database, maps, word):
+    database.execute(TABLE)
+    before = describe(database, "t")
+    arguments = [f"--reverse-map={text}" for text in maps]
+    check(pgrecast.run(database, "ALTER TABLE t ALTER a TYPE bigint", *arguments, window=None), (USAGE, REFUSED), word)
+    assert_untouched(database, before, "t")
+    assert pgrecast.job_rows(database) == 0
 
 
 @pytest.mark.main_major
@@ -317,8 +348,25 @@ def test_row_that_does_not_fit(database, case):
         assert "137" in outcome.stderr, str(outcome)
         for value in ("secret", "777777", "99999"):
             assert value not in outcome.text, str(outcome)
+    assert_resumable(database, "t")
+    assert_aborts(database, "t")
     assert_untouched(database, before, "t")
     database.execute("INSERT INTO t (id) VALUES (100000)")
+
+
+@pytest.mark.parametrize("major, name", spread(BAD_ROWS))
+def test_row_that_is_made_to_fit(database, name):
+    """There from the start: what was copied before it was met is not lost, and resume needs the row put right only."""
+    alter, damage = BAD_ROWS[name]
+    database.execute(TABLE)
+    good = database.execute("SELECT a, b FROM t WHERE id = 137")[0]
+    database.execute(damage)
+    check(pgrecast.run(database, alter), FAILED)
+    database.execute("UPDATE t SET a = %s, b = %s WHERE id = 137", *good)
+    outcome = pgrecast.resume(database, "t")
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert database.value("SELECT count(*) FROM t") == 300
+    assert pgrecast.leftovers(database) == []
 
 
 # Rights and settings
@@ -479,7 +527,8 @@ def test_spool_disk_full(database, tmp_path):
         pytest.skip("this machine allows no mount, not even in a namespace")
     database.execute(TABLE)
     before = describe(database, "t")
-    job = pgrecast.Running(database, [*command[1:], pgrecast.PROGRAM, "run", "--sql", ALTER,                                       "--spool-dir", tmp_path], hold="copy", program=command[0])
+    job = pgrecast.Running(database, [*command[1:], pgrecast.PROGRAM, "run", "--sql", ALTER,
+                                       "--rollback-window=0", "--spool-dir", tmp_path], hold="copy", program=command[0])
     job.wait_phase("copy")
     database.execute("UPDATE t SET b = (SELECT string_agg(md5(g::text || t.id), '') FROM generate_series(1, 300) g)")
     if job.poll() is None:
@@ -489,6 +538,8 @@ def test_spool_disk_full(database, tmp_path):
             pass
     outcome = job.wait()
     check(outcome, FAILED, "space")
+    assert_resumable(database, "t")
+    assert_aborts(database, "t")
     assert_untouched(database, before, "t")
 
 

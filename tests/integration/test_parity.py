@@ -5,7 +5,7 @@ import pytest
 import oracle
 import pgrecast
 from servers import wait_until
-from tables import assert_clean
+from tables import assert_aborts, assert_clean, assert_resumable
 
 HELD = "--cutover=hold"
 
@@ -54,6 +54,8 @@ def test_a_wrong_row_is_found_whatever_its_key(database, key):
     assert outcome.status == pgrecast.NO_PARITY, str(outcome)
     assert "1 key differs" in outcome.stderr and "7" in outcome.stderr, str(outcome)
     assert database.value("SELECT v FROM t WHERE number = 7") == -7
+    assert_resumable(database, "t")
+    assert_aborts(database, "t")
     assert_clean(database)
 
 
@@ -67,4 +69,6 @@ def test_a_value_that_cannot_be_converted_is_not_told(database):
     assert outcome.status == pgrecast.FAILED, str(outcome)
     assert "(100)" in outcome.stderr and "secret" not in outcome.text, str(outcome)
     assert "secret" not in database.value("SELECT error FROM pgrecast.job")
+    assert_resumable(database, "t")
+    assert_aborts(database, "t")
     assert_clean(database)

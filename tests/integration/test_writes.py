@@ -11,7 +11,7 @@ import pgrecast
 from conftest import MAIN_MAJOR, spread
 from load import Load
 from servers import wait_until
-from tables import assert_clean
+from tables import assert_aborts, assert_clean
 
 TABLE = """
 CREATE TABLE t (id integer PRIMARY KEY, a integer, b text UNIQUE);
@@ -205,6 +205,8 @@ def test_rewritten_during_the_run(server, table, rewrite, phase):
     outcome = job.wait()
     assert outcome.status in (pgrecast.DONE, pgrecast.FAILED), str(outcome)
     assert not oracle.compare(table, "t", "m")
+    if outcome.status == pgrecast.FAILED:
+        assert_aborts(table, "t")
     assert_clean(table)
 
 

@@ -22,6 +22,8 @@ class Workload:
     after = ()  # statements after CREATE TABLE; {t} is the table
     before = ()  # statements before it, once
     alter = "ALTER TABLE items ALTER COLUMN id TYPE bigint"
+    arguments = ()  # of the run, for this change
+    transformation = {}  # columns of the new table that are not those of the mirror: an expression over its row
 
     @property
     def mirror(self):
@@ -98,6 +100,7 @@ class BigintKey(Workload):
     name = "bigint_key"
     key_columns = (("id", "bigint"),)
     alter = "ALTER TABLE items ALTER COLUMN n TYPE bigint, ADD COLUMN added integer NOT NULL DEFAULT 7"
+    transformation = {"added": "7"}
 
     def key_for(self, number):
         return (str(number * 3_000_000_019 - 2**60),)
@@ -212,6 +215,41 @@ class UniqueIndexKey(Workload):
     after = ("CREATE UNIQUE INDEX {t}_identity ON {t} (part, id) INCLUDE (n)",
              "ALTER TABLE {t} REPLICA IDENTITY USING INDEX {t}_identity")
     alter = "ALTER TABLE items ALTER COLUMN id TYPE bigint"
+
+    def key_for(self, number):
+        return (str(number), str(number % 10))
+
+    def key_sql(self, number):
+        return f"{number}, {number} % 10"
+
+
+class Paced(Workload):
+    """A job that takes its time over each row, as much as the test says in table pace: to be met in the act."""
+
+    name = "workloads:Paced"
+    before = (
+        "CREATE TABLE pace (seconds double precision)",
+        "INSERT INTO pace VALUES (0)",
+        "CREATE FUNCTION slowly(integer) RETURNS bigint IMMUTABLE LANGUAGE plpgsql AS"
+        " 'BEGIN PERFORM pg_sleep(seconds) FROM public.pace WHERE seconds > 0; RETURN $1; END'")
+    alter = "ALTER TABLE items ALTER COLUMN n TYPE bigint USING slowly(n)"
+    arguments = ("--reverse-map", "n=n::integer", "--chunk-size=8kB")
+
+
+class Shrunk(Workload):
+    """The primary key changes and a column goes, that the load does not write: 'old' in the rows there were."""
+
+    name = "workloads:Shrunk"
+    key_columns = (("id", "integer"), ("part", "smallint"))
+    key_constraint = "PRIMARY KEY (id)"
+    after = ("ALTER TABLE {t} ADD COLUMN extra text DEFAULT 'new'",)
+    alter = ("ALTER TABLE items DROP CONSTRAINT items_pkey, ADD PRIMARY KEY (part, id), DROP COLUMN extra,"
+             " ALTER COLUMN label TYPE varchar(200), ALTER COLUMN n TYPE numeric(20,2)")
+
+    def fill(self, cursor, rows):
+        super().fill(cursor, rows)
+        for table in (self.table, self.mirror):
+            cursor.execute(f"UPDATE {table} SET extra = 'old ' || id")
 
     def key_for(self, number):
         return (str(number), str(number % 10))

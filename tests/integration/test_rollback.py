@@ -1,0 +1,773 @@
+"""The way back: after the cutover the original is kept in sync, and rollback returns to it with every write."""
+
+import dataclasses
+
+import pytest
+
+import catalogs
+import pgrecast
+from conftest import rotate, spread
+from load import Load
+from rewrite import NEW, OLD, Rewrite
+from servers import wait_until
+from tables import assert_clean, assert_equal, assert_follows, assert_same, assert_unharmed, describe, relations
+from workloads import WORKLOADS
+
+ALL = [*WORKLOADS, "workloads:Paced"]
+
+
+# Under load
+
+@pytest.mark.parametrize("major, workload", spread(ALL))
+def test_rollback_under_load(database, workload):
+    """Nothing of what was written after the cutover is lost, and the table is the one it was before."""
+    rewrite = Rewrite(database, workload, rows=8000)
+    with rewrite.load:
+        rewrite.to_reverse()
+        rewrite.load.wait_for(150)
+        rewrite.assert_serves()
+        rewrite.roll_back()
+        rewrite.load.wait_for(100)
+        rewrite.assert_serves()
+    rewrite.assert_follows()
+    rewrite.finish()
+    rewrite.assert_over_with_original()
+
+
+# A row that is deleted and comes back is a new one; a batch of the apply need not see that it was gone.
+SAME_ROWS = {"delete_and_reinsert": 0, "reinsert": 0, "replace": 0}
+
+
+def test_rollback_of_a_smaller_table(database):
+    """Another primary key, a dropped column: rows that were there keep its values, new ones take its default."""
+    rewrite = Rewrite(database, "workloads:Shrunk", rows=8000, weights=SAME_ROWS)
+    with rewrite.load:
+        rewrite.to_reverse()
+        rewrite.load.wait_for(300)
+        rewrite.roll_back()
+        rewrite.load.wait_for(100)
+    rewrite.assert_follows()
+    rewrite.finish()
+    rewrite.assert_over_with_original()
+
+
+def test_there_and_back_again(database):
+    """Cutover, rollback, cutover, rollback, cutover: the load sees no difference, the tables neither."""
+    rewrite = Rewrite(database, rows=5000)
+    with rewrite.load:
+        rewrite.to_reverse()
+        for leg in (1, 3):
+            assert rewrite.status["leg"] == leg
+            rewrite.load.wait_for(60)
+            rewrite.assert_follows()
+            rewrite.roll_back()
+            assert rewrite.status["leg"] == leg + 1
+            assert id_type(database) == "integer"
+            rewrite.load.wait_for(60)
+            rewrite.assert_follows()
+            rewrite.roll_forward()
+            assert id_type(database) == "bigint"
+            rewrite.assert_serves()
+        rewrite.load.wait_for(60)
+        rewrite.assert_follows()
+    rewrite.finish()
+    rewrite.assert_over()
+
+
+def id_type(database, table="items"):
+    return database.value("SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = %s::regclass"
+                          " AND attname = 'id'", table)
+
+
+@pytest.mark.parametrize("end", ["finish", "abort", "resume"])
+def test_rollback_without_an_instance(database, end):
+    """The program was killed; any host can roll back all the same, with what was written since."""
+    rewrite = Rewrite(database, rows=5000)
+    with rewrite.load:
+        rewrite.to_reverse()
+        rewrite.load.wait_for(50)
+        rewrite.kill()
+        rewrite.load.wait_for(150)
+        outcome = pgrecast.call(database, "rollback", "items")
+        assert outcome.status == pgrecast.DONE, str(outcome)
+        assert "rolled back: lock held" in outcome.text
+        assert rewrite.phase == "rolled_back" and not rewrite.status["running"]
+        assert database.superuser("SELECT FROM pg_replication_slots WHERE database = current_database()")
+        rewrite.assert_serves()
+        rewrite.load.wait_for(50)
+        if end == "resume":
+            rewrite.resume()
+            rewrite.assert_follows()
+    if end == "resume":
+        rewrite.finish()
+    else:
+        rewrite.command(end)
+    rewrite.assert_over_with_original()
+
+
+@pytest.mark.parametrize("major, end", rotate(["finish", "abort"]))
+def test_end_of_a_job_that_was_rolled_back(database, end):
+    """With an instance that is running: it is asked, and the command waits for its end."""
+    rewrite = Rewrite(database, rows=2000).to_reverse()
+    rewrite.roll_back()
+    rewrite.command(end)
+    rewrite.end_of_instance(pgrecast.DONE, pgrecast.FAILED)
+    assert database.value("SELECT to_regclass('items_pgrecast_new')") is None
+    rewrite.assert_original()
+    rewrite.assert_gone()
+
+
+# The window, and where the run ends
+
+def test_window_ends(database):
+    """The job finishes by itself."""
+    rewrite = Rewrite(database, rows=2000)
+    with rewrite.load:
+        rewrite.run(window="4s").wait_phase("reverse")
+        assert rewrite.status["window_ends_at"] is not None
+        rewrite.load.wait_for(50)
+        rewrite.end_of_instance(pgrecast.DONE)
+    assert rewrite.phase == "finished"
+    rewrite.assert_over()
+    refused = pgrecast.call(database, "rollback", "items")
+    assert refused.status in (pgrecast.NO_ROLLBACK, pgrecast.FAILED), str(refused)
+
+
+@pytest.mark.main_major
+def test_window_that_ended_meanwhile(database):
+    """Nobody ran the job when its window ended: resume finishes it."""
+    rewrite = Rewrite(database, rows=1000)
+    rewrite.run(window="2s").wait_phase("reverse")
+    rewrite.kill()
+    rewrite.wait_for("SELECT FROM pgrecast.job WHERE ends_at < clock_timestamp()", "the window to end")
+    outcome = rewrite.resume().wait()
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert rewrite.phase == "finished"
+    rewrite.assert_serves()
+    rewrite.assert_gone()
+
+
+@pytest.mark.main_major
+def test_no_window(database):
+    rewrite = Rewrite(database, rows=1000)
+    outcome = rewrite.run(window="0").wait()
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert rewrite.phase == "finished"
+    outcome = pgrecast.call(database, "rollback", "items")
+    assert outcome.status in (pgrecast.NO_ROLLBACK, pgrecast.FAILED), str(outcome)
+    rewrite.assert_gone()
+
+
+def test_exit_after_cutover(database):
+    """The program may go; what is written meanwhile is in the original once somebody resumes the job."""
+    rewrite = Rewrite(database, rows=5000)
+    with rewrite.load:
+        outcome = rewrite.run("--exit-after=cutover").wait()
+        assert outcome.status == pgrecast.DONE, str(outcome)
+        assert rewrite.phase == "reverse" and not rewrite.status["running"]
+        rewrite.load.wait_for(150)
+        rewrite.resume()
+        rewrite.assert_follows()
+        rewrite.load.wait_for(50)
+        rewrite.roll_back()
+    rewrite.finish()
+    rewrite.assert_over_with_original()
+
+
+def test_exit_after_sync(database):
+    """It ends in sync; resume goes on to the cutover."""
+    rewrite = Rewrite(database, rows=3000)
+    with rewrite.load:
+        outcome = rewrite.run("--exit-after=sync").wait()
+        assert outcome.status == pgrecast.DONE, str(outcome)
+        assert rewrite.phase == "ready" and not rewrite.status["running"]
+        assert id_type(database) == "integer"
+        rewrite.load.wait_for(100)
+        rewrite.resume().wait_phase("reverse")
+        rewrite.load.wait_for(50)
+    rewrite.assert_follows()
+    rewrite.finish()
+    rewrite.assert_over()
+
+
+# What changes between the two tables
+
+TABLE = """
+CREATE TABLE t (
+    id integer PRIMARY KEY, tenant integer NOT NULL DEFAULT 1, a integer, b text, c numeric(12,3), d text DEFAULT 'fresh',
+    v varchar(20), CONSTRAINT t_v UNIQUE (v), CONSTRAINT a_small CHECK (a < 1000));
+ALTER TABLE t ALTER b SET STORAGE EXTERNAL;
+INSERT INTO t SELECT g, g % 3, g % 10, 'b' || g, g / 8.0, 'old ' || g, 'v' || g FROM generate_series(1, 600) g;
+UPDATE t SET b = repeat(id || ' ', 3000) WHERE id % 50 = 0;
+CREATE TABLE m (LIKE t INCLUDING DEFAULTS);
+INSERT INTO m SELECT * FROM t;
+"""
+
+# Written after the cutover, to the new table and to the mirror; a pair where the two have other names for things.
+WRITES = (
+    "INSERT INTO {t} (id, tenant, a, v) SELECT g, 1, 5, 'n' || g FROM generate_series(1001, 1050) g",
+    "UPDATE {t} SET a = a + 100 WHERE id % 7 = 0",
+    "UPDATE {t} SET c = -c, tenant = tenant + 1 WHERE id % 11 = 0",
+    "DELETE FROM {t} WHERE id % 13 = 0",
+    "UPDATE {t} SET id = id + 5000 WHERE id BETWEEN 91 AND 110",  # large values among them
+    "UPDATE {t} SET id = id + 5000 WHERE id BETWEEN 1001 AND 1010",
+    "UPDATE {t} SET v = 'parked' WHERE id = 20; UPDATE {t} SET v = 'v20' WHERE id = 21; UPDATE {t} SET v = 'v21' WHERE id = 20",
+    "UPDATE {t} SET id = -1 WHERE id = 30; UPDATE {t} SET id = 30 WHERE id = 31; UPDATE {t} SET id = 31 WHERE id = -1",
+    "UPDATE {t} SET a = NULL WHERE id = 40; SAVEPOINT s; DELETE FROM {t} WHERE id < 40; ROLLBACK TO s",
+)
+
+
+@dataclasses.dataclass
+class Way:
+    """A change, and what must be true of the way back from it."""
+
+    alter: str
+    writes: tuple = WRITES  # while the new table serves
+    arguments: tuple = ()
+    transformation: dict = dataclasses.field(default_factory=dict)  # of the mirror to the new table
+    ignore: tuple = ()  # columns of the new table that the mirror knows nothing of
+    setup: str = ""
+    kept: str = ""  # columns of the new table whose values live through a rollback and the next cutover
+
+
+RENAMED = ("UPDATE {t} SET label = 'changed' WHERE id < 50", "UPDATE {t} SET b = 'changed' WHERE id < 50")
+
+WAYS = {
+    "bigint": Way("ALTER TABLE t ALTER id TYPE bigint, ALTER a TYPE bigint"),
+    "varchar": Way("ALTER TABLE t ALTER b TYPE varchar(20000), ALTER v TYPE text"),
+    "numeric": Way("ALTER TABLE t ALTER c TYPE numeric(20,6), ALTER a TYPE numeric"),
+    "double_precision": Way("ALTER TABLE t ALTER a TYPE double precision"),
+    "using": Way("ALTER TABLE t ALTER a TYPE text USING 'n' || a", arguments=("--reverse-map", "a=substr(a, 2)::integer"),
+                 writes=(*(sql for sql in WRITES if "a + 100" not in sql and "SELECT g, 1, 5" not in sql),
+                         ("UPDATE {t} SET a = 'n77' WHERE id % 7 = 0", "UPDATE {t} SET a = 77 WHERE id % 7 = 0"),
+                         ("INSERT INTO {t} (id, a) VALUES (1001, 'n-5')", "INSERT INTO {t} (id, a) VALUES (1001, -5)")),
+                 transformation={"a": "'n' || a"}, setup="ALTER TABLE t DROP CONSTRAINT a_small"),
+    "dropped": Way("ALTER TABLE t DROP COLUMN d"),
+    "dropped_with_map": Way("ALTER TABLE t DROP COLUMN d", arguments=("--reverse-map", "d='of ' || v"),
+                            writes=(("INSERT INTO {t} (id, v) SELECT g, 'n' || g FROM generate_series(1001, 1050) g",
+                                     "INSERT INTO {t} (id, v, d) SELECT g, 'n' || g, 'of n' || g FROM generate_series(1001, 1050) g"),
+                                    "UPDATE {t} SET a = 7 WHERE id > 1020", "DELETE FROM {t} WHERE id % 13 = 0")),
+    "added": Way("ALTER TABLE t ADD COLUMN extra integer DEFAULT 7", ignore=("extra",), kept="extra",
+                 writes=(*WRITES, ("UPDATE {t} SET extra = id WHERE id % 5 = 0", "SELECT 1"))),
+    "added_volatile": Way("ALTER TABLE t ADD COLUMN token uuid DEFAULT gen_random_uuid(), ADD COLUMN n serial",
+                          ignore=("token", "n"), kept="token, n"),
+    "added_generated": Way("ALTER TABLE t ADD COLUMN twice integer GENERATED ALWAYS AS (a * 2) STORED",
+                           transformation={"twice": "a * 2"}),
+    "renamed": Way("ALTER TABLE t RENAME COLUMN b TO label", writes=(*WRITES, RENAMED),
+                   transformation={"label": "b"}),
+    "renamed_key": Way("ALTER TABLE t RENAME COLUMN id TO number; ALTER TABLE t ALTER number TYPE bigint",
+                       writes=(("UPDATE {t} SET number = number + 5000 WHERE number BETWEEN 91 AND 110",
+                                "UPDATE {t} SET id = id + 5000 WHERE id BETWEEN 91 AND 110"),
+                               ("DELETE FROM {t} WHERE number % 13 = 0", "DELETE FROM {t} WHERE id % 13 = 0"),
+                               "UPDATE {t} SET a = 500 WHERE v LIKE '%5'"),
+                       transformation={"number": "id"}),
+    "key": Way("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (tenant, id)"),
+    "key_to_bigint": Way("ALTER TABLE t DROP CONSTRAINT t_pkey, ALTER id TYPE bigint, ADD PRIMARY KEY (tenant, id)"),
+    "fewer_constraints": Way("ALTER TABLE t DROP CONSTRAINT t_v, DROP CONSTRAINT a_small; CREATE INDEX t_a ON t (a)"),
+    "not_null": Way("ALTER TABLE t ALTER v SET NOT NULL, ALTER tenant DROP NOT NULL, ALTER d SET DEFAULT 'other'",
+                    writes=tuple(sql.replace("(id, tenant, a, v) SELECT g, 1, 5, 'n' || g",
+                                             "(id, tenant, a, v, d) SELECT g, 1, 5, 'n' || g, 'told'") for sql in WRITES)),
+    "truncated": Way("ALTER TABLE t ALTER id TYPE bigint", writes=(*WRITES, "TRUNCATE {t}", WRITES[0],
+                                                                   "INSERT INTO {t} (id, v) VALUES (1, 'first')")),
+    "all": Way("ALTER TABLE t ALTER id TYPE bigint, ALTER c TYPE numeric, DROP COLUMN d, ADD COLUMN extra text DEFAULT 'x';"
+               "ALTER TABLE t RENAME COLUMN b TO label; CREATE INDEX t_label ON t (left(label, 20))",
+               writes=(*WRITES, RENAMED), transformation={"label": "b"}, ignore=("extra",), kept="extra"),
+}
+
+# Written to the original after the rollback, and by then to the mirror.
+WRITES_BACK = (
+    "INSERT INTO {t} (id, tenant, v) SELECT g, 2, 'again ' || g FROM generate_series(2001, 2030) g",
+    "UPDATE {t} SET tenant = tenant + 1 WHERE id % 3 = 0",
+    "DELETE FROM {t} WHERE id % 17 = 0",
+    "UPDATE {t} SET id = id + 7000 WHERE id BETWEEN 141 AND 160",
+)
+
+
+def both(database, sql):
+    """One transaction on table and mirror."""
+    here, there = (sql, sql) if isinstance(sql, str) else sql
+    database.execute(f"BEGIN; {here.format(t='t')}; {there.format(t='m')}; COMMIT")
+
+
+def start(database, way, **options):
+    """Start the job of the way."""
+    database.execute(TABLE + way.setup)
+    return pgrecast.start_run(database, way.alter, *way.arguments, window=None, **options)
+
+
+def command(database, name, *arguments, status=pgrecast.DONE):
+    outcome = pgrecast.call(database, name, "t", *arguments)
+    assert outcome.status == status, str(outcome)
+    return outcome
+
+
+@pytest.mark.parametrize("major, name", rotate(WAYS))
+def test_way_back(database, name):
+    """After the cutover, after the rollback and after the next cutover the table is what the mirror says."""
+    way = WAYS[name]
+    database.execute(TABLE + way.setup)
+    before, there_before = describe(database, "t"), relations(database)
+    job = pgrecast.start_run(database, way.alter, *way.arguments, window=None)
+    job.wait_phase("reverse")
+    for sql in way.writes:
+        both(database, sql)
+    assert_equal(database, "t", "m", way.transformation, way.ignore)
+    assert_follows(database, "t_pgrecast_old", "m")
+    kept = way.kept and dict(database.execute(f"SELECT id, ROW({way.kept})::text FROM t"))
+    command(database, "rollback")
+    assert_equal(database, "t", "m")
+    assert_same(before, describe(database, "t"))
+    for sql in WRITES_BACK:
+        both(database, sql)
+    assert_follows(database, "t_pgrecast_new", "m", way.transformation, way.ignore)
+    command(database, "cutover")
+    job.wait_phase("reverse")
+    assert_equal(database, "t", "m", way.transformation, way.ignore)
+    if way.kept:
+        now = dict(database.execute(f"SELECT id, ROW({way.kept})::text FROM t"))
+        assert {key: value for key, value in now.items() if key in kept} == \
+            {key: value for key, value in kept.items() if key in now}
+    command(database, "rollback")
+    assert_equal(database, "t", "m")
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+    assert_same(before, describe(database, "t"))
+    assert relations(database) == there_before
+    assert_clean(database)
+
+
+@pytest.mark.parametrize("major, together", spread(["together", "apart"]))
+def test_row_that_comes_back_is_new(database, together):
+    """A key that is deleted and inserted again has the dropped column's default, not what the old row had."""
+    job = start(database, WAYS["dropped"])
+    job.wait_phase("reverse")
+    steps = ("DELETE FROM {t} WHERE id = 5", "INSERT INTO {t} (id, v) VALUES (5, 'back')")
+    for sql in ["; ".join(steps)] if together == "together" else steps:
+        both(database, sql)
+    assert_follows(database, "t_pgrecast_old", "m", timeout=20)
+    command(database, "rollback")
+    assert_equal(database, "t", "m")
+    command(database, "finish")
+
+
+NO_WAY_BACK = {
+    "no_default": ("ALTER TABLE t DROP COLUMN x", "x", "ALTER TABLE t ADD COLUMN x text; UPDATE t SET x = 'x';"
+                   "ALTER TABLE t ALTER x SET NOT NULL", ("--reverse-map", "x='none'")),
+    "using": ("ALTER TABLE t ALTER a TYPE text USING 'n' || a", "a", "ALTER TABLE t DROP CONSTRAINT a_small",
+              ("--reverse-map", "a=substr(a, 2)::integer")),
+}
+
+
+@pytest.mark.parametrize("major, name", rotate(NO_WAY_BACK))
+def test_no_way_back_is_refused(database, name):
+    """Where the values of the original cannot be had from the new table: before anything is created, with the way out."""
+    alter, column, setup, cure = NO_WAY_BACK[name]
+    database.execute(TABLE + setup)
+    outcome = pgrecast.run(database, alter, window=None)
+    assert outcome.status == pgrecast.REFUSED, str(outcome)
+    assert f'"{column}"' in outcome.stderr
+    assert "--reverse-map" in outcome.stderr and "--rollback-window=0" in outcome.stderr, str(outcome)
+    assert pgrecast.leftovers(database) == [] and pgrecast.job_rows(database) == 0
+    job = pgrecast.start_run(database, alter, *cure, window=None)
+    job.wait_phase("reverse")
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+    assert_clean(database)
+
+
+@pytest.mark.main_major
+def test_no_way_back_is_needed(database):
+    alter, _, setup, _ = NO_WAY_BACK["using"]
+    database.execute(TABLE + setup)
+    assert pgrecast.run(database, alter).status == pgrecast.DONE
+    assert_clean(database)
+
+
+# Rows that the original cannot take
+
+@dataclasses.dataclass
+class Block:
+    alter: str
+    damage: str  # to the new table only
+    key: str
+    cure: str  # of the new table; after it, table and mirror agree again
+    cure_of_mirror: str = "SELECT 1"
+    secret: str = "the value that is not to be told"
+
+
+BLOCKS = {
+    "key": Block("ALTER TABLE t ALTER id TYPE bigint", "INSERT INTO t (id, v) VALUES (5000000000, 'secret')", "(5000000000)",
+                 "DELETE FROM t WHERE id = 5000000000", secret="secret"),
+    "key_changed": Block("ALTER TABLE t ALTER id TYPE bigint", "INSERT INTO t (id, v) VALUES (5000000000, 'secret')",
+                         "(5000000000)", "UPDATE t SET id = 4711 WHERE id = 5000000000",
+                         "INSERT INTO m (id, v) VALUES (4711, 'secret')", secret="secret"),
+    "value": Block("ALTER TABLE t ALTER a TYPE bigint, DROP CONSTRAINT a_small", "UPDATE t SET a = 3000000000 WHERE id = 5",
+                   "(5)", "UPDATE t SET a = 3 WHERE id = 5", "UPDATE m SET a = 3 WHERE id = 5", secret="3000000000"),
+    "value_deleted": Block("ALTER TABLE t ALTER a TYPE bigint, DROP CONSTRAINT a_small",
+                           "UPDATE t SET a = 3000000000 WHERE id = 5", "(5)", "DELETE FROM t WHERE id = 5",
+                           "DELETE FROM m WHERE id = 5", secret="3000000000"),
+    "fraction": Block("ALTER TABLE t ALTER c TYPE numeric(20,6)", "UPDATE t SET c = 0.123456 WHERE id = 5", "(5)",
+                      "UPDATE t SET c = 7.125 WHERE id = 5", "UPDATE m SET c = 7.125 WHERE id = 5", secret="0.123456"),
+    "length": Block("ALTER TABLE t ALTER v TYPE text", "UPDATE t SET v = repeat('secret', 10) WHERE id = 5", "(5)",
+                    "UPDATE t SET v = 'short' WHERE id = 5", "UPDATE m SET v = 'short' WHERE id = 5", secret="secret"),
+    "blanks": Block("ALTER TABLE t ALTER v TYPE text", "UPDATE t SET v = 'x' || repeat(' ', 30) WHERE id = 5", "(5)",
+                    "UPDATE t SET v = 'short' WHERE id = 5", "UPDATE m SET v = 'short' WHERE id = 5"),
+    "not_null": Block("ALTER TABLE t ALTER tenant DROP NOT NULL", "UPDATE t SET tenant = NULL WHERE id = 5", "(5)",
+                      "UPDATE t SET tenant = 9 WHERE id = 5", "UPDATE m SET tenant = 9 WHERE id = 5"),
+    "check": Block("ALTER TABLE t DROP CONSTRAINT a_small, ALTER id TYPE bigint", "UPDATE t SET a = 777777 WHERE id = 5",
+                   "(5)", "UPDATE t SET a = 9 WHERE id = 5", "UPDATE m SET a = 9 WHERE id = 5", secret="777777"),
+    "unique": Block("ALTER TABLE t DROP CONSTRAINT t_v, ALTER id TYPE bigint", "INSERT INTO t (id, v) VALUES (4711, 'v7')",
+                    "(4711)", "UPDATE t SET v = 'w7' WHERE id = 4711", "INSERT INTO m (id, v) VALUES (4711, 'w7')"),
+    "same_key": Block("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (tenant, id)",
+                      "INSERT INTO t (id, tenant, v) VALUES (5, 77, 'n5')", "(77, 5)",
+                      "UPDATE t SET id = 4711 WHERE id = 5 AND tenant = 77",
+                      "INSERT INTO m (id, tenant, v) VALUES (4711, 77, 'n5')"),
+}
+
+
+def rollback_status(database):
+    return pgrecast.the_job(database)["rollback"]
+
+
+def wait_blocked(database, rows=1):
+    wait_until(lambda: rollback_status(database)["blocked_rows"] == rows, f"{rows} rows to block the way back", timeout=20)
+    return rollback_status(database)
+
+
+def wait_open(database):
+    wait_until(lambda: rollback_status(database)["possible"], "the way back to be open", timeout=20)
+
+
+@pytest.mark.parametrize("major, name", rotate(BLOCKS))
+def test_blocked_rollback(database, name):
+    """Named at once; the new table serves on, and with the row put right the way is open again."""
+    block = BLOCKS[name]
+    job = start(database, Way(block.alter))
+    job.wait_phase("reverse")
+    wait_open(database)
+    database.execute(block.damage)
+    found = wait_blocked(database)
+    assert not found["possible"] and found["blocked_keys"] == [block.key] and found["reason"]
+    both(database, "UPDATE {t} SET a = 8 WHERE id = 9")  # what comes after it is applied
+    wait_until(lambda: database.value("SELECT a FROM t_pgrecast_old WHERE id = 9") == 8, "the next change to be applied")
+    outcome = command(database, "rollback", status=pgrecast.NO_ROLLBACK)
+    assert block.key in outcome.stderr and "1 row" in outcome.stderr, str(outcome)
+    for text in (outcome.text, str(pgrecast.status(database)), pgrecast.call(database, "status").stdout):
+        assert block.secret not in text
+    assert job.poll() is None and pgrecast.job_phase(database) == "reverse"
+    database.execute(f"BEGIN; {block.cure}; {block.cure_of_mirror}; COMMIT")
+    wait_open(database)
+    assert rollback_status(database)["blocked_rows"] == 0
+    assert_follows(database, "t_pgrecast_old", "m")
+    command(database, "rollback")
+    assert_equal(database, "t", "m")
+    command(database, "finish")
+    outcome = job.wait()
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert block.secret not in outcome.text
+    assert_clean(database)
+
+
+def test_many_blocked_rows(database):
+    """All are counted, ten are named; one statement puts them right."""
+    job = start(database, WAYS["bigint"])
+    job.wait_phase("reverse")
+    database.execute("INSERT INTO t (id) SELECT 5000000000 + g FROM generate_series(1, 25) g")
+    found = wait_blocked(database, 25)
+    assert len(found["blocked_keys"]) == 10
+    outcome = command(database, "rollback", status=pgrecast.NO_ROLLBACK)
+    assert "25 rows" in outcome.stderr and "(5000000001)" in outcome.stderr, str(outcome)
+    database.execute("DELETE FROM t WHERE id > 5000000000")
+    wait_open(database)
+    command(database, "rollback")
+    assert_equal(database, "t", "m")
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+    assert_clean(database)
+
+
+def test_blocked_by_another_row(database):
+    """A unique value that two rows of the new table have: the way is open when either of them lets go of it."""
+    job = start(database, Way("ALTER TABLE t DROP CONSTRAINT t_v"))
+    job.wait_phase("reverse")
+    database.execute("INSERT INTO t (id, v) VALUES (4711, 'v7')")
+    wait_blocked(database)
+    both(database, "UPDATE {t} SET v = 'w7' WHERE id = 7")
+    database.execute("INSERT INTO m (id, v) VALUES (4711, 'v7')")
+    wait_open(database)
+    assert_follows(database, "t_pgrecast_old", "m")
+    command(database, "rollback")
+    assert_equal(database, "t", "m")
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+
+
+@pytest.mark.main_major
+def test_blocked_without_an_instance(database):
+    """Found by the rollback itself, which leaves everything as it was."""
+    job = start(database, WAYS["bigint"])
+    job.wait_phase("reverse")
+    job.kill()
+    database.execute("INSERT INTO t (id) VALUES (5000000000)")
+    outcome = command(database, "rollback", status=pgrecast.NO_ROLLBACK)
+    assert "(5000000000)" in outcome.stderr, str(outcome)
+    assert pgrecast.job_phase(database) == "reverse" and id_type(database, "t") == "bigint"
+    database.execute("DELETE FROM t WHERE id = 5000000000")
+    command(database, "rollback")
+    assert_equal(database, "t", "m")
+    command(database, "abort")
+    assert_clean(database)
+
+
+@pytest.mark.main_major
+def test_rollback_is_not_asked_for_again(database):
+    """One that was refused is over: it does not happen later, when the way is open."""
+    job = start(database, WAYS["bigint"])
+    job.wait_phase("reverse")
+    database.execute("INSERT INTO t (id) VALUES (5000000000)")
+    command(database, "rollback", status=pgrecast.NO_ROLLBACK)
+    database.execute("DELETE FROM t WHERE id = 5000000000")
+    wait_open(database)
+    both(database, "UPDATE {t} SET a = 8 WHERE id = 9")
+    assert_follows(database, "t_pgrecast_old", "m")
+    assert pgrecast.job_phase(database) == "reverse"
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+
+
+# Sequences
+
+SEQUENCES = {
+    "serial": ("id serial PRIMARY KEY", "ALTER TABLE t ALTER id TYPE bigint"),
+    "always": ("id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "ALTER TABLE t ALTER id TYPE bigint"),
+    "by_default": ("id integer GENERATED BY DEFAULT AS IDENTITY (INCREMENT 3 CACHE 5) PRIMARY KEY",
+                   "ALTER TABLE t ALTER id TYPE bigint"),
+    "free": ("id integer DEFAULT nextval('free_sequence') PRIMARY KEY", "ALTER TABLE t ALTER id TYPE bigint"),
+    "downward": ("id integer GENERATED ALWAYS AS IDENTITY (INCREMENT -2 MAXVALUE 1000) PRIMARY KEY",
+                 "ALTER TABLE t ALTER id TYPE bigint"),
+    "dropped": ("id integer PRIMARY KEY DEFAULT nextval('free_sequence'), n serial", "ALTER TABLE t DROP COLUMN n"),
+}
+
+
+@pytest.mark.parametrize("major, name", spread(SEQUENCES))
+def test_sequences_go_on(database, name):
+    """No number is handed out twice, whichever table serves; an unused one that is skipped does no harm."""
+    column, alter = SEQUENCES[name]
+    database.execute(f"CREATE SEQUENCE free_sequence; CREATE TABLE t ({column}, a integer)")
+    before, there_before = describe(database, "t"), relations(database)
+    seen = []
+
+    def insert(count=20):
+        for _ in range(count):
+            seen.append(database.value("INSERT INTO t (a) VALUES (1) RETURNING id"))
+        assert len(set(seen)) == len(seen), seen
+
+    insert()
+    job = pgrecast.start_run(database, alter, window=None)
+    job.wait_phase("reverse")
+    insert()
+    command(database, "rollback")
+    insert()
+    assert_same(before, describe(database, "t"))
+    if name == "dropped":
+        assert database.value("SELECT count(DISTINCT n) = count(*) AND count(n) = count(*) FROM t")
+    command(database, "cutover")
+    job.wait_phase("reverse")
+    insert()
+    command(database, "rollback")
+    insert()
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+    insert()
+    assert sorted(seen) == [key for (key,) in database.execute("SELECT id FROM t ORDER BY 1")]
+    assert_same(before, describe(database, "t"))
+    assert relations(database) == there_before
+    assert_clean(database)
+
+
+@pytest.mark.main_major
+def test_sequence_past_the_original(database):
+    """The new table has handed out numbers that the original's column cannot have."""
+    database.execute("CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a integer);"
+                     "INSERT INTO t (a) SELECT 1 FROM generate_series(1, 100)")
+    job = pgrecast.start_run(database, "ALTER TABLE t ALTER id TYPE bigint", window=None)
+    job.wait_phase("reverse")
+    database.execute("SELECT setval(pg_get_serial_sequence('t', 'id'), 2147483640);"
+                     "INSERT INTO t (a) SELECT 2 FROM generate_series(1, 12)")
+    wait_until(lambda: rollback_status(database)["blocked_rows"] > 0, "the way back to be blocked")
+    command(database, "rollback", status=pgrecast.NO_ROLLBACK)
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+    assert database.value("SELECT max(id) FROM t") > 2147483647
+    assert_clean(database)
+
+
+# The end of a job, and what is refused
+
+@pytest.mark.parametrize("major, case", rotate([(keep, running) for keep in ("keep", "drop") for running in ("running", "stopped")]))
+def test_finish(database, case):
+    keep, running = case
+    rewrite = Rewrite(database, rows=2000).to_reverse()
+    if running == "stopped":
+        rewrite.kill()
+    rewrite.finish(*(["--keep-original"] if keep == "keep" else []))
+    assert rewrite.phase == "finished"
+    rewrite.assert_serves()
+    assert (database.value("SELECT to_regclass('items_pgrecast_old')") is not None) == (keep == "keep")
+    if keep == "keep":
+        assert_equal(database, OLD)
+        database.execute("DROP TABLE items_pgrecast_old")
+    rewrite.assert_gone()
+
+
+@pytest.mark.parametrize("major, running", rotate(["running", "stopped"]))
+def test_abort_after_the_cutover_is_refused(database, running):
+    rewrite = Rewrite(database, rows=1000).to_reverse()
+    if running == "stopped":
+        rewrite.kill()
+    outcome = rewrite.command("abort", status=pgrecast.FAILED)
+    assert "rollback" in outcome.stderr and "finish" in outcome.stderr, str(outcome)
+    assert rewrite.phase == "reverse" and rewrite.status["error"] is None
+    rewrite.assert_serves()
+    rewrite.roll_back()
+    rewrite.command("abort")
+    rewrite.end_of_instance(pgrecast.DONE, pgrecast.FAILED)
+    rewrite.assert_original()
+    rewrite.assert_gone()
+
+
+@pytest.mark.main_major
+@pytest.mark.parametrize("running", ["running", "stopped"])
+def test_rollback_before_the_cutover_is_refused(database, running):
+    rewrite = Rewrite(database, rows=1000)
+    rewrite.run("--cutover=hold").wait_phase("ready")
+    if running == "stopped":
+        rewrite.kill()
+    outcome = pgrecast.call(database, "rollback", "items")
+    assert outcome.status in (pgrecast.FAILED, pgrecast.NO_ROLLBACK), str(outcome)
+    assert rewrite.phase == "ready"
+    outcome = pgrecast.call(database, "finish", "items")
+    assert outcome.status == pgrecast.FAILED, str(outcome)
+    rewrite.command("abort")
+    rewrite.end_of_instance(pgrecast.DONE, pgrecast.FAILED)
+    rewrite.assert_original()
+    rewrite.assert_gone()
+
+
+@pytest.mark.main_major
+def test_no_lock_for_the_rollback(database):
+    """Exit status 5, still in reverse; and later it works."""
+    rewrite = Rewrite(database, rows=1000).to_reverse("--cutover-attempts=2", "--lock-timeout=50ms")
+    with database.connect(autocommit=False) as reader, reader.cursor() as cursor:
+        cursor.execute("SELECT FROM items LIMIT 1")
+        rewrite.command("rollback", status=pgrecast.NO_LOCK)
+        assert rewrite.phase == "reverse" and rewrite.instance.poll() is None
+        reader.commit()
+    reader.close()
+    rewrite.roll_back()
+    rewrite.finish()
+    rewrite.assert_original()
+    rewrite.assert_gone()
+
+
+@pytest.mark.main_major
+def test_definition_changed_in_reverse(database):
+    """Somebody alters the new table: it serves on, and a rollback is refused by name, never wrong."""
+    rewrite = Rewrite(database, rows=1000).to_reverse()
+    database.execute("ALTER TABLE items ADD COLUMN late integer DEFAULT 3")
+    database.execute("UPDATE items SET n = 77 WHERE id = 7; UPDATE items_mirror SET n = 77 WHERE id = 7")
+    outcome = pgrecast.call(database, "rollback", "items")
+    assert outcome.status in (pgrecast.FAILED, pgrecast.NO_ROLLBACK), str(outcome)
+    assert "definition" in outcome.stderr and "items" in outcome.stderr, str(outcome)
+    rewrite.ignore = ("late",)
+    rewrite.assert_serves()
+    rewrite.command("finish")
+    rewrite.end_of_instance(pgrecast.DONE, pgrecast.FAILED)
+    rewrite.assert_serves()
+    rewrite.assert_gone()
+
+
+@pytest.mark.parametrize("phase", ["reverse", "rolled_back"])
+def test_verify_on_the_way_back(database, phase):
+    """Parity can be proven at any time, and damage of the table that does not serve is found."""
+    rewrite = Rewrite(database, rows=2000)
+    with rewrite.load:
+        rewrite.to_reverse()
+        if phase == "rolled_back":
+            rewrite.roll_back()
+        rewrite.load.wait_for(50)
+        outcome = rewrite.command("verify")
+    followed = OLD if phase == "reverse" else NEW
+    rewrite.assert_follows()
+    key = database.value(f"SELECT max(id) FROM {followed}")
+    database.execute(f"UPDATE {followed} SET note = 'damaged' WHERE id = %s", key)
+    outcome = pgrecast.call(database, "verify", "items")
+    assert outcome.status == pgrecast.NO_PARITY, str(outcome)
+    assert str(key) in outcome.text and "damaged" not in outcome.text
+    rewrite.assert_serves()
+    rewrite.instance.kill()
+    rewrite.command("finish")
+    rewrite.assert_gone()
+
+
+def test_status_in_reverse(database):
+    rewrite = Rewrite(database, rows=1000).to_reverse()
+    found = rewrite.status
+    assert found["phase"] == "reverse" and found["running"] and found["leg"] == 1
+    assert found["rollback"] == {"possible": True, "blocked_rows": 0, "blocked_keys": [], "reason": None}
+    assert found["window_ends_at"] is None and found["wal_retained_bytes"] is not None
+    rewrite.assert_named()
+    rewrite.roll_back()
+    assert rewrite.status["leg"] == 2
+    rewrite.assert_named()
+    rewrite.finish()
+    rewrite.assert_gone()
+
+
+def test_schema_after_a_rollback(database):
+    """Every property of the table, its sequences among them, is what it was; so are the names."""
+    database.execute("CREATE TABLE t (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, s serial, a integer NOT NULL,"
+                     " b text COLLATE \"C\" DEFAULT 'x', c numeric(10,2) CHECK (c > 0), e integer GENERATED ALWAYS AS (a + 1) STORED,"
+                     " CONSTRAINT two UNIQUE (a, s) DEFERRABLE) WITH (fillfactor = 80);"
+                     "COMMENT ON TABLE t IS 'comment'; COMMENT ON COLUMN t.b IS 'another'; COMMENT ON INDEX t_pkey IS 'key';"
+                     "CREATE INDEX expression ON t (lower(b)) WHERE a > 3; CREATE STATISTICS st ON a, c FROM t;"
+                     "ALTER TABLE t ALTER b SET STATISTICS 20; GRANT SELECT ON t TO PUBLIC; GRANT UPDATE (b) ON t TO PUBLIC;"
+                     "INSERT INTO t (a, c) SELECT g, g FROM generate_series(1, 300) g")
+    before, there_before = describe(database, "t"), relations(database)
+    job = pgrecast.start_run(database, "ALTER TABLE t ALTER id TYPE bigint, ALTER s TYPE bigint, ALTER c TYPE numeric,"
+                             " ADD COLUMN x integer; ALTER TABLE t RENAME COLUMN b TO bb; DROP INDEX expression;"
+                             " CREATE INDEX another ON t (bb)", window=None)
+    job.wait_phase("reverse")
+    after = describe(database, "t")
+    assert catalogs.differences(before, after) != []
+    command(database, "rollback")
+    assert_same(before, describe(database, "t"))
+    command(database, "cutover")
+    job.wait_phase("reverse")
+    assert_same(after, describe(database, "t"))
+    command(database, "rollback")
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+    assert_same(before, describe(database, "t"))
+    assert relations(database) == there_before
+    assert_clean(database)
+
+
+@pytest.mark.main_major
+def test_rollback_of_a_rebuild(database):
+    """Without a change of the schema too; the file of the table is the old one again."""
+    load = Load(database, rows=2000).prepare()
+    before, file_before = describe(database, "items"), database.value("SELECT pg_relation_filenode('items')")
+    with load:
+        job = pgrecast.start_run(database, None, "--rebuild", "-t", "items", window=None)
+        job.wait_phase("reverse")
+        load.wait_for(50)
+        assert database.value("SELECT pg_relation_filenode('items')") != file_before
+        assert pgrecast.call(database, "rollback", "items").status == pgrecast.DONE
+    assert database.value("SELECT pg_relation_filenode('items')") == file_before
+    assert pgrecast.call(database, "finish", "items").status == pgrecast.DONE
+    assert job.wait().status == pgrecast.DONE
+    assert_unharmed(load)
+    assert_equal(database)
+    assert_same(before, describe(database, "items"))
+    assert_clean(database)
