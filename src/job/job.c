@@ -232,8 +232,7 @@ remove_job(struct engine *e, enum job_phase end, struct error *err)
     session_rollback(e->control);
     if (ledger_undo(e->control, &e->job, &failed) &&
         job_state_end(e->control, &e->job, end, message, &failed)) {
-        if (err->hint == NULL)
-            error_hint(err, "The table is untouched and everything the job had made is removed.");
+        error_hint(err, "The table is untouched and everything the job had made is removed.");
     } else {
         log_warning("the clean-up is not complete: %s", failed.message);
         error_hint(err, "See what is left with: pgrecast status %s; remove it with: pgrecast abort %s",
@@ -269,8 +268,10 @@ end_failed(struct engine *e, struct error *err)
 {
     struct error ignored = {0};
 
-    if (!e->entered)
+    if (!e->entered || e->control == NULL) {
+        hint_resume(e, err);
         return;
+    }
     if (e->abort_requested && !job_is_turned(&e->job)) {
         remove_job(e, PHASE_ABORTED, err);
     } else if (!err->connection_lost && !err->stopped &&
