@@ -9,6 +9,7 @@
 #include "core/mem.h"
 #include "engine.h"
 #include "options.h"
+#include "sql/sql.h"
 #include "stream/timeline.h"
 
 #define ORPHANS_MOST_MS 60000 /* how long what an instance has left running may take to end */
@@ -65,6 +66,8 @@ follow_timeline(struct engine *e, int timeline, struct error *err)
     if (ok)
         log_info("the server was promoted: timeline %d, was %d, from %s on", timeline, e->job.timeline,
                  lsn_format(fork, text));
+    if (ok && e->job.applied > fork)
+        ok = error_set(err, ERROR_FAILED, "the job has applied changes that the server does not know");
     ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err));
     if (ok) {
         e->job.timeline = timeline;
