@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
+#include "ending.h"
 #include "engine.h"
 #include "options.h"
 
@@ -196,28 +197,14 @@ run_phases(struct engine *e, struct error *err)
     return STEP_NEXT;
 }
 
-/* The table that does not serve goes, unless somebody wants to keep it. */
 static bool
 finish(struct engine *e, struct error *err)
 {
-    bool keep = e->finish_requested == FINISH_KEEP || (e->options.keep_original && job_is_turned(&e->job));
-    bool ok;
+    bool turned = job_is_turned(&e->job);
+    bool keep = e->finish_requested == FINISH_KEEP || (e->options.keep_original && turned);
 
-    engine_kill_point("finish-begun");
-    stop_hold(); /* the end must not be interrupted half-way */
-    ok = (!keep || ledger_forget_kind(e->control, &e->job, LEDGER_TABLE, err)) &&
-         job_state_set_phase(e->control, &e->job, PHASE_FINISHED, err) &&
-         ledger_undo(e->control, &e->job, err);
-    if (ok)
-        engine_kill_point("finish-dropped");
-    ok = ok && job_state_end(e->control, &e->job, PHASE_FINISHED, NULL, err);
-    stop_release();
-    if (!ok) {
-        error_context(err, "the swap is done, but the clean-up is not complete");
-        error_hint(err, "Complete it with: pgrecast finish %s", e->job.name);
-    }
-    e->report->outcome = job_is_turned(&e->job) ? JOB_FINISHED : JOB_UNDONE;
-    return ok;
+    e->report->outcome = turned ? JOB_FINISHED : JOB_UNDONE;
+    return ending_finish(e->control, &e->job, keep, err);
 }
 
 /* Somebody wants it gone, or it can never go on: nothing is left behind. */

@@ -105,8 +105,11 @@ static bool
 remove_spool(const char *directory, struct error *err)
 {
     char *parent = mem_strdup(directory), *slash = strrchr(parent, '/');
-    bool ok = spool_remove(directory, err);
+    bool here = access(directory, F_OK) == 0, ok = spool_remove(directory, err);
 
+    if (!here)
+        log_info("there is no spool \"%s\" on this host: where the job has run on another, it is left there",
+                 directory);
     if (ok && slash != NULL) {
         *slash = '\0';
         rmdir(parent); /* not empty: another leg's is still there */

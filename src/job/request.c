@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "ending.h"
 #include "job/job.h"
 #include "job/state.h"
 #include "options.h"
@@ -257,8 +258,7 @@ finish_here(struct session *s, struct job_state *job, bool keep_original, struct
     if (!lock_soon(s, job, err) || !job_options_read(&options, job->options, err))
         return false;
     keep_original = keep_original || (options.keep_original && job_is_turned(job));
-    return (!keep_original || ledger_forget_kind(s, job, LEDGER_TABLE, err)) && ledger_undo(s, job, err) &&
-           job_state_end(s, job, PHASE_FINISHED, NULL, err);
+    return ending_finish(s, job, keep_original, err);
 }
 
 bool
