@@ -1,6 +1,5 @@
 #include "job/job.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "control/status.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -51,21 +51,15 @@ default_spool_parent(void)
 static char *
 make_slot_name(const char *job, const char *salt)
 {
-    struct buffer name = {0};
+    char *prefix = status_name_of(job), *name;
     struct timespec now;
     uint64_t hash = XXH3_64bits(salt, strlen(salt));
 
     clock_gettime(CLOCK_REALTIME, &now);
     hash = XXH3_64bits_withSeed(&now, sizeof(now), hash ^ (uint64_t)getpid());
-    buffer_add_text(&name, "pgrecast_");
-    for (const char *c = job; *c != '\0' && name.len < 48; c++) {
-        if (isascii((unsigned char)*c) && isalnum((unsigned char)*c))
-            buffer_add_char(&name, (char)tolower((unsigned char)*c));
-        else if (name.data[name.len - 1] != '_')
-            buffer_add_char(&name, '_');
-    }
-    buffer_printf(&name, "%s%08" PRIx32, name.data[name.len - 1] == '_' ? "" : "_", (uint32_t)hash);
-    return buffer_take(&name);
+    name = mem_printf("%s%08" PRIx32, prefix, (uint32_t)hash);
+    free(prefix);
+    return name;
 }
 
 static bool
