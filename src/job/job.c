@@ -396,6 +396,7 @@ job_rollback(const struct job_options *options, struct job_report *report, struc
 
     engine_open(&e, options, report);
     e.rollback_only = e.rollback_requested = true;
+    e.remap_requested = options->plan.reverse_map_count > 0;
     if (attach_job(&e, options->name, err)) {
         if (job_is_turned(&e.job) && e.plan != NULL)
             ok = drive(&e, err);
