@@ -221,6 +221,11 @@ add_column(struct making *m, int column)
 
     if (c->generated != '\0') {
         value_add(m, c, COLUMN_GENERATED);
+        if (to != NULL && to->generated == '\0')
+            list_addf(&m->obstacles->reasons,
+                      "no way back: column \"%s\" is computed in the original, which could not take what is "
+                      "written to it in the new table",
+                      c->name);
     } else if (map != NULL) {
         add_mapped(m, column, map);
     } else if (to == NULL) {
