@@ -116,7 +116,7 @@ guarded(const struct making *m, const struct column_value *v, const struct colum
 {
     const char *as = types_compare_well(to) ? "%s" : "CAST(%s AS pg_catalog.text) COLLATE pg_catalog.\"C\"";
     char *forth = forth_again(m, v, back, to);
-    char *message = mem_printf("column %s cannot hold a value of column %s", c->name, to->name);
+    char *message = mem_printf("a value of column %s does not fit %s", to->name, c->type);
     struct buffer sql = {0};
 
     buffer_add_text(&sql, "CASE WHEN ");

@@ -209,7 +209,7 @@ why_not_again(const struct plan *forward)
             return "the new table does not keep the values of the original's key, by which its rows would be "
                    "found";
     return key_index(forward) == NULL
-               ? "the new table has no unique index on the columns of the original's key"
+               ? "the new table has no unique index on just the columns of the original's key"
                : NULL;
 }
 
