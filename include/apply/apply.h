@@ -34,7 +34,7 @@ struct apply_options {
     const struct connection_options *connection;
     struct spool *spool;
     int64_t job_id;
-    int64_t instance; /* of pgrecast.position: when the row has another, this process has been replaced */
+    int64_t instance; /* of pgrecast.position, 0: 1. When the row has another, this process was replaced */
     struct apply_bounds bounds;
     lsn_t after;       /* transactions that end at or before this are applied already */
     uint64_t skip_xid; /* a transaction (64 bit) whose changes are not applied, 0: none: that of the swap */
@@ -73,7 +73,10 @@ uint64_t apply_changes(const struct apply *a); /* row changes applied, in this p
 
 /*
  * A place before which everything is applied and committed (without waiting for the disk of the server), and
- * nothing after it; it also moves over what does not concern the table, up to the end of the spool.
+ * nothing after it; it also moves over what does not concern the table, up to what the spool was told last.
+ * While transactions are held back it stays before the first of them: then some after it are applied too.
+ * What lies before .position is not needed again, as long as the server does not lose its latest commits in a
+ * crash.
  */
 struct apply_place {
     lsn_t lsn;
@@ -82,14 +85,22 @@ struct apply_place {
 struct apply_place apply_place(const struct apply *a);
 struct spool_position apply_position(const struct apply *a); /* what lies before it is no longer needed */
 
-/* Write the place into pgrecast.position where that is behind; between two transactions only. */
+/*
+ * Write the place into pgrecast.position where that is behind. Nothing to do inside a transaction, the
+ * caller's too: true.
+ */
 bool apply_save(struct apply *a, struct error *err);
 
 /*
  * With apply_options.set_aside: rows that the shadow cannot take (a value out of range, a unique value that
  * another row has) are entered into pgrecast.blocked, in the transaction of the batch, and the row that the
- * shadow has of that key stays as it is. A later change of the key tries again; so does apply_retry(), with
- * the row as the source has it now (at apply_at_boundary() only; a part of them at a time).
+ * shadow has of that key stays as it is. Where a key was moved, both keys are. A later change of the key
+ * tries again; so does apply_retry(), with the row as the source has it now (at apply_at_boundary() only,
+ * else it does nothing; up to 1000 of them at a time, for about half a second). When it fails, the apply is
+ * of no further use, as after APPLY_FAILED.
+ *
+ * Hazard: a row whose key moved to one that does not fit loses its .kept values, if it comes to fit under
+ * that key or another: only the row under the old key has them, and that is not known to be its own.
  */
 int64_t apply_blocked(const struct apply *a);
 bool apply_retry(struct apply *a, struct error *err);

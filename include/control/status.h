@@ -69,6 +69,25 @@ struct status_list {
 bool status_read(struct session *s, const char *name, struct status_list *list, struct error *err);
 void status_list_free(struct status_list *list);
 
+/*
+ * Slots and publications that bear the program's name and that no job's ledger knows: their job's state was
+ * dropped. name: those of a job of that name, NULL: all, and new tables too (whose names are no proof).
+ * Released with orphan_list_free().
+ */
+struct orphan_list {
+    int count;
+    struct orphan {
+        char *kind;
+        char *name;
+        char *undo; /* the statement that removes it */
+    } * items;
+};
+bool orphans_read(struct session *s, const char *name, struct orphan_list *list, struct error *err);
+void orphan_list_free(struct orphan_list *list);
+
+/* pgrecast_JOB: how the names of a job's slot and publications begin. The caller frees it. */
+char *status_name_of(const char *job);
+
 /* True when the database has a schema pgrecast with jobs in it. */
 bool status_schema_exists(struct session *s, bool *exists, struct error *err);
 

@@ -33,7 +33,7 @@ struct cutover_request {
     struct session *session; /* the one the hooks apply with */
     const struct connection_options
         *connection;          /* to ask for the outcome of a commit whose answer was lost */
-    uint64_t oldest_snapshot; /* full transaction id: snapshots whose xmin is older must be gone */
+    uint64_t oldest_snapshot; /* full transaction id: snapshots whose xmin is older must be gone; 0: none */
     int lock_timeout_ms;
     int attempts;
     const struct cutover_hooks *hooks;

@@ -227,6 +227,7 @@ void
 apply_enter(struct apply *a)
 {
     a->external = true;
+    a->inside = a->place;
     a->applied_before = a->applied;
     a->changes_before = a->changes;
     a->saved_before = a->saved;
@@ -245,7 +246,7 @@ apply_leave(struct apply *a, bool committed, struct error *err)
     flush_transaction_ended(&a->flush);
     if (committed) {
         a->deadline_ms = 0;
-        a->place = place_next(a);
+        a->place = a->inside;
         return true;
     }
     batch_reset(&a->batch);

@@ -59,6 +59,7 @@ struct apply {
 
     struct apply_place place;      /* of apply_place() */
     struct apply_place held_place; /* before the first transaction held back */
+    struct apply_place inside;     /* … once the caller's transaction is committed */
     lsn_t saved;                   /* what pgrecast.position has, at least */
 
     uint64_t changes_before; /* what these were at apply_enter() */

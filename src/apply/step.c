@@ -152,8 +152,10 @@ finish_batch(struct apply *a, struct error *err)
     a->xids.count = 0;
     a->transactions = 0;
     a->applied = a->done;
-    if (a->external)
+    if (a->external) {
+        a->inside = next;
         return true;
+    }
     a->place = next;
     return settle_some(a, err);
 }

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "control/status.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "ddl/plan.h"
 
@@ -214,11 +215,26 @@ show_status(const struct cli_options *o, struct session *s, bool *ended, struct 
     return true;
 }
 
+/* What no job knows of any more is named all the same. */
+static bool
+warn_of_orphans(struct session *s, struct error *err)
+{
+    struct orphan_list list;
+
+    if (!orphans_read(s, NULL, &list, err))
+        return false;
+    for (int i = 0; i < list.count; i++)
+        log_warning("no job knows %s %s; remove it with: %s", list.items[i].kind, list.items[i].name,
+                    list.items[i].undo);
+    orphan_list_free(&list);
+    return true;
+}
+
 bool
 command_status(const struct cli_options *o, struct error *err)
 {
     struct session *s = session_open(&o->connection, SESSION_SQL, "status", err);
-    bool ended = false, ok = s != NULL;
+    bool ended = false, ok = s != NULL && (o->job != NULL || warn_of_orphans(s, err));
 
     while (ok) {
         if (o->watch && !o->json && isatty(STDOUT_FILENO))
@@ -236,7 +252,7 @@ command_jobs(const struct cli_options *o, struct error *err)
 {
     struct session *s = session_open(&o->connection, SESSION_SQL, "status", err);
     struct status_list list = {0};
-    bool ok = s != NULL && status_read(s, NULL, &list, err);
+    bool ok = s != NULL && warn_of_orphans(s, err) && status_read(s, NULL, &list, err);
 
     if (ok && o->json)
         status_print_json(&list, stdout);

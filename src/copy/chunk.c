@@ -90,19 +90,33 @@ begin(struct session *s, const struct plan *plan, uint64_t *horizon, uint32_t *r
     return ok;
 }
 
+/*
+ * In the chunk's transaction. The lock on the position's row makes whoever takes the job over wait for this
+ * commit, or this commit find that the job was taken: no chunk is copied twice.
+ */
 static bool
-record(struct session *s, int64_t job_id, struct chunk chunk, int64_t rows, struct error *err)
+record(struct session *s, const struct copy_request *request, struct chunk chunk, int64_t rows,
+       struct error *err)
 {
-    char job[24], from[24], to[24], count[24];
+    char job[24], from[24], to[24], count[24], instance[24];
+    struct result res = {0};
+    bool ok;
 
-    snprintf(job, sizeof(job), "%" PRId64, job_id);
+    snprintf(job, sizeof(job), "%" PRId64, request->job_id);
     snprintf(from, sizeof(from), "%" PRId64, chunk.from);
     snprintf(to, sizeof(to), "%" PRId64, chunk.to);
     snprintf(count, sizeof(count), "%" PRId64, rows);
-    return session_query(
-        s, NULL, err,
-        "INSERT INTO pgrecast.chunk (job_id, first_block, end_block, rows) VALUES ($1, $2, $3, $4)", 4, job,
-        from, to, count);
+    snprintf(instance, sizeof(instance), "%" PRId64, request->instance);
+    ok = session_query(
+        s, &res, err,
+        "WITH mine AS (SELECT job_id FROM pgrecast.position WHERE job_id = $1 AND instance = $5 "
+        "FOR SHARE) INSERT INTO pgrecast.chunk (job_id, first_block, end_block, rows) "
+        "SELECT job_id, $2, $3, $4 FROM mine",
+        5, job, from, to, count, instance);
+    if (ok && result_affected(&res) != 1)
+        ok = error_set(err, ERROR_FAILED, "another instance has taken over the job");
+    result_free(&res);
+    return ok;
 }
 
 enum copy_outcome
@@ -125,7 +139,7 @@ chunk_copy(struct session *s, const struct copy_request *request, struct chunk c
     if (!session_query(s, &res, err, sql, 0))
         goto out;
     *rows = result_affected(&res);
-    if (!record(s, request->job_id, chunk, *rows, err) || !session_execute(s, err, "COMMIT"))
+    if (!record(s, request, chunk, *rows, err) || !session_execute(s, err, "COMMIT"))
         goto out;
     outcome = COPY_DONE;
 out:

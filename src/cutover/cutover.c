@@ -51,6 +51,9 @@ old_snapshot_open(const struct cutover_request *request, bool *open, struct erro
     char xid[24];
     bool ok;
 
+    *open = false;
+    if (request->oldest_snapshot == 0)
+        return true;
     snprintf(xid, sizeof(xid), "%" PRIu32, (uint32_t)request->oldest_snapshot);
     ok = session_query(request->session, &res, err, sql_cutover_old_snapshots, 1, xid);
     *open = ok && result_rows(&res) > 0;

@@ -30,7 +30,7 @@ inverse_is_direct(const struct transform *transform, int column)
 {
     const struct column_value *v = transform_value(transform, column + 1);
 
-    return v != NULL && v->plain && v->conversions <= 1;
+    return v != NULL && transform_is_direct(v);
 }
 
 static void __attribute__((format(printf, 3, 4)))
@@ -152,7 +152,7 @@ add_converted(struct making *m, int column, const struct column *to)
     inverse->plain = true;
     inverse->depends_on[to - m->forward->target->columns] = true;
     inverse->cast = strcmp(c->type, to->type) != 0 ? mem_strdup(c->type) : NULL;
-    if (v->own_cast == NULL && types_assign_exactly(to, c)) {
+    if (transform_is_direct(v) && types_assign_exactly(to, c)) {
         inverse->expr = buffer_take(&value);
     } else if (has_cast(m, to, c, &has) && has) {
         char *back = mem_printf("CAST(%s AS %s)", value.data, c->type);

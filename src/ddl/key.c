@@ -128,8 +128,8 @@ surviving(const struct plan *p, const struct transform *t, int position)
     const struct column *to = table_column(p->target, position + 1);
     const struct column_value *v = transform_value(t, position + 1);
 
-    if (to == NULL || v == NULL || !v->plain || v->origin != COLUMN_FROM_ROW || to->generated != '\0' ||
-        !keeps_values(&p->source->columns[position], to))
+    if (to == NULL || v == NULL || !(v->plain || transform_is_direct(v)) || v->origin != COLUMN_FROM_ROW ||
+        to->generated != '\0' || !keeps_values(&p->source->columns[position], to))
         return NULL;
     return to;
 }

@@ -70,6 +70,12 @@ value_free(struct column_value *v)
     free(v->own_name);
 }
 
+bool
+transform_is_direct(const struct column_value *v)
+{
+    return v->conversions <= 1 && (v->plain || v->own_direct);
+}
+
 void
 transform_free(struct transform *t)
 {
@@ -436,6 +442,45 @@ take_types(struct transform *t, const struct stage *before, const struct stage *
     return true;
 }
 
+/* The text after a name that it may begin with, in quotes or without; NULL where it does not. */
+static const char *
+after_name(const char *text, const char *name)
+{
+    struct buffer quoted = {0};
+    const char *after = NULL;
+
+    buffer_add_identifier(&quoted, name);
+    if (strncmp(text, quoted.data, quoted.len) == 0)
+        after = text + quoted.len;
+    else if (strncmp(text, name, strlen(name)) == 0)
+        after = text + strlen(name);
+    buffer_free(&quoted);
+    return after;
+}
+
+/* "SELECT (table.name)::type AS c1" as the server writes it, the table's name there or not. */
+static bool
+is_one_cast(const char *view, const char *table, const char *name, const char *type)
+{
+    static const char head[] = "SELECT (";
+    const char *at = view + strspn(view, " ");
+    const char *after;
+    char *tail = mem_printf(")::%s AS c1", type);
+    bool is = strncmp(at, head, strlen(head)) == 0;
+
+    if (is) {
+        at += strlen(head);
+        after = after_name(at, table);
+        if (after != NULL && *after == '.')
+            at = after + 1;
+        after = after_name(at, name);
+        is = after != NULL && strncmp(after, tail, strlen(tail)) == 0 &&
+             after[strlen(tail) + strspn(after + strlen(tail), " \n")] == '\0';
+    }
+    free(tail);
+    return is;
+}
+
 void
 transform_note_cast(struct transform *t, int attnum, const char *name, char *view)
 {
@@ -449,6 +494,7 @@ transform_note_cast(struct transform *t, int attnum, const char *name, char *vie
     free(v->own_name);
     v->own_cast = view;
     v->own_name = mem_strdup(name);
+    v->own_direct = v->cast != NULL && is_one_cast(view, t->source->name, name, v->cast);
 }
 
 static void

@@ -56,6 +56,7 @@ struct column_value {
      */
     char *own_cast;
     char *own_name;
+    bool own_direct;  /* it is one cast, to the very type that the column gets: as without the USING */
     bool *depends_on; /* by position in the source */
     char *made_by;    /* COLUMN_DEFAULT: the default (or identity) that made it, to see that it stays */
 };
@@ -82,6 +83,9 @@ bool transform_step(struct transform *t, const struct stage *before, const struc
 
 /* The statement's USING for the column only casts it; view is the server's text of that alone. Taken over. */
 void transform_note_cast(struct transform *t, int attnum, const char *name, char *view);
+
+/* The source's column of the same number, converted by one cast at most, with a USING or without. */
+bool transform_is_direct(const struct column_value *v);
 
 const struct column_value *transform_value(const struct transform *t, int attnum);
 void transform_free(struct transform *t);

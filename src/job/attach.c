@@ -9,8 +9,11 @@
 #include "core/mem.h"
 #include "engine.h"
 #include "options.h"
+#include "sql/sql.h"
 #include "stream/timeline.h"
 
+#define ORPHANS_MOST_MS 60000 /* how long what an instance has left running may take to end */
+#define ORPHANS_POLL_MS 50
 #define MARKERS_MOST (INT64_C(1) << 32) /* of one instance */
 
 void
@@ -23,7 +26,7 @@ attach_leg(struct engine *e)
     if (e->plans->back != NULL)
         e->plans->back->source->oid = e->job.shadow_oid;
     e->marker = e->job.instance * MARKERS_MOST;
-    e->oldest_snapshot = e->job.swap_xid;
+    e->oldest_snapshot = job_is_turned(&e->job) ? 0 : e->job.swap_xid; /* the original was always complete */
     e->window_ends_ms = e->job.window_s < 0 ? INT64_MAX : clock_ms() + (int64_t)(e->job.window_s * 1000);
 }
 
@@ -63,6 +66,8 @@ follow_timeline(struct engine *e, int timeline, struct error *err)
     if (ok)
         log_info("the server was promoted: timeline %d, was %d, from %s on", timeline, e->job.timeline,
                  lsn_format(fork, text));
+    if (ok && e->job.applied > fork)
+        ok = error_set(err, ERROR_FAILED, "the job has applied changes that the server does not know");
     ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err));
     if (ok) {
         e->job.timeline = timeline;
@@ -135,7 +140,10 @@ attach_slot_lost(struct engine *e, struct error *err)
         error_hint(err, "The way back has ended; the new table serves. End the job with: pgrecast finish %s",
                    e->job.name);
     else
-        error_hint(err, "The table is untouched. Start the job again.");
+        error_hint(err,
+                   "The table is untouched. Remove what is left of the job with: pgrecast abort %s; then "
+                   "start it again.",
+                   e->job.name);
     return true;
 }
 
@@ -177,6 +185,36 @@ move_spool(struct engine *e)
     e->job.spool_directory = mem_printf("%s/%s", e->options.spool_directory, e->job.slot_name);
 }
 
+/*
+ * Statements of an instance that died may still run on the server (an index build, a chunk, a commit that
+ * waits for a standby). Nobody but the job uses the table that does not serve, so they are known by it.
+ */
+static bool
+end_orphans(struct engine *e, struct error *err)
+{
+    int64_t until = clock_ms() + ORPHANS_MOST_MS;
+    char oid[16];
+
+    snprintf(oid, sizeof(oid), "%" PRIu32, job_is_turned(&e->job) ? e->job.source_oid : e->job.shadow_oid);
+    for (;;) {
+        struct result res = {0};
+        bool ok = session_query(e->control, &res, err, sql_job_orphans, 1, oid);
+        int count = ok ? result_rows(&res) : 0;
+
+        result_free(&res);
+        if (!ok || count == 0)
+            return ok;
+        if (clock_ms() > until)
+            return error_set(err, ERROR_FAILED,
+                             "statements of the job's last instance still run on the server");
+        if (!clock_sleep(ORPHANS_POLL_MS)) {
+            error_set(err, ERROR_FAILED, "stopped while waiting for the job's last instance to end");
+            err->stopped = true;
+            return false;
+        }
+    }
+}
+
 /* Connect, read, lock, take. */
 static bool
 take(struct engine *e, const char *name, int64_t instance, struct error *err)
@@ -198,9 +236,15 @@ take(struct engine *e, const char *name, int64_t instance, struct error *err)
                          job_phase_name(e->job.phase));
     if (instance != 0 && e->job.instance != instance)
         return error_set(err, ERROR_FAILED, "another instance has taken over job \"%s\"", name);
-    if (!job_state_lock(e->control, &e->job, err) || !job_state_take(e->control, &e->job, err))
+    if (!job_state_lock(e->control, &e->job, err) || !end_orphans(e, err) ||
+        !job_state_take(e->control, &e->job, err))
         return false;
     e->entered = true;
+    /* Once more: what the one before had under way has ended by now, perhaps with a commit. */
+    if (!job_state_read(e->control, name, &job, err))
+        return false;
+    job_state_clear(&e->job);
+    e->job = job;
     return true;
 }
 
@@ -233,6 +277,7 @@ attach_again(struct engine *e, struct error *err)
     struct backoff backoff = {.first_ms = 200, .most_ms = 5000};
     int64_t until = clock_ms() + (int64_t)e->options.reconnect_s * 1000, instance = e->job.instance;
     char *name = mem_strdup(e->job.name);
+    int leg = e->job.leg;
     bool ok = false;
 
     progress_end(&e->progress);
@@ -255,6 +300,11 @@ attach_again(struct engine *e, struct error *err)
     if (ok) {
         log_info("connected again: the job goes on in phase %s", job_phase_name(e->job.phase));
         attach_leg(e);
+        if (e->job.leg != leg) { /* the commit of the swap was the last that went through */
+            dirty_free(e->dirty);
+            e->dirty = NULL;
+            e->confirm_held = false;
+        }
     } else if (!err->stopped && may_pass(err)) {
         error_context(err, "the server did not come back within %d s", e->options.reconnect_s);
     }

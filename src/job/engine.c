@@ -81,7 +81,7 @@ exchange(struct engine *e, struct error *err)
     int64_t numbers[] = {
         e->job.id,
         atomic_load(&e->copied.rows),
-        e->plan->source->estimated_rows,
+        e->plans->forward->source->estimated_rows,
         atomic_load(&e->copied.blocks) * block_size,
         atomic_load(&e->copied.total_blocks) * block_size,
         e->spool != NULL ? (int64_t)spool_changes(e->spool) : 0,
@@ -98,6 +98,8 @@ exchange(struct engine *e, struct error *err)
         params[i] = text[i];
     if (e->progress.eta_seconds < 0)
         params[10] = NULL;
+    if (numbers[4] == 0) /* this instance has copied nothing: what is there stays */
+        params[1] = params[3] = params[4] = NULL;
     if (placed) {
         place = apply_place(e->apply);
         if (!apply_save(e->apply, err))

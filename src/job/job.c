@@ -1,6 +1,5 @@
 #include "job/job.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +8,12 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "control/status.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
+#include "ending.h"
 #include "engine.h"
 #include "options.h"
 
@@ -50,21 +51,15 @@ default_spool_parent(void)
 static char *
 make_slot_name(const char *job, const char *salt)
 {
-    struct buffer name = {0};
+    char *prefix = status_name_of(job), *name;
     struct timespec now;
     uint64_t hash = XXH3_64bits(salt, strlen(salt));
 
     clock_gettime(CLOCK_REALTIME, &now);
     hash = XXH3_64bits_withSeed(&now, sizeof(now), hash ^ (uint64_t)getpid());
-    buffer_add_text(&name, "pgrecast_");
-    for (const char *c = job; *c != '\0' && name.len < 48; c++) {
-        if (isascii((unsigned char)*c) && isalnum((unsigned char)*c))
-            buffer_add_char(&name, (char)tolower((unsigned char)*c));
-        else if (name.data[name.len - 1] != '_')
-            buffer_add_char(&name, '_');
-    }
-    buffer_printf(&name, "%s%08" PRIx32, name.data[name.len - 1] == '_' ? "" : "_", (uint32_t)hash);
-    return buffer_take(&name);
+    name = mem_printf("%s%08" PRIx32, prefix, (uint32_t)hash);
+    free(prefix);
+    return name;
 }
 
 static bool
@@ -196,28 +191,14 @@ run_phases(struct engine *e, struct error *err)
     return STEP_NEXT;
 }
 
-/* The table that does not serve goes, unless somebody wants to keep it. */
 static bool
 finish(struct engine *e, struct error *err)
 {
-    bool keep = e->finish_requested == FINISH_KEEP || (e->options.keep_original && job_is_turned(&e->job));
-    bool ok;
+    bool turned = job_is_turned(&e->job);
+    bool keep = e->finish_requested == FINISH_KEEP || (e->options.keep_original && turned);
 
-    engine_kill_point("finish-begun");
-    stop_hold(); /* the end must not be interrupted half-way */
-    ok = (!keep || ledger_forget_kind(e->control, &e->job, LEDGER_TABLE, err)) &&
-         job_state_set_phase(e->control, &e->job, PHASE_FINISHED, err) &&
-         ledger_undo(e->control, &e->job, err);
-    if (ok)
-        engine_kill_point("finish-dropped");
-    ok = ok && job_state_end(e->control, &e->job, PHASE_FINISHED, NULL, err);
-    stop_release();
-    if (!ok) {
-        error_context(err, "the swap is done, but the clean-up is not complete");
-        error_hint(err, "Complete it with: pgrecast finish %s", e->job.name);
-    }
-    e->report->outcome = job_is_turned(&e->job) ? JOB_FINISHED : JOB_UNDONE;
-    return ok;
+    e->report->outcome = turned ? JOB_FINISHED : JOB_UNDONE;
+    return ending_finish(e->control, &e->job, keep, err);
 }
 
 /* Somebody wants it gone, or it can never go on: nothing is left behind. */
@@ -232,8 +213,7 @@ remove_job(struct engine *e, enum job_phase end, struct error *err)
     session_rollback(e->control);
     if (ledger_undo(e->control, &e->job, &failed) &&
         job_state_end(e->control, &e->job, end, message, &failed)) {
-        if (err->hint == NULL)
-            error_hint(err, "The table is untouched and everything the job had made is removed.");
+        error_hint(err, "The table is untouched and everything the job had made is removed.");
     } else {
         log_warning("the clean-up is not complete: %s", failed.message);
         error_hint(err, "See what is left with: pgrecast status %s; remove it with: pgrecast abort %s",
@@ -269,8 +249,10 @@ end_failed(struct engine *e, struct error *err)
 {
     struct error ignored = {0};
 
-    if (!e->entered)
+    if (!e->entered || e->control == NULL) {
+        hint_resume(e, err);
         return;
+    }
     if (e->abort_requested && !job_is_turned(&e->job)) {
         remove_job(e, PHASE_ABORTED, err);
     } else if (!err->connection_lost && !err->stopped &&

@@ -10,6 +10,7 @@
 #include "job/state.h"
 #include "spool/spool.h"
 
+#define SLOT_PATIENCE_MS 1000 /* how long a connection that was closed may take to end */
 #define SLOT_RELEASE_MS 90000 /* how long a slot may still be active after its connection was closed */
 #define DROP_ATTEMPTS 100     /* each waits for a lock as long as lock_timeout below */
 
@@ -50,22 +51,30 @@ ledger_forget_kind(struct session *s, const struct job_state *job, const char *k
                          kind);
 }
 
-/* The server notices a closed replication connection a moment later: until then the slot is active. */
+/*
+ * The server notices a closed replication connection a moment later: until then the slot is active. One whose
+ * client died without closing it is ended.
+ */
 static bool
 drop_slot(struct session *s, const char *slot, struct error *err)
 {
-    int64_t until = clock_ms() + SLOT_RELEASE_MS;
+    int64_t began = clock_ms();
 
     for (;;) {
-        struct result res = {0};
-        bool ok = session_query(s, &res, err,
+        bool ok = session_query(s, NULL, err,
                                 "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM "
                                 "pg_catalog.pg_replication_slots WHERE slot_name = $1",
                                 1, slot);
 
-        result_free(&res);
-        if (ok || strcmp(err->sqlstate, "55006") != 0 || clock_ms() > until) /* object_in_use */
+        if (ok || strcmp(err->sqlstate, "55006") != 0 ||
+            clock_ms() - began > SLOT_RELEASE_MS) /* object_in_use */
             return ok;
+        if (clock_ms() - began > SLOT_PATIENCE_MS &&
+            !session_query(s, NULL, err,
+                           "SELECT pg_catalog.pg_terminate_backend(active_pid) FROM "
+                           "pg_catalog.pg_replication_slots WHERE slot_name = $1 AND active_pid IS NOT NULL",
+                           1, slot))
+            return false;
         clock_sleep(20);
     }
 }
@@ -96,8 +105,11 @@ static bool
 remove_spool(const char *directory, struct error *err)
 {
     char *parent = mem_strdup(directory), *slash = strrchr(parent, '/');
-    bool ok = spool_remove(directory, err);
+    bool here = access(directory, F_OK) == 0, ok = spool_remove(directory, err);
 
+    if (!here)
+        log_info("there is no spool \"%s\" on this host: where the job has run on another, it is left there",
+                 directory);
     if (ok && slash != NULL) {
         *slash = '\0';
         rmdir(parent); /* not empty: another leg's is still there */

@@ -29,6 +29,7 @@ copy_request(struct engine *e)
         .plan = e->plan,
         .connection = e->options.connection,
         .job_id = e->job.id,
+        .instance = e->job.instance,
         .x0 = e->job.x0,
         .workers = e->options.workers,
         .chunk_bytes = e->options.chunk_bytes,

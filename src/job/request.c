@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/status.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "ending.h"
 #include "job/job.h"
 #include "job/state.h"
 #include "options.h"
@@ -220,6 +222,30 @@ remove_all(struct session *s, struct job_state *job, struct error *err)
     return job->ended || (ledger_undo(s, job, err) && job_state_end(s, job, PHASE_ABORTED, NULL, err));
 }
 
+/* The job's state is gone, but not what it had made on the server. */
+static bool
+remove_orphans(const struct connection_options *connection, const char *name, struct error *err)
+{
+    struct error failed = {0};
+    struct orphan_list list = {0};
+    struct session *s = session_open(connection, SESSION_SQL, "control", &failed);
+    bool ok = s != NULL && orphans_read(s, name, &list, &failed) && list.count > 0;
+
+    for (int i = 0; ok && i < list.count; i++) {
+        ok = session_execute(s, &failed, list.items[i].undo);
+        if (ok)
+            log_info("removed %s %s, which no job knew", list.items[i].kind, list.items[i].name);
+    }
+    if (ok)
+        error_clear(err);
+    else if (list.count > 0)
+        error_move(err, &failed);
+    error_clear(&failed);
+    orphan_list_free(&list);
+    session_close(s);
+    return ok;
+}
+
 bool
 job_abort(const struct connection_options *connection, const char *name, struct error *err)
 {
@@ -229,6 +255,8 @@ job_abort(const struct connection_options *connection, const char *name, struct 
     struct session *s = open_job(connection, name, &job, err);
     bool ok = s != NULL && (err->message == NULL || read_foreign(s, name, &job, err));
 
+    if (s == NULL && err->kind == ERROR_USAGE)
+        return remove_orphans(connection, name, err);
     if (ok && job_is_turned(&job) && !job.ended) {
         ok = error_set(err, ERROR_FAILED, "job \"%s\" has cut over: the new table serves", name);
         error_hint(err, "Go back with: pgrecast rollback %s; or keep the new table with: pgrecast finish %s",
@@ -257,8 +285,7 @@ finish_here(struct session *s, struct job_state *job, bool keep_original, struct
     if (!lock_soon(s, job, err) || !job_options_read(&options, job->options, err))
         return false;
     keep_original = keep_original || (options.keep_original && job_is_turned(job));
-    return (!keep_original || ledger_forget_kind(s, job, LEDGER_TABLE, err)) && ledger_undo(s, job, err) &&
-           job_state_end(s, job, PHASE_FINISHED, NULL, err);
+    return ending_finish(s, job, keep_original, err);
 }
 
 bool

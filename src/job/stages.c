@@ -142,6 +142,7 @@ start_stream(struct engine *e, lsn_t from, struct error *err)
         .publication = job_is_turned(&e->job) ? e->job.back_publication_name : e->job.publication_name,
         .any_origin = true,
         .from = from,
+        .limit = e->job.leg > 0 || e->job.phase > PHASE_INDEX ? e->job.applied : 0,
         .sink = {.arg = e->spool,
                  .append = sink_append,
                  .flush = sink_flush,

@@ -76,20 +76,29 @@ session_collect_notices(struct session *s, struct buffer *buf)
 
 /* libpq's messages end in a newline and may have several lines. */
 static char *
-trimmed(const char *text)
+on_one_line(const char *text)
 {
-    size_t len = strlen(text);
+    struct buffer line = {0};
+    const char *end;
 
-    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' '))
-        len--;
-    return mem_strndup(text, len);
+    buffer_add_text(&line, "");
+    for (; *text != '\0'; text = end) {
+        size_t len;
+
+        text += strspn(text, " \t\n");
+        len = strcspn(text, "\n");
+        end = text + len;
+        if (len > 0)
+            buffer_printf(&line, "%s%.*s", line.len > 0 ? " " : "", (int)len, text);
+    }
+    return buffer_take(&line);
 }
 
 /* What libpq itself has to say. */
 static bool
 connection_error(struct session *s, struct error *err)
 {
-    char *message = trimmed(PQerrorMessage(s->conn));
+    char *message = on_one_line(PQerrorMessage(s->conn));
 
     error_set(err, ERROR_FAILED, "%s",
               message[0] != '\0' ? message : "the connection to the server was lost");

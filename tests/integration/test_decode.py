@@ -84,7 +84,7 @@ def test_the_spool_of_a_job(database):
     job = pgrecast.start_run(database, "ALTER TABLE t ALTER COLUMN id TYPE bigint", hold="copy")
     job.wait_phase("copy")
     database.execute("INSERT INTO t VALUES (7, 'seven', NULL)")
-    folder = database.value("SELECT spool_directory FROM pgrecast.job")
+    folder = database.value("SELECT name FROM pgrecast.object WHERE kind = 'spool'")
 
     def seen():
         outcome = pgrecast.call(database, "decode", f"--spool-dir={folder}")
