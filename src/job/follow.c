@@ -234,14 +234,14 @@ phase_follow(struct engine *e, struct error *err)
     while (!is_over(e)) {
         uint64_t before = apply_changes(e->apply);
 
-        if (turned && e->rollback_requested && e->remap_requested)
+        if (turned && e->rollback_only && e->remap_requested) /* what is applied first is so by the maps */
             return remap_and_swap(e, err);
         if (!follow_some(e, err))
             return STEP_FAILED;
         if (turned && apply_changes(e->apply) > before)
             engine_kill_point("reverse");
         if (turned && e->rollback_requested)
-            return try_swap(e, PHASE_ROLLED_BACK, err);
+            return e->remap_requested ? remap_and_swap(e, err) : try_swap(e, PHASE_ROLLED_BACK, err);
         if (!turned && e->cutover_requested)
             return try_swap(e, PHASE_REVERSE, err);
     }
