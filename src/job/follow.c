@@ -222,7 +222,8 @@ phase_follow(struct engine *e, struct error *err)
         return STEP_LEAVE;
     if (!open_leg(e, err))
         return STEP_FAILED;
-    log_begin(e);
+    if (!e->rollback_only)
+        log_begin(e);
     while (!is_over(e)) {
         uint64_t before = apply_changes(e->apply);
 
