@@ -249,6 +249,12 @@ swap_tables(struct engine *e, enum job_phase next, struct error *err)
     };
 
     e->next = next;
+    /* An instance, or a connection, that came after the copy does not know which snapshots are too old. */
+    if (e->job.leg == 0 && e->oldest_snapshot == 0) {
+        if (!engine_note_complete(e, err))
+            return false;
+        request.oldest_snapshot = e->oldest_snapshot;
+    }
     if (!cutover_run(&request, &e->cutover, err))
         return false;
     e->report->swapped = true;
