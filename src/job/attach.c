@@ -47,7 +47,26 @@ require_schema(struct engine *e, const char *name, struct error *err)
     return ok;
 }
 
-/* The server has gone on from a fork of its log: what the spool holds beyond that has never happened. */
+/* A swap that the server does not know has not happened: what was received after it would be in the way. */
+static bool
+remove_later_spools(const struct engine *e, struct error *err)
+{
+    bool ok = true, there = true;
+
+    for (int leg = e->job.leg + 1; ok && there; leg++) {
+        char *directory = mem_printf("%s/leg%d", e->job.spool_directory, leg);
+
+        there = spool_exists(directory);
+        ok = !there || spool_remove(directory, err);
+        free(directory);
+    }
+    return ok;
+}
+
+/*
+ * The server has gone on from a fork of its log: what the spool holds beyond that has never happened, nor may
+ * what was proven have.
+ */
 static bool
 follow_timeline(struct engine *e, int timeline, struct error *err)
 {
@@ -66,8 +85,11 @@ follow_timeline(struct engine *e, int timeline, struct error *err)
                  lsn_format(fork, text));
     if (ok && e->job.applied > fork)
         ok = error_set(err, ERROR_FAILED, "the job has applied changes that the server does not know");
-    ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err));
+    ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err)) &&
+         remove_later_spools(e, err);
     if (ok) {
+        dirty_free(e->dirty);
+        e->dirty = NULL;
         e->job.timeline = timeline;
         ok = job_state_save_start(e->control, &e->job, err);
     }
