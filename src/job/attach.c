@@ -112,7 +112,8 @@ check_server(struct engine *e, struct error *err)
         error_detail(err,
                      "Its system identifier was %s, this one's is %s: a dump, an upgrade or another cluster.",
                      e->job.system_identifier, result_text(&res, 0, 0));
-        error_hint(err, "Remove what came along of it with: pgrecast abort %s", e->job.name);
+        error_hint(err, "Remove what came along of it with: pgrecast %s %s",
+                   job_is_turned(&e->job) ? "finish" : "abort", e->job.name);
     }
     result_free(&res);
     return ok &&

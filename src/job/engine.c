@@ -52,6 +52,8 @@ take_requests(struct engine *e, const struct result *r)
     e->finish_requested = finish == NULL                ? FINISH_NOT
                           : strcmp(finish, "keep") == 0 ? FINISH_KEEP
                                                         : FINISH_DROP;
+    if (result_int(r, 0, 7) > e->verify_answered) /* by an instance before this one */
+        e->verify_answered = (int)result_int(r, 0, 7);
 }
 
 /*

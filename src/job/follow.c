@@ -60,9 +60,7 @@ follow_refuse_blocked(struct engine *e, struct error *err)
         buffer_free(&text);
     }
     result_free(&res);
-    error_hint(err, "The new table serves and is followed. Change or delete those rows, or say with "
-                    "--reverse-map what the "
-                    "original is to hold instead, and roll back again.");
+    error_hint(err, "The new table serves. Change or delete those rows, and roll back again.");
     return false;
 }
 
@@ -171,7 +169,8 @@ is_over(struct engine *e)
 {
     if (e->finish_requested != FINISH_NOT)
         return true;
-    if (clock_ms() < e->window_ends_ms)
+    /* Whoever asks for a rollback gets it as long as nobody has ended the job. */
+    if (clock_ms() < e->window_ends_ms || e->rollback_only)
         return false;
     log_info("the rollback window is over");
     return true;
@@ -224,7 +223,8 @@ phase_follow(struct engine *e, struct error *err)
         return STEP_LEAVE;
     if (!open_leg(e, err))
         return STEP_FAILED;
-    log_begin(e);
+    if (!e->rollback_only)
+        log_begin(e);
     while (!is_over(e)) {
         uint64_t before = apply_changes(e->apply);
 

@@ -259,14 +259,18 @@ end_failed(struct engine *e, struct error *err)
                ((e->job.leg == 0 && e->job.phase == PHASE_INIT) || attach_hopeless(e, err))) {
         remove_job(e, PHASE_FAILED, err);
     } else {
+        bool lost = false;
+
         stop_hold();
         if (!err->connection_lost) {
             session_rollback(e->control);
+            lost = !err->stopped && e->plan != NULL && attach_slot_lost(e, err);
             job_state_save_error(e->control, &e->job, err, &ignored);
         }
         stop_release();
         error_clear(&ignored);
-        hint_resume(e, err);
+        if (!lost)
+            hint_resume(e, err);
     }
 }
 
