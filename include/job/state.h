@@ -96,10 +96,10 @@ bool job_state_read(struct session *s, const char *name, struct job_state *job, 
 bool job_state_lock(struct session *s, const struct job_state *job, struct error *err);
 
 /*
- * Become the instance of a job whose lock is held: from now on no other one can write. Requests that nobody
- * has answered are forgotten, and the last error.
+ * Become the instance of a job whose lock is held: from now on no other one can write. The last error is
+ * forgotten, and requests that nobody has answered, unless the same process takes it again.
  */
-bool job_state_take(struct session *s, struct job_state *job, struct error *err);
+bool job_state_take(struct session *s, struct job_state *job, bool again, struct error *err);
 
 /* Everything below is refused (ERROR_FAILED) to an instance that has been replaced. */
 bool job_state_set_phase(struct session *s, struct job_state *job, enum job_phase phase, struct error *err);

@@ -7,13 +7,11 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "ending.h"
 #include "engine.h"
 #include "options.h"
-#include "sql/sql.h"
 #include "stream/timeline.h"
 
-#define ORPHANS_MOST_MS 60000 /* how long what an instance has left running may take to end */
-#define ORPHANS_POLL_MS 50
 #define MARKERS_MOST (INT64_C(1) << 32) /* of one instance */
 
 void
@@ -49,7 +47,26 @@ require_schema(struct engine *e, const char *name, struct error *err)
     return ok;
 }
 
-/* The server has gone on from a fork of its log: what the spool holds beyond that has never happened. */
+/* A swap that the server does not know has not happened: what was received after it would be in the way. */
+static bool
+remove_later_spools(const struct engine *e, struct error *err)
+{
+    bool ok = true, there = true;
+
+    for (int leg = e->job.leg + 1; ok && there; leg++) {
+        char *directory = mem_printf("%s/leg%d", e->job.spool_directory, leg);
+
+        there = spool_exists(directory);
+        ok = !there || spool_remove(directory, err);
+        free(directory);
+    }
+    return ok;
+}
+
+/*
+ * The server has gone on from a fork of its log: what the spool holds beyond that has never happened, nor may
+ * what was proven have.
+ */
 static bool
 follow_timeline(struct engine *e, int timeline, struct error *err)
 {
@@ -68,8 +85,11 @@ follow_timeline(struct engine *e, int timeline, struct error *err)
                  lsn_format(fork, text));
     if (ok && e->job.applied > fork)
         ok = error_set(err, ERROR_FAILED, "the job has applied changes that the server does not know");
-    ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err));
+    ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err)) &&
+         remove_later_spools(e, err);
     if (ok) {
+        dirty_free(e->dirty);
+        e->dirty = NULL;
         e->job.timeline = timeline;
         ok = job_state_save_start(e->control, &e->job, err);
     }
@@ -186,36 +206,6 @@ move_spool(struct engine *e)
     e->job.spool_directory = mem_printf("%s/%s", e->options.spool_directory, e->job.slot_name);
 }
 
-/*
- * Statements of an instance that died may still run on the server (an index build, a chunk, a commit that
- * waits for a standby). Nobody but the job uses the table that does not serve, so they are known by it.
- */
-static bool
-end_orphans(struct engine *e, struct error *err)
-{
-    int64_t until = clock_ms() + ORPHANS_MOST_MS;
-    char oid[16];
-
-    snprintf(oid, sizeof(oid), "%" PRIu32, job_is_turned(&e->job) ? e->job.source_oid : e->job.shadow_oid);
-    for (;;) {
-        struct result res = {0};
-        bool ok = session_query(e->control, &res, err, sql_job_orphans, 1, oid);
-        int count = ok ? result_rows(&res) : 0;
-
-        result_free(&res);
-        if (!ok || count == 0)
-            return ok;
-        if (clock_ms() > until)
-            return error_set(err, ERROR_FAILED,
-                             "statements of the job's last instance still run on the server");
-        if (!clock_sleep(ORPHANS_POLL_MS)) {
-            error_set(err, ERROR_FAILED, "stopped while waiting for the job's last instance to end");
-            err->stopped = true;
-            return false;
-        }
-    }
-}
-
 /* Connect, read, lock, take. */
 static bool
 take(struct engine *e, const char *name, int64_t instance, struct error *err)
@@ -237,8 +227,8 @@ take(struct engine *e, const char *name, int64_t instance, struct error *err)
                          job_phase_name(e->job.phase));
     if (instance != 0 && e->job.instance != instance)
         return error_set(err, ERROR_FAILED, "another instance has taken over job \"%s\"", name);
-    if (!job_state_lock(e->control, &e->job, err) || !end_orphans(e, err) ||
-        !job_state_take(e->control, &e->job, err))
+    if (!job_state_lock(e->control, &e->job, err) || !ending_orphans(e->control, &e->job, err) ||
+        !job_state_take(e->control, &e->job, instance != 0, err))
         return false;
     e->entered = true;
     /* Once more: what the one before had under way has ended by now, perhaps with a commit. */

@@ -88,6 +88,9 @@ bool engine_sync(struct engine *e, struct error *err);
 /* One apply step; waits a little where there is nothing to do. Shows progress. */
 bool engine_apply(struct engine *e, struct error *err);
 
+/* Snapshots taken from here on see the shadow complete: the swap waits for older ones. */
+bool engine_note_complete(struct engine *e, struct error *err);
+
 /* Where a test wants the process to be killed (docs/testing.md). */
 void engine_kill_point(const char *name);
 

@@ -98,7 +98,8 @@ retry_blocked(struct engine *e, bool now, struct error *err)
 {
     if (apply_blocked(e->apply) == 0 || (!now && clock_ms() - e->retried_at_ms < RETRY_MS))
         return true;
-    if (!to_boundary(e, err) || !apply_retry(e->apply, err))
+    /* A row that is not there under its key has been deleted, or moved by a change still to come: that first. */
+    if (!engine_sync(e, err) || !to_boundary(e, err) || !apply_retry(e->apply, err))
         return false;
     e->retried_at_ms = clock_ms();
     return true;

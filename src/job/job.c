@@ -401,7 +401,10 @@ job_rollback(const struct job_options *options, struct job_report *report, struc
     engine_open(&e, options, report);
     e.rollback_only = e.rollback_requested = true;
     if (attach_job(&e, options->name, err)) {
-        if (job_is_turned(&e.job) && e.plan != NULL)
+        if (e.job.phase == PHASE_FINISHED)
+            ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: there is no way back",
+                           e.job.name);
+        else if (job_is_turned(&e.job) && e.plan != NULL)
             ok = drive(&e, err);
         else
             ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s",

@@ -264,7 +264,7 @@ job_state_read(struct session *s, const char *name, struct job_state *job, struc
 }
 
 bool
-job_state_take(struct session *s, struct job_state *job, struct error *err)
+job_state_take(struct session *s, struct job_state *job, bool again, struct error *err)
 {
     struct result res = {0};
     char id[24], pid[16], host[256] = "";
@@ -273,7 +273,7 @@ job_state_take(struct session *s, struct job_state *job, struct error *err)
     id_text(job, id);
     snprintf(pid, sizeof(pid), "%ld", (long)getpid());
     gethostname(host, sizeof(host) - 1);
-    ok = session_row(s, &res, err, sql_job_take, 3, id, host, pid);
+    ok = session_row(s, &res, err, sql_job_take, 4, id, host, pid, again ? "true" : "false");
     if (ok)
         job->instance = result_int(&res, 0, 0);
     result_free(&res);

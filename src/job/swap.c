@@ -132,10 +132,41 @@ hook_drain(void *arg, struct error *err)
     return true;
 }
 
+/*
+ * After a swap the application may change the definition of what serves. Where it has other columns, or is
+ * another table of that name, the swap would lose what is in them, and no row need have come to tell.
+ */
+static bool
+check_columns(struct engine *e, struct error *err)
+{
+    const struct table *t = e->plan->source;
+    struct result res = {0};
+    bool ok = session_query(apply_session(e->apply), &res, err,
+                            "SELECT attname, atttypid, attrelid FROM pg_catalog.pg_attribute WHERE attrelid "
+                            "= $1::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+                            1, e->plan->source_sql),
+         same = ok && result_rows(&res) == t->column_count;
+
+    for (int i = 0; same && i < t->column_count; i++)
+        same = strcmp(result_text(&res, i, 0), t->columns[i].name) == 0 &&
+               (oid_t)result_int(&res, i, 1) == t->columns[i].type_oid &&
+               (t->oid == 0 || (oid_t)result_int(&res, i, 2) == t->oid);
+    result_free(&res);
+    if (ok && !same) {
+        ok = error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
+                       e->plan->source_sql);
+        error_detail(err, "Its columns are no longer those the plan was made for. Nothing was swapped.");
+    }
+    return ok;
+}
+
 static bool
 hook_check(void *arg, struct error *err)
 {
     struct engine *e = arg;
+
+    if (e->job.leg > 0 && !check_columns(e, err))
+        return false;
 
     if (apply_blocked(e->apply) > 0)
         return follow_refuse_blocked(e, err);
@@ -249,6 +280,12 @@ swap_tables(struct engine *e, enum job_phase next, struct error *err)
     };
 
     e->next = next;
+    /* An instance, or a connection, that came after the copy does not know which snapshots are too old. */
+    if (e->job.leg == 0 && e->oldest_snapshot == 0) {
+        if (!engine_note_complete(e, err))
+            return false;
+        request.oldest_snapshot = e->oldest_snapshot;
+    }
     if (!cutover_run(&request, &e->cutover, err))
         return false;
     e->report->swapped = true;

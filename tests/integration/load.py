@@ -426,7 +426,7 @@ def write(options, commands, report):
         due = max(due, time.monotonic() - 1)  # what was missed by a long wait is not all made up for
         wait = 3600 if paused else max(0, due - time.monotonic())
         if select.select([commands], [], [], wait)[0]:
-            command = commands.readline().strip()
+            command = commands.readline().decode().strip()
             if command in ("", "stop"):
                 break
             paused = command == "pause"
@@ -631,7 +631,8 @@ def main():
     def report(message):
         print(json.dumps(message), flush=True)
 
-    result = write(json.loads(sys.argv[1]), sys.stdin, report)
+    # Without a buffer, in which a command could wait unseen by select().
+    result = write(json.loads(sys.argv[1]), open(0, "rb", buffering=0), report)
     report({"transactions": result.transactions, "result": dataclasses.asdict(result)})
 
 

@@ -9,8 +9,6 @@ import subprocess
 import tempfile
 import time
 
-import psycopg2
-
 from servers import APP_ROLE, die_with_parent, wait_until
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -208,12 +206,10 @@ def the_job(database):
 
 def job_phase(database):
     """The phase of the only (or newest) job, None where there is none."""
-    try:
-        return database.value("SELECT phase FROM pgrecast.job ORDER BY created_at DESC LIMIT 1")
-    except (psycopg2.errors.UndefinedTable, psycopg2.errors.InvalidSchemaName):
+    if not database.value("SELECT EXISTS (SELECT FROM information_schema.tables WHERE table_schema = 'pgrecast'"
+                          " AND table_name = 'progress')"):  # made after the others
         return None
-    except psycopg2.errors.UndefinedColumn:
-        return database.value("SELECT phase FROM pgrecast.job LIMIT 1")
+    return database.value("SELECT phase FROM pgrecast.job ORDER BY created_at DESC LIMIT 1")
 
 
 LEFTOVERS = """
@@ -258,7 +254,7 @@ UNION ALL
 SELECT pubname FROM pg_publication WHERE pubname ~* 'pgrecast'
 UNION ALL
 SELECT relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE relname ~* 'pgrecast' AND relkind IN ('r', 'p') AND n.nspname <> 'pgrecast'
+ WHERE relname ~* 'pgrecast' AND relkind IN ('r', 'p') AND relpersistence <> 't' AND n.nspname <> 'pgrecast'
 """
 
 SESSIONS = """

@@ -71,7 +71,7 @@ class Rewrite:
     def roll_back(self):
         """By the command, with or without an instance."""
         outcome = self.command("rollback")
-        assert "rolled back: lock held" in outcome.text, str(outcome)
+        assert "rolled back" in outcome.text and "lock held" in outcome.text, str(outcome)
         assert self.phase == "rolled_back"
         return outcome
 
@@ -105,7 +105,7 @@ class Rewrite:
         wait_until(lambda: self.database.superuser(condition), what)
 
     def wait_copied(self, chunks=1):
-        self.wait_for(f"SELECT FROM pgrecast.chunk HAVING count(*) >= {chunks}", "chunks to be copied")
+        self.wait_for(f"SELECT 1 FROM pgrecast.chunk HAVING count(*) >= {chunks}", "chunks to be copied")
 
     def pace(self, seconds):
         """How long the job takes over each row that it reads, with workload Paced."""

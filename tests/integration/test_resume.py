@@ -218,7 +218,7 @@ def test_server_stays_away(database, server, phase, timeout):
         copied = database.value("SELECT count(*) FROM pgrecast.chunk")
         rewrite.wait_copied(copied + 1)
     else:
-        rewrite.wait_for("SELECT FROM pg_stat_activity WHERE application_name = 'pgrecast stream'"
+        rewrite.wait_for("SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgrecast stream'"
                          " AND datname = current_database()", "the job to be followed")
     server.stop("immediate")
     outcome = rewrite.instance.wait(60)
@@ -319,7 +319,7 @@ def test_lost_at_the_commit_of_the_swap(lonely, case):
         if end == "program":
             rewrite.kill()
         database.superuser("SELECT pg_terminate_backend(%s)", pid)
-        wait_until(lambda: not database.superuser("SELECT FROM pg_stat_activity WHERE pid = %s", pid), "the session to end")
+        wait_until(lambda: not database.superuser("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid), "the session to end")
     if end == "program":
         if request:
             request.join(60)
@@ -420,7 +420,7 @@ def test_resumed_too_early_without_the_spool(database, phase):
         to_phase(rewrite, phase)
         rewrite.load.wait_for(50)
         place = database.value("SELECT pg_current_wal_lsn()")
-        rewrite.wait_for(f"SELECT FROM pg_replication_slots WHERE database = current_database() AND confirmed_flush_lsn > '{place}'",
+        rewrite.wait_for(f"SELECT 1 FROM pg_replication_slots WHERE database = current_database() AND confirmed_flush_lsn > '{place}'",
                          "the slot to move on")
         rewrite.kill()
         outcome = pgrecast.resume(database, JOB, "--spool-dir", pgrecast.new_spool(database))
@@ -453,7 +453,7 @@ def lose_slot(server, database):
     def lost():
         database.superuser("SELECT pg_switch_wal(); INSERT INTO wal SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
         server.execute("CHECKPOINT")
-        return database.superuser("SELECT FROM pg_replication_slots WHERE database = current_database() AND wal_status = 'lost'")
+        return database.superuser("SELECT 1 FROM pg_replication_slots WHERE database = current_database() AND wal_status = 'lost'")
 
     database.superuser("CREATE TABLE wal (x text)")
     wait_until(lost, "the slot to be lost")
@@ -568,7 +568,7 @@ def test_no_lock_and_later_one(database):
     """Exit status 5: the attempts are used up, the job is in sync and goes on when it is told to."""
     rewrite = Rewrite(database, rows=2000)
     with database.connect(autocommit=False) as reader, reader.cursor() as cursor:
-        cursor.execute("SELECT FROM items LIMIT 1")
+        cursor.execute("SELECT 1 FROM items LIMIT 1")
         outcome = rewrite.run("--cutover-attempts=2", "--lock-timeout=50ms").wait()
         assert outcome.status == pgrecast.NO_LOCK, str(outcome)
         assert_resumable(database, JOB)
