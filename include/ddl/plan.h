@@ -114,7 +114,7 @@ struct plan {
                            one */
     /*
      * Comparing rows: two select lists of equal length and types, of canonical values (those without a
-     * dependable binary form as text), the key first (in the source's type, as key_count items). The source's
+     * dependable binary form as text), the key first (key_count items, in one type for both). The source's
      * is over pgrecast_src and pgrecast_new with transform_compare; the shadow's over alias pgrecast_row.
      */
     char *transform_compare;
@@ -149,8 +149,11 @@ struct plan {
  *   back     new table -> original, after a cutover. .source has no oid yet (it is the new table's). A value
  *            that the original's type cannot hold exactly is an error of the row (error_is_of_a_row()): what
  *            goes back and forth is the same. Columns that the new table lacks are .kept or COLUMN_DEFAULT.
+ *            Only rows that changed since the cutover are to be compared: the change may have lost something
+ *            of the others (a timestamp made a date), which the original still has.
  *   again    original -> new table, after a rollback: as forward, but the rows are there, and columns that
- *            only the new table has are .kept.
+ *            only the new table has are .kept. Only rows that changed since the rollback are to be compared:
+ *            what a --reverse-map gave the original need not come again as it was.
  *   proof    for comparing all rows while the new table serves: its .source is the original (under its
  * old_sql name), its shadow the new table. Only what verify needs of a plan is set. Columns that one side
  *            lacks, or that a --reverse-map fills, are not compared.

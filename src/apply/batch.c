@@ -263,7 +263,7 @@ add_insert(struct batch *b, const struct tuple *row, struct error *err)
         return no_key(err);
     b->entries[at].values = copy_values(b, row, NULL);
     b->entries[at].row = true;
-    b->entries[at].base = at;
+    b->entries[at].base = BATCH_NO_BASE;
     return true;
 }
 

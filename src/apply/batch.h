@@ -17,6 +17,9 @@
 #include "core/error.h"
 #include "decode/message.h"
 
+/* A row that was inserted: it has nothing of one that had its key before. */
+#define BATCH_NO_BASE (-1)
+
 struct batch_entry {
     uint64_t hash;
     const char *key; /* (kind, length, text) per key column */

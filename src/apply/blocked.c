@@ -129,11 +129,12 @@ blocked_enter(struct blocked *b, const struct blocked_list *list, struct session
     values = closed(&list->values);
     errors = closed(&list->errors);
     ok = session_query(s, NULL, err,
-                       "INSERT INTO pgrecast.blocked (job_id, key, key_values, error) "
+                       "INSERT INTO pgrecast.blocked AS b (job_id, key, key_values, error) "
                        "SELECT $1, k, v::pg_catalog.text[], e FROM ROWS FROM ("
                        "pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[]), "
                        "pg_catalog.unnest($4::pg_catalog.text[])) AS u (k, v, e) "
-                       "ON CONFLICT (job_id, key_values) DO UPDATE SET error = excluded.error",
+                       "ON CONFLICT (job_id, key_values) DO UPDATE SET error = excluded.error "
+                       "WHERE b.error <> excluded.error",
                        4, job_text(job_id, job), texts, values, errors);
     while (ok && keyset_next(&list->keys, &at, &key, &len))
         keyset_add(&b->keys, key, len);

@@ -23,7 +23,8 @@ link_entries(int *parent, const struct batch *b)
     for (int i = 0; i < b->entry_count; i++)
         parent[i] = i;
     for (int i = 0; i < b->entry_count; i++) {
-        int one = root_of(parent, i), other = root_of(parent, b->entries[i].base);
+        int base = b->entries[i].base;
+        int one = root_of(parent, i), other = base == BATCH_NO_BASE ? one : root_of(parent, base);
 
         if (one < other)
             parent[other] = one;

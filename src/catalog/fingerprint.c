@@ -30,9 +30,14 @@ bool
 table_fingerprint_prepare(struct session *s, struct error *err)
 {
     char *sql = mem_printf("PREPARE pgrecast_fingerprint AS %s", sql_catalog_fingerprint);
-    bool ok =
-        session_execute(s, err, "SET plan_cache_mode = force_generic_plan") && session_execute(s, err, sql);
+    struct result r = {0};
+    bool ok = session_query(
+        s, &r, err, "SELECT FROM pg_catalog.pg_prepared_statements WHERE name = 'pgrecast_fingerprint'", 0);
 
+    if (ok && result_rows(&r) == 0)
+        ok = session_execute(s, err, "SET plan_cache_mode = force_generic_plan") &&
+             session_execute(s, err, sql);
+    result_free(&r);
     free(sql);
     return ok;
 }

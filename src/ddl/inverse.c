@@ -116,7 +116,7 @@ guarded(const struct making *m, const struct column_value *v, const struct colum
 {
     const char *as = types_compare_well(to) ? "%s" : "CAST(%s AS pg_catalog.text) COLLATE pg_catalog.\"C\"";
     char *forth = forth_again(m, v, back, to);
-    char *message = mem_printf("column %s cannot hold a value of column %s", c->name, to->name);
+    char *message = mem_printf("a value of column %s does not fit %s", to->name, c->type);
     struct buffer sql = {0};
 
     buffer_add_text(&sql, "CASE WHEN ");
@@ -221,6 +221,11 @@ add_column(struct making *m, int column)
 
     if (c->generated != '\0') {
         value_add(m, c, COLUMN_GENERATED);
+        if (to != NULL && to->generated == '\0')
+            list_addf(&m->obstacles->reasons,
+                      "no way back: column \"%s\" is computed in the original, which could not take what is "
+                      "written to it in the new table",
+                      c->name);
     } else if (map != NULL) {
         add_mapped(m, column, map);
     } else if (to == NULL) {

@@ -3,6 +3,7 @@
 
 #include "core/mem.h"
 #include "ddl/plan.h"
+#include "ddl/types.h"
 
 static void
 print_column(FILE *out, const char *name, const char *text)
@@ -18,14 +19,6 @@ only_column(const struct plan *back, const struct plan_column *c)
         if (c->depends_on[i])
             return &back->source->columns[i];
     return NULL;
-}
-
-static const char *
-other_reading(const char *type)
-{
-    return strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0 || strcmp(type, "xml") == 0
-               ? "; written as that type writes it"
-               : "";
 }
 
 /* What becomes of a column of the original that is not simply the new table's; NULL where it is. */
@@ -44,10 +37,9 @@ fate_of(const struct plan *back, int position)
     if (!c->plain)
         return mem_strdup("from the --reverse-map");
     from = only_column(back, c);
-    if (from == NULL || strcmp(from->type, c->type) == 0)
+    if (from == NULL || types_always_fit(from, &back->target->columns[position]))
         return NULL;
-    return mem_printf("back from %s%s: values that %s cannot hold block the rollback", from->type,
-                      other_reading(c->type), c->type);
+    return mem_printf("back from %s: values that %s cannot hold block the rollback", from->type, c->type);
 }
 
 static void
@@ -87,6 +79,23 @@ print_key(const struct plan *back, FILE *out)
     fprintf(out, ".\n");
 }
 
+static void
+print_statements(const struct plan *back, FILE *out)
+{
+    fprintf(out, "\n  -- rows that change after the swap\n");
+    fprintf(
+        out,
+        "  INSERT INTO %s (%s)\n    OVERRIDING SYSTEM VALUE\n    SELECT pgrecast_new.* FROM <changed rows> "
+        "AS pgrecast_src\n    CROSS JOIN LATERAL (%s) AS pgrecast_new;\n",
+        back->shadow_sql, back->insert_columns, back->transform_insert);
+    fprintf(out, "  -- the swap back\n");
+    for (int i = 0; i < back->swap.count; i++)
+        fprintf(out, "  %s;\n", back->swap.items[i]);
+    fprintf(out, "  -- after it\n");
+    for (int i = 0; i < back->drop_old.count; i++)
+        fprintf(out, "  %s;\n", back->drop_old.items[i]);
+}
+
 void
 plan_set_print(const struct plan_set *set, FILE *out)
 {
@@ -104,5 +113,5 @@ plan_set_print(const struct plan_set *set, FILE *out)
     else
         fprintf(out, "  After a rollback the new table cannot come to serve again: %s.\n",
                 set->why_not_again);
-    fprintf(out, "  The swap back is %d statements; it reads no table.\n", set->back->swap.count);
+    print_statements(set->back, out);
 }

@@ -7,6 +7,8 @@
 #include "core/mem.h"
 #include "ddl/names.h"
 #include "ddl/statement.h"
+#include "ddl/token.h"
+#include "ddl/tree.h"
 
 #define OPTION "--reverse-map"
 
@@ -102,6 +104,40 @@ over_row(const struct plan *forward, const char *view, const bool *depends_on)
     return buffer_take(&sql);
 }
 
+/* Does the parenthesis that opens the text's second token close at its last one? */
+static bool
+stays_inside(const struct token_text *tokens)
+{
+    int depth = 0;
+
+    for (int i = 1; i < tokens->token_count; i++) {
+        depth += token_is(tokens, i, '(') ? 1 : token_is(tokens, i, ')') ? -1 : 0;
+        if (depth == 0)
+            return i == tokens->token_count - 1;
+    }
+    return false;
+}
+
+bool
+reverse_map_check(const char *text, struct error *err)
+{
+    char *sql = mem_printf("SELECT (%s\n)", text);
+    PgQuery__ParseResult *tree = tree_parse(sql, err);
+    struct token_text tokens = {0};
+    bool ok = tree != NULL && tokens_scan(&tokens, sql, err);
+
+    if (tree == NULL)
+        error_detail(err, "In: %s", text); /* positions in the error are not those of the text */
+    if (ok && (tree->n_stmts != 1 || !stays_inside(&tokens) ||
+               tree->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT))
+        ok = error_set(err, ERROR_USAGE, "not an expression: %s", text);
+    tokens_free(&tokens);
+    if (tree != NULL)
+        pg_query__parse_result__free_unpacked(tree, NULL);
+    free(sql);
+    return ok;
+}
+
 static bool
 read_map(struct reverse_map *map, const char *option, const struct plan *forward,
          const struct view_place *place, struct error *err)
@@ -112,7 +148,7 @@ read_map(struct reverse_map *map, const char *option, const struct plan *forward
     bool *reads = mem_alloc((size_t)last + 2);
     char *list = mem_printf("SELECT (%s\n) AS c1", typed);
     char *view = NULL;
-    bool ok = expression_check(typed, err) || error_context(err, OPTION " '%s'", option);
+    bool ok = reverse_map_check(typed, err) || error_context(err, OPTION " '%s'", option);
 
     ok = ok && view_read(place, list, option, OPTION " expression", &view, reads, last, err) &&
          check_assignment(place, &forward->source->columns[map->column], view, option, err);

@@ -21,6 +21,10 @@ bool reverse_maps_read(struct reverse_maps *maps, const struct plan_options *opt
                        const struct plan *forward, const struct view_place *place, struct error *err);
 void reverse_maps_free(struct reverse_maps *maps);
 
+/* Is the text one expression and no more? ERROR_USAGE where it is not. What it means is left to the server.
+ */
+bool reverse_map_check(const char *text, struct error *err);
+
 /* The map for a column of the original, or NULL. */
 const struct reverse_map *reverse_map_of(const struct reverse_maps *maps, int column);
 

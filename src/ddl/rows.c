@@ -7,7 +7,7 @@
 #include "core/mem.h"
 #include "ddl/list.h"
 
-enum { JSON = 114, NUMERIC = 1700, JSONB = 3802 };
+enum { JSON = 114, BPCHAR = 1042, NUMERIC = 1700, JSONB = 3802 };
 
 static bool
 default_stayed(const struct column_value *v, const struct column *c)
@@ -238,6 +238,8 @@ meaning_of(const struct plan *p, int position, const char *value)
             continue;
         if (to->base_type_oid == NUMERIC)
             return mem_printf("pg_catalog.trim_scale(%s)", value);
+        if (to->base_type_oid == BPCHAR) /* spaces at its end are none of its value */
+            return mem_printf("CAST(%s AS pg_catalog.text)", value);
         if (to->base_type_oid == JSON && p->source->columns[i].base_type_oid == JSONB)
             return mem_printf("CAST(%s AS pg_catalog.jsonb)", value);
     }

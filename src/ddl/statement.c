@@ -407,59 +407,11 @@ parse_statement(struct parse *p, struct statement_list *list, const PgQuery__Raw
     return false;
 }
 
-/* "line 2, column 7" and the line with a caret under the character, which counts from 1. */
-static void
-point_at(const char *sql, int character, struct error *err)
-{
-    const char *line = sql;
-    const char *at = sql;
-    int number = 1;
-    int column = 1;
-    int bytes;
-
-    for (int i = 1; i < character && *at != '\0'; i++) {
-        if (*at == '\n') {
-            line = at + 1;
-            number++;
-            column = 0;
-        }
-        at++;
-        while (((unsigned char)*at & 0xC0) == 0x80)
-            at++;
-        column++;
-    }
-    bytes = (int)strcspn(line, "\r\n");
-    error_detail(err, "line %d, column %d:\n%.*s\n%*s^", number, column, bytes, line, column - 1, "");
-}
-
-static PgQuery__ParseResult *
-parse_tree(const char *sql, struct error *err)
-{
-    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(sql);
-    PgQuery__ParseResult *tree = NULL;
-
-    if (parsed.error != NULL) {
-        error_set(err, ERROR_USAGE, "%s", parsed.error->message);
-        if (parsed.error->cursorpos > 0)
-            point_at(sql, parsed.error->cursorpos, err);
-        error_hint(err,
-                   "Statements are read with the grammar of PostgreSQL %s; newer syntax is not known yet.",
-                   PG_MAJORVERSION);
-    } else {
-        tree = pg_query__parse_result__unpack(NULL, parsed.parse_tree.len,
-                                              (const uint8_t *)parsed.parse_tree.data);
-        if (tree == NULL)
-            error_set(err, ERROR_FAILED, "the parse tree cannot be read");
-    }
-    pg_query_free_protobuf_parse_result(parsed);
-    return tree;
-}
-
 bool
 statements_parse(const char *sql, const char *clone_schema, struct statement_list *list, struct error *err)
 {
     struct parse p = {.clone_schema = clone_schema, .err = err};
-    PgQuery__ParseResult *tree = parse_tree(sql, err);
+    PgQuery__ParseResult *tree = tree_parse(sql, err);
     bool ok = tree != NULL && tokens_scan(&p.tokens, sql, err);
 
     *list = (struct statement_list){0};
@@ -480,7 +432,7 @@ bool
 typed_name_parse(const char *text, struct typed_name *name, struct error *err)
 {
     char *sql = mem_printf("TABLE %s", text);
-    PgQuery__ParseResult *tree = parse_tree(sql, err);
+    PgQuery__ParseResult *tree = tree_parse(sql, err);
     const PgQuery__SelectStmt *select;
     const PgQuery__RangeVar *relation = NULL;
 
@@ -500,40 +452,6 @@ typed_name_parse(const char *text, struct typed_name *name, struct error *err)
         pg_query__parse_result__free_unpacked(tree, NULL);
     free(sql);
     return relation != NULL;
-}
-
-/* Does the parenthesis that opens the text's second token close at its last one? */
-static bool
-stays_inside(const struct token_text *tokens)
-{
-    int depth = 0;
-
-    for (int i = 1; i < tokens->token_count; i++) {
-        depth += token_is(tokens, i, '(') ? 1 : token_is(tokens, i, ')') ? -1 : 0;
-        if (depth == 0)
-            return i == tokens->token_count - 1;
-    }
-    return false;
-}
-
-bool
-expression_check(const char *text, struct error *err)
-{
-    char *sql = mem_printf("SELECT (%s\n)", text);
-    PgQuery__ParseResult *tree = parse_tree(sql, err);
-    struct token_text tokens = {0};
-    bool ok = tree != NULL && tokens_scan(&tokens, sql, err);
-
-    if (tree == NULL)
-        error_detail(err, "In: %s", text); /* positions in the error are not those of the text */
-    if (ok && (tree->n_stmts != 1 || !stays_inside(&tokens) ||
-               tree->stmts[0]->stmt->node_case != PG_QUERY__NODE__NODE_SELECT_STMT))
-        ok = error_set(err, ERROR_USAGE, "not an expression: %s", text);
-    tokens_free(&tokens);
-    if (tree != NULL)
-        pg_query__parse_result__free_unpacked(tree, NULL);
-    free(sql);
-    return ok;
 }
 
 void

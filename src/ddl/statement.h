@@ -80,8 +80,4 @@ void statements_free(struct statement_list *list);
 bool typed_name_parse(const char *text, struct typed_name *name, struct error *err);
 void typed_name_free(struct typed_name *name);
 
-/* Is the text one expression and no more? ERROR_USAGE where it is not. Which it means is left to the server.
- */
-bool expression_check(const char *text, struct error *err);
-
 #endif

@@ -1,5 +1,6 @@
 #include "ddl/tree.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const char *
@@ -51,4 +52,52 @@ tree_has_constraint(PgQuery__Node *const *nodes, size_t count, PgQuery__ConstrTy
         if (nodes[i]->node_case == PG_QUERY__NODE__NODE_CONSTRAINT && nodes[i]->constraint->contype == type)
             return true;
     return false;
+}
+
+/* "line 2, column 7" and the line with a caret under the character, which counts from 1. */
+static void
+point_at(const char *sql, int character, struct error *err)
+{
+    const char *line = sql;
+    const char *at = sql;
+    int number = 1;
+    int column = 1;
+    int bytes;
+
+    for (int i = 1; i < character && *at != '\0'; i++) {
+        if (*at == '\n') {
+            line = at + 1;
+            number++;
+            column = 0;
+        }
+        at++;
+        while (((unsigned char)*at & 0xC0) == 0x80)
+            at++;
+        column++;
+    }
+    bytes = (int)strcspn(line, "\r\n");
+    error_detail(err, "line %d, column %d:\n%.*s\n%*s^", number, column, bytes, line, column - 1, "");
+}
+
+PgQuery__ParseResult *
+tree_parse(const char *sql, struct error *err)
+{
+    PgQueryProtobufParseResult parsed = pg_query_parse_protobuf(sql);
+    PgQuery__ParseResult *tree = NULL;
+
+    if (parsed.error != NULL) {
+        error_set(err, ERROR_USAGE, "%s", parsed.error->message);
+        if (parsed.error->cursorpos > 0)
+            point_at(sql, parsed.error->cursorpos, err);
+        error_hint(err,
+                   "Statements are read with the grammar of PostgreSQL %s; newer syntax is not known yet.",
+                   PG_MAJORVERSION);
+    } else {
+        tree = pg_query__parse_result__unpack(NULL, parsed.parse_tree.len,
+                                              (const uint8_t *)parsed.parse_tree.data);
+        if (tree == NULL)
+            error_set(err, ERROR_FAILED, "the parse tree cannot be read");
+    }
+    pg_query_free_protobuf_parse_result(parsed);
+    return tree;
 }

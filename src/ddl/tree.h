@@ -7,6 +7,12 @@
 #include <pg_query.h>
 #include <pg_query/pg_query.pb-c.h>
 
+#include "core/error.h"
+
+/* The SQL as a tree, to be freed by pg_query__parse_result__free_unpacked(). ERROR_USAGE, with the place, and
+ * NULL where it does not parse. */
+PgQuery__ParseResult *tree_parse(const char *sql, struct error *err);
+
 /* The string that a node is, or NULL. */
 const char *tree_string(const PgQuery__Node *node);
 

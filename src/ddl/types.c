@@ -84,6 +84,23 @@ types_assign_exactly(const struct column *from, const struct column *to)
     return is_text(from) && is_text(to) && has_room(from, to);
 }
 
+/* The server's integers by their width */
+static int
+width(const struct column *c)
+{
+    return c->base_type_oid == INT2 ? 2 : c->base_type_oid == INT4 ? 4 : 8;
+}
+
+bool
+types_always_fit(const struct column *from, const struct column *to)
+{
+    if (to->type_oid != to->base_type_oid && strcmp(from->type, to->type) != 0) /* a domain may check it */
+        return false;
+    if (is_integer(from) && is_integer(to))
+        return width(from) <= width(to);
+    return types_assign_exactly(from, to) || types_keep_meaning(from, to);
+}
+
 bool
 types_keep_meaning(const struct column *from, const struct column *to)
 {

@@ -7,6 +7,9 @@
 /* An assignment gives the very value, or an error of class 22. */
 bool types_assign_exactly(const struct column *from, const struct column *to);
 
+/* There is no value that does not fit. */
+bool types_always_fit(const struct column *from, const struct column *to);
+
 /* An explicit cast loses nothing that the value means, though its text may come out different. */
 bool types_keep_meaning(const struct column *from, const struct column *to);
 

@@ -147,7 +147,7 @@ keep_added(struct transform *t, const struct table *original)
              (t->values[i].origin == COLUMN_CONSTANT || t->values[i].origin == COLUMN_FROM_ROW));
 }
 
-/* So have those that an expression of the user gives the original, and those it computes itself. */
+/* So have those that an expression of the user gives the original. */
 static void
 keep_unproven(struct transform *t, const struct way_back *w, const struct table *original)
 {
@@ -155,7 +155,7 @@ keep_unproven(struct transform *t, const struct way_back *w, const struct table 
         int column = t->values[i].attnum - 1;
 
         if (column < original->column_count && t->values[i].origin == COLUMN_FROM_ROW &&
-            (original->columns[column].generated != '\0' || reverse_map_of(&w->maps, column) != NULL))
+            reverse_map_of(&w->maps, column) != NULL)
             t->values[i].kept = true;
     }
 }
@@ -209,7 +209,7 @@ why_not_again(const struct plan *forward)
             return "the new table does not keep the values of the original's key, by which its rows would be "
                    "found";
     return key_index(forward) == NULL
-               ? "the new table has no unique index on the columns of the original's key"
+               ? "the new table has no unique index on just the columns of the original's key"
                : NULL;
 }
 

@@ -221,6 +221,8 @@ take_row(struct job_state *job, const struct result *r)
     job->swap_lsn = result_lsn(r, 0, col++);
     job->applied = result_lsn(r, 0, col++);
     job->window_s = result_null(r, 0, col) ? -1 : strtod(result_text(r, 0, col), NULL);
+    if (!result_null(r, 0, col) && job->window_s < 0) /* it has ended */
+        job->window_s = 0;
     job->back_publication_name = mem_printf("%s" BACK_SUFFIX, job->publication_name);
 }
 

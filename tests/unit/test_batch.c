@@ -73,7 +73,7 @@ assert_batch(struct batch *b, const char *expected)
                           : v->kind == VALUE_NULL ? "~"
                                                   : "?");
         }
-        if (e->row && e->base != i) {
+        if (e->row && e->base != i && e->base != BATCH_NO_BASE) {
             char *base = batch_key_text(b->entries[e->base].key, b->key_count);
 
             buffer_printf(&text, "@%.*s", (int)strlen(base) - 2, base + 1);
