@@ -108,6 +108,9 @@ job_state_save_start(struct session *s, const struct job_state *job,
                      struct error *err); /* start, x0, barrier, exact, copied_filenode, timeline, spool */
 bool job_state_save_options(struct session *s, struct job_state *job, const char *options, struct error *err);
 
+/* Another plan, from plan_set_remap(); the maps that asked for it are done with. */
+bool job_state_save_plan(struct session *s, struct job_state *job, const char *plan, struct error *err);
+
 /* In the transaction of a swap: one leg further. window_s: seconds until the way back ends, negative: never.
  */
 bool job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase,

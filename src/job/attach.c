@@ -275,6 +275,9 @@ attach_again(struct engine *e, struct error *err)
     log_warning("the connection was lost: %s; trying again for up to %d s", err->message,
                 e->options.reconnect_s);
     stages_close(e);
+    plan_set_free(e->plans); /* they may have been stored anew by the last that went through */
+    e->plans = NULL;
+    e->plan = NULL;
     while (!ok && clock_ms() < until) {
         error_clear(err);
         if (!clock_sleep(backoff_next(&backoff))) {
@@ -282,7 +285,7 @@ attach_again(struct engine *e, struct error *err)
             err->stopped = true;
             break;
         }
-        ok = take(e, name, instance, err) && check_server(e, err);
+        ok = take(e, name, instance, err) && load_plans(e, err) && check_server(e, err);
         if (e->entered)
             instance = e->job.instance;
         if (!ok && !may_pass(err))

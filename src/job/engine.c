@@ -49,6 +49,7 @@ take_requests(struct engine *e, const struct result *r)
     e->server_lsn = result_lsn(r, 0, 3);
     e->rollback_requested = result_bool(r, 0, 4) || e->rollback_only;
     e->abort_requested = result_bool(r, 0, 5);
+    e->remap_requested = result_bool(r, 0, 8) || (e->rollback_only && e->options.plan.reverse_map_count > 0);
     e->finish_requested = finish == NULL                ? FINISH_NOT
                           : strcmp(finish, "keep") == 0 ? FINISH_KEEP
                                                         : FINISH_DROP;
@@ -272,4 +273,14 @@ bool
 engine_sync(struct engine *e, struct error *err)
 {
     return engine_write_marker(e, err) && engine_apply_to_marker(e, err);
+}
+
+bool
+engine_to_boundary(struct engine *e, struct error *err)
+{
+    while (!apply_at_boundary(e->apply)) {
+        if (!engine_apply(e, err))
+            return false;
+    }
+    return true;
 }

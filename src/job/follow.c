@@ -84,22 +84,12 @@ show_blocked(struct engine *e)
 }
 
 static bool
-to_boundary(struct engine *e, struct error *err)
-{
-    while (!apply_at_boundary(e->apply)) {
-        if (!engine_apply(e, err))
-            return false;
-    }
-    return true;
-}
-
-static bool
 retry_blocked(struct engine *e, bool now, struct error *err)
 {
     if (apply_blocked(e->apply) == 0 || (!now && clock_ms() - e->retried_at_ms < RETRY_MS))
         return true;
     /* A row that is not there under its key has been deleted, or moved by a change still to come: that first. */
-    if (!engine_sync(e, err) || !to_boundary(e, err) || !apply_retry(e->apply, err))
+    if (!engine_sync(e, err) || !engine_to_boundary(e, err) || !apply_retry(e->apply, err))
         return false;
     e->retried_at_ms = clock_ms();
     return true;
@@ -130,11 +120,34 @@ refuse(struct engine *e, struct error *reason, struct error *err)
     if (ok && !e->rollback_only)
         log_warning("%s%s%s", reason->message, reason->detail != NULL ? ": " : "",
                     reason->detail != NULL ? reason->detail : "");
-    e->rollback_requested = e->cutover_requested = false;
+    e->rollback_requested = e->cutover_requested = e->remap_requested = false;
     return ok;
 }
 
 /* A swap that fails leaves the job where it was, unless the server or the user has ended it. */
+static enum step
+not_swapped(struct engine *e, enum job_phase next, struct error *failed, struct error *err)
+{
+    bool ok;
+
+    if (next == PHASE_ROLLED_BACK && failed->kind == ERROR_FAILED && !failed->connection_lost &&
+        !failed->stopped)
+        failed->kind = ERROR_ROLLBACK;
+    if (e->rollback_only || failed->connection_lost || failed->stopped || e->abort_requested) {
+        struct error ignored = {0};
+
+        if (!failed->connection_lost)
+            job_state_answer(e->control, &e->job, failed, &ignored);
+        error_clear(&ignored);
+        error_move(err, failed);
+        return STEP_FAILED;
+    }
+    ok = refuse(e, failed, err);
+    error_clear(failed);
+    e->next = e->job.phase;
+    return ok ? STEP_NEXT : STEP_FAILED; /* the same phase again */
+}
+
 static enum step
 try_swap(struct engine *e, enum job_phase next, struct error *err)
 {
@@ -143,25 +156,19 @@ try_swap(struct engine *e, enum job_phase next, struct error *err)
     if (retry_blocked(e, true, &failed) &&
         (apply_blocked(e->apply) == 0 || follow_refuse_blocked(e, &failed)) && swap_tables(e, next, &failed))
         return STEP_NEXT;
-    if (next == PHASE_ROLLED_BACK && failed.kind == ERROR_FAILED && !failed.connection_lost &&
-        !failed.stopped)
-        failed.kind = ERROR_ROLLBACK;
-    if (e->rollback_only || failed.connection_lost || failed.stopped || e->abort_requested) {
-        struct error ignored = {0};
+    return not_swapped(e, next, &failed, err);
+}
 
-        if (!failed.connection_lost)
-            job_state_answer(e->control, &e->job, &failed, &ignored);
-        error_clear(&ignored);
-        error_move(err, &failed);
-        return STEP_FAILED;
-    }
-    if (!refuse(e, &failed, err)) {
-        error_clear(&failed);
-        return STEP_FAILED;
-    }
-    error_clear(&failed);
-    e->next = e->job.phase;
-    return STEP_NEXT; /* the same phase again */
+/* The maps that came with the request hold from now on, whatever becomes of the rollback. */
+static enum step
+remap_and_swap(struct engine *e, struct error *err)
+{
+    struct error failed = {0};
+    struct plan_set *made = remap_plan(e, &failed);
+
+    if (made == NULL)
+        return not_swapped(e, PHASE_ROLLED_BACK, &failed, err);
+    return remap_enforce(e, made, err) ? try_swap(e, PHASE_ROLLED_BACK, err) : STEP_FAILED;
 }
 
 static bool
@@ -228,6 +235,8 @@ phase_follow(struct engine *e, struct error *err)
     while (!is_over(e)) {
         uint64_t before = apply_changes(e->apply);
 
+        if (turned && e->rollback_requested && e->remap_requested)
+            return remap_and_swap(e, err);
         if (!follow_some(e, err))
             return STEP_FAILED;
         if (turned && apply_changes(e->apply) > before)

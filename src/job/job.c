@@ -400,6 +400,7 @@ job_rollback(const struct job_options *options, struct job_report *report, struc
 
     engine_open(&e, options, report);
     e.rollback_only = e.rollback_requested = true;
+    e.remap_requested = options->plan.reverse_map_count > 0;
     if (attach_job(&e, options->name, err)) {
         if (e.job.phase == PHASE_FINISHED)
             ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: there is no way back",

@@ -128,10 +128,12 @@ await_instance(struct session *s, const struct job_state *job, const char *pendi
     return ok;
 }
 
-/* Ask a running instance for something and wait. *answered is false when none runs. */
+/* Ask a running instance for something and wait. *answered is false when none runs. value: $2 of set, or
+ * NULL.
+ */
 static bool
-ask_instance(struct session *s, const struct job_state *job, const char *set, const char *pending,
-             struct answer *answer, bool *answered, struct error *err)
+ask_instance_with(struct session *s, const struct job_state *job, const char *set, const char *value,
+                  const char *pending, struct answer *answer, bool *answered, struct error *err)
 {
     char *sql = mem_printf(
         "UPDATE pgrecast.job SET answer = NULL, answer_kind = NULL, answer_hint = NULL, %s WHERE id = $1",
@@ -142,9 +144,32 @@ ask_instance(struct session *s, const struct job_state *job, const char *set, co
     snprintf(id, sizeof(id), "%" PRId64, job->id);
     *answered = false;
     if (ok && running)
-        ok =
-            session_query(s, NULL, err, sql, 1, id) && await_instance(s, job, pending, answer, answered, err);
+        ok = session_query(s, NULL, err, sql, value != NULL ? 2 : 1, id, value) &&
+             await_instance(s, job, pending, answer, answered, err);
     free(sql);
+    return ok;
+}
+
+static bool
+ask_instance(struct session *s, const struct job_state *job, const char *set, const char *pending,
+             struct answer *answer, bool *answered, struct error *err)
+{
+    return ask_instance_with(s, job, set, NULL, pending, answer, answered, err);
+}
+
+static bool
+ask_rollback(struct session *s, const struct job_state *job, const struct plan_options *plan,
+             struct answer *answer, bool *answered, struct error *err)
+{
+    char *maps = NULL;
+    bool ok = plan->reverse_map_count == 0 ||
+              (maps = job_maps_write(plan->reverse_map_count, plan->reverse_maps, err)) != NULL;
+
+    ok = ok && ask_instance_with(s, job,
+                                 maps != NULL ? "rollback_requested = true, reverse_maps = $2"
+                                              : "rollback_requested = true, reverse_maps = NULL",
+                                 maps, "rollback_requested", answer, answered, err);
+    free(maps);
     return ok;
 }
 
@@ -366,27 +391,27 @@ out:
 }
 
 bool
-job_request_rollback(const struct connection_options *connection, const char *name, bool *done,
-                     struct job_report *report, struct error *err)
+job_request_rollback(const struct job_options *options, bool *done, struct job_report *report,
+                     struct error *err)
 {
     struct job_state job;
     struct answer answer = {0};
-    struct session *s = open_job(connection, name, &job, err);
+    struct session *s = open_job(options->connection, options->name, &job, err);
     bool running = false, ok = s != NULL && err->message == NULL && is_running(s, &job, &running, err);
     struct result res = {0};
     char id[24];
 
     *done = false;
     if (ok && !job.ended && job.phase == PHASE_FINISHED) {
-        ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: there is no way back", name);
-        error_hint(err, "Complete it with: pgrecast finish %s", name);
+        ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: there is no way back", job.name);
+        error_hint(err, "Complete it with: pgrecast finish %s", job.name);
     } else if (ok && running && !job_is_turned(&job)) {
-        ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s", name,
+        ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s", job.name,
                        job_phase_name(job.phase));
     } else if (ok) {
         int leg = job.leg;
 
-        ok = ask_instance(s, &job, "rollback_requested = true", "rollback_requested", &answer, done, err);
+        ok = ask_rollback(s, &job, &options->plan, &answer, done, err);
         if (ok && *done)
             ok = take_answer(&answer, err) && read_again(s, &job, err) &&
                  (job.leg > leg || not_taken_up(&job, err));

@@ -64,12 +64,13 @@ static bool
 upgrade(struct session *s, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(
-        s, &res, err,
-        "SELECT pg_catalog.count(*) = 2 FROM pg_catalog.pg_attribute WHERE NOT attisdropped AND "
-        "(attrelid = 'pgrecast.job'::pg_catalog.regclass AND attname = 'answer_hint' OR attrelid = "
-        "'pgrecast.position'::pg_catalog.regclass AND attname = 'instance')",
-        0);
+    bool ok =
+        session_row(s, &res, err,
+                    "SELECT pg_catalog.count(*) = 3 FROM pg_catalog.pg_attribute WHERE NOT attisdropped AND "
+                    "(attrelid = 'pgrecast.job'::pg_catalog.regclass AND attname IN ('answer_hint', "
+                    "'reverse_maps') OR attrelid = "
+                    "'pgrecast.position'::pg_catalog.regclass AND attname = 'instance')",
+                    0);
 
     ok = ok && (result_bool(&res, 0, 0) || session_execute(s, err, sql_job_upgrade));
     result_free(&res);
@@ -358,6 +359,28 @@ job_state_save_options(struct session *s, struct job_state *job, const char *opt
 }
 
 bool
+job_state_save_plan(struct session *s, struct job_state *job, const char *plan, struct error *err)
+{
+    struct result res = {0};
+    char id[24], instance[24];
+    bool ok;
+
+    id_text(job, id);
+    instance_text(job, instance);
+    ok = session_query(s, &res, err,
+                       "UPDATE pgrecast.job SET plan = $3, reverse_maps = NULL WHERE id = $1 AND instance = "
+                       "$2",
+                       3, id, instance, plan) &&
+         require_one(&res, err);
+    result_free(&res);
+    if (ok) {
+        free(job->plan);
+        job->plan = mem_strdup(plan);
+    }
+    return ok;
+}
+
+bool
 job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase, double window_s,
                     struct error *err)
 {
@@ -406,11 +429,11 @@ job_state_answer(struct session *s, const struct job_state *job, const struct er
 
     id_text(job, id);
     snprintf(kind, sizeof(kind), "%d", reason != NULL ? (int)reason->kind : 0);
-    ok = session_query(
-        s, NULL, err,
-        "UPDATE pgrecast.job SET cutover_requested = false, rollback_requested = false, "
-        "finish_requested = NULL, answer = $2, answer_kind = $3, answer_hint = $4 WHERE id = $1",
-        4, id, text, reason != NULL ? kind : NULL, reason != NULL ? reason->hint : NULL);
+    ok = session_query(s, NULL, err,
+                       "UPDATE pgrecast.job SET cutover_requested = false, rollback_requested = false, "
+                       "reverse_maps = NULL, finish_requested = NULL, answer = $2, answer_kind = $3, "
+                       "answer_hint = $4 WHERE id = $1",
+                       4, id, text, reason != NULL ? kind : NULL, reason != NULL ? reason->hint : NULL);
     free(text);
     return ok;
 }

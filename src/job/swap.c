@@ -249,7 +249,7 @@ turn(struct engine *e, struct error *err)
     dirty_free(e->dirty); /* of the other direction */
     e->dirty = NULL;
     e->confirm_held = false;
-    e->cutover_requested = e->rollback_requested = false;
+    e->cutover_requested = e->rollback_requested = e->remap_requested = false;
     e->caught_up_at_ms = 0;
     job_state_clear(&e->job);
     e->job = job;

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     ends_at            timestamptz,               -- of the rollback window; null: finish ends it
     cutover_requested  boolean NOT NULL DEFAULT false,
     rollback_requested boolean NOT NULL DEFAULT false,
+    reverse_maps       jsonb,                     -- texts: how values are to go back from now on, asked for with it
     finish_requested   text,                      -- 'drop' or 'keep': what becomes of the table that serves no more
     abort_requested    boolean NOT NULL DEFAULT false,
     answer             text,                      -- why the last request was not carried out, …

@@ -5,6 +5,7 @@ WITH taken AS (
     SET instance = instance + 1, host = $2, pid = $3, error = NULL, released = released AND $4::pg_catalog.bool,
         cutover_requested = cutover_requested AND $4::pg_catalog.bool,
         rollback_requested = rollback_requested AND $4::pg_catalog.bool,
+        reverse_maps = CASE WHEN $4::pg_catalog.bool THEN reverse_maps END,
         abort_requested = abort_requested AND $4::pg_catalog.bool,
         finish_requested = CASE WHEN $4::pg_catalog.bool THEN finish_requested END,
         answer = NULL, answer_kind = NULL, answer_hint = NULL

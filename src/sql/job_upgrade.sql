@@ -12,6 +12,7 @@ ALTER TABLE pgrecast.job
     ADD COLUMN IF NOT EXISTS swap_lsn pg_lsn,
     ADD COLUMN IF NOT EXISTS ends_at timestamptz,
     ADD COLUMN IF NOT EXISTS rollback_requested boolean NOT NULL DEFAULT false,
+    ADD COLUMN IF NOT EXISTS reverse_maps jsonb,
     ADD COLUMN IF NOT EXISTS finish_requested text,
     ADD COLUMN IF NOT EXISTS abort_requested boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS answer text,
