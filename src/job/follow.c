@@ -60,7 +60,11 @@ follow_refuse_blocked(struct engine *e, struct error *err)
         buffer_free(&text);
     }
     result_free(&res);
-    error_hint(err, "The new table serves. Change or delete those rows, and roll back again.");
+    error_hint(
+        err,
+        "The new table serves. Change or delete those rows and roll back again, or say what the original "
+        "is to hold instead: pgrecast rollback %s --reverse-map 'COLUMN=EXPRESSION'",
+        e->job.name);
     return false;
 }
 
@@ -88,7 +92,8 @@ retry_blocked(struct engine *e, bool now, struct error *err)
 {
     if (apply_blocked(e->apply) == 0 || (!now && clock_ms() - e->retried_at_ms < RETRY_MS))
         return true;
-    /* A row that is not there under its key has been deleted, or moved by a change still to come: that first. */
+    /* A row that is not there under its key has been deleted, or moved by a change still to come: that first.
+     */
     if (!engine_sync(e, err) || !engine_to_boundary(e, err) || !apply_retry(e->apply, err))
         return false;
     e->retried_at_ms = clock_ms();
