@@ -230,7 +230,7 @@ phase_follow(struct engine *e, struct error *err)
             return STEP_FAILED;
         if (turned && apply_changes(e->apply) > before)
             engine_kill_point("reverse");
-        if (turned && e->rollback_requested)
+        if (turned && e->rollback_requested && !e->remap_requested)
             return try_swap(e, PHASE_ROLLED_BACK, err);
         if (!turned && e->cutover_requested)
             return try_swap(e, PHASE_REVERSE, err);
