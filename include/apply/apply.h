@@ -105,6 +105,27 @@ bool apply_save(struct apply *a, struct error *err);
 int64_t apply_blocked(const struct apply *a);
 bool apply_retry(struct apply *a, struct error *err);
 
+int64_t apply_retried(const struct apply *a); /* rows that apply_retry() has tried, in this process */
+
+/*
+ * Another plan for the same two tables and keys (see plan_set_remap()), at apply_at_boundary() only. Place,
+ * dirty set and rows set aside stay. What is written from now on is so by the new plan, which must live as
+ * long as the apply. When it fails, the apply is of no further use.
+ */
+bool apply_set_plan(struct apply *a, const struct plan *plan, struct error *err);
+
+/*
+ * Write the rows of the dirty keys anew, as the source has them now: the first walk->left of them, from
+ * walk->at on, up to 1000 at a time; walk->left is 0 at the end. They stay dirty. Rows set aside are left to
+ * apply_retry(), those that the source no longer has to the stream. Other applying may come between two
+ * calls, but nothing that takes keys out of the dirty set. Otherwise as apply_retry().
+ */
+struct apply_walk {
+    size_t at;
+    int64_t left; /* at first apply_dirty_count() */
+};
+bool apply_rewrite_dirty(struct apply *a, struct apply_walk *walk, struct error *err);
+
 /* The dirty set of an apply that is about to be closed, for its successor of the same direction. */
 struct dirty;
 struct dirty *apply_take_dirty(struct apply *a);             /* the caller's from now on */

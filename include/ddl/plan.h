@@ -157,6 +157,8 @@ struct plan {
  *   proof    for comparing all rows while the new table serves: its .source is the original (under its
  * old_sql name), its shadow the new table. Only what verify needs of a plan is set. Columns that one side
  *            lacks, or that a --reverse-map fills, are not compared.
+ * With maps of plan_set_remap() the original may hold less than the new table: again does not compare their
+ * columns. A row that is not changed after the rollback keeps what the new table had in them.
  * back and proof are NULL without plan_options.way_back, again also where it cannot be (.why_not_again).
  */
 struct plan_set {
@@ -164,12 +166,22 @@ struct plan_set {
     struct plan *back;
     struct plan *again;
     struct plan *proof;
-    char *why_not_again; /* a clause, or NULL */
+    char *why_not_again;             /* a clause, or NULL */
+    struct string_list reverse_maps; /* in force, as typed */
 };
 
 /* As plan_make(), for all directions. NULL on failure. */
 struct plan_set *plan_set_make(struct session *s, const struct plan_options *options, struct error *err);
 void plan_set_free(struct plan_set *set); /* NULL-safe */
+
+/*
+ * Other maps ("column=expression") for a set that has a way back, after the cutover: those given, and of the
+ * set's own those for other columns. The change is planned anew from what is stored in the set: by now the
+ * table's name belongs to the new one. Taken over is only how rows go back and what is compared; names, keys,
+ * indexes and swaps stay. ERROR_USAGE and ERROR_REFUSED as at plan_set_make(); the set is unchanged then.
+ */
+bool plan_set_remap(struct session *s, struct plan_set *set, int count, const char *const *maps,
+                    struct error *err);
 
 /* The set as JSON, and back: a job is never planned a second time. The text is the caller's to free. */
 char *plan_set_write(const struct plan_set *set);

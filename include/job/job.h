@@ -22,7 +22,7 @@ enum job_exit { EXIT_AT_END, EXIT_IN_SYNC, EXIT_CUT_OVER };
 
 struct job_options {
     const struct connection_options *connection;
-    struct plan_options plan;    /* run only */
+    struct plan_options plan;    /* run; of a rollback the reverse maps only */
     const char *name;            /* run: or NULL, the table's name */
     const char *spool_directory; /* the parent of the job's own directory, or NULL: a default, or as it was */
     enum progress_style progress;
@@ -76,10 +76,12 @@ bool job_resume(const struct job_options *options, struct job_report *report, st
 /*
  * Bring the original back, in a running instance: ask it to and wait for its answer. *done is false where
  * there is none: then job_rollback() takes the job, rolls back, and leaves it. ERROR_ROLLBACK when it is not
- * possible, and why.
+ * possible, and why. With options->plan.reverse_maps values go back as these say, from then on and also where
+ * the rollback fails for another reason; ERROR_USAGE or ERROR_REFUSED where they are not good, and nothing
+ * has changed.
  */
-bool job_request_rollback(const struct connection_options *connection, const char *name, bool *done,
-                          struct job_report *report, struct error *err);
+bool job_request_rollback(const struct job_options *options, bool *done, struct job_report *report,
+                          struct error *err);
 bool job_rollback(const struct job_options *options, struct job_report *report, struct error *err);
 void job_report_clear(struct job_report *report);
 

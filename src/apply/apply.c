@@ -47,6 +47,19 @@ failed:
     return NULL;
 }
 
+bool
+apply_set_plan(struct apply *a, const struct plan *plan, struct error *err)
+{
+    bool ok;
+
+    a->plan = plan;
+    flush_close(&a->flush);
+    ok = session_execute(a->session, err, FLUSH_DROP) &&
+         flush_open(&a->flush, plan, a->set_aside, a->session, err);
+    a->batch.key_positions = a->flush.columns.key_positions;
+    return ok;
+}
+
 void
 apply_close(struct apply *a)
 {

@@ -9,7 +9,7 @@
 #include "pg/redact.h"
 #include "units.h"
 
-#define GUARD "does not fit column"
+#define GUARD "a value of column " /* as ddl/inverse.c has it */
 #define AGAIN_MOST 3 /* passes over what has failed, as long as one helps another */
 #define SINGLY_MOST 8
 #define RETRY_MOST 1000 /* keys at a time … */
@@ -294,32 +294,55 @@ aside_write(struct apply *a, enum flush_trust trust, struct error *err)
     return session_execute(a->session, err, FLUSH_GO_BACK) && write_carefully(a, b, trust, true, err);
 }
 
-/* Rows of the next keys, all of whose values are to be read from the source. */
+/* The row of a key, all of whose values are to be read from the source. */
+static void
+add_unread(struct batch *b, const char *key)
+{
+    struct value *values = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*values));
+    struct message m = {.kind = MESSAGE_UPDATE};
+    struct error never = {0};
+
+    for (int i = 0; i < b->column_count; i++)
+        values[i] = (struct value){.kind = VALUE_UNCHANGED};
+    batch_key_values(key, b->key_count, values + b->column_count);
+    for (int k = 0; k < b->key_count; k++)
+        values[b->key_positions[k]] = values[b->column_count + k];
+    m.row.new_row = (struct tuple){.count = (uint16_t)b->column_count, .values = values};
+    batch_add(b, &m, &never);
+    error_clear(&never);
+    free(values);
+}
+
 static void
 take_blocked(struct blocked *blocked, size_t most, struct batch *b)
 {
-    struct value *values = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*values));
-    struct error never = {0};
     const char *key;
     uint32_t len;
 
     for (size_t n = 0; n < most && n < blocked->keys.count; n++) {
-        struct message m = {.kind = MESSAGE_UPDATE};
-
         if (!keyset_next(&blocked->keys, &blocked->at, &key, &len)) {
             blocked->at = 0;
             keyset_next(&blocked->keys, &blocked->at, &key, &len);
         }
-        for (int i = 0; i < b->column_count; i++)
-            values[i] = (struct value){.kind = VALUE_UNCHANGED};
-        batch_key_values(key, b->key_count, values + b->column_count);
-        for (int k = 0; k < b->key_count; k++)
-            values[b->key_positions[k]] = values[b->column_count + k];
-        m.row.new_row = (struct tuple){.count = (uint16_t)b->column_count, .values = values};
-        batch_add(b, &m, &never);
+        add_unread(b, key);
     }
-    error_clear(&never);
-    free(values);
+}
+
+static void
+take_dirty(const struct apply *a, struct apply_walk *walk, struct batch *b)
+{
+    const char *key;
+    uint32_t len;
+
+    for (size_t n = 0; n < RETRY_MOST && walk->left > 0; n++) {
+        if (!keyset_next(&a->dirty.keys, &walk->at, &key, &len)) {
+            walk->left = 0;
+            return;
+        }
+        walk->left--;
+        if (!keyset_has(&a->blocked.keys, key, len))
+            add_unread(b, key);
+    }
 }
 
 /*
@@ -327,9 +350,10 @@ take_blocked(struct blocked *blocked, size_t most, struct batch *b)
  * a standby: so all that was applied must be visible.
  */
 static bool
-retry_batch(struct apply *a, struct batch *b, struct error *err)
+retry_batch(struct apply *a, struct batch *b, bool leave_missing, struct error *err)
 {
     flush_start(&a->flush, b, a->unsettled.xids, a->unsettled.count);
+    a->flush.leave_missing = leave_missing;
     batch_read_all(b);
     if (!step_begin(a, err) || !write_carefully(a, b, TRUST_NEWER, false, err) || !step_move_exact(a, err) ||
         !place_write(a, a->place.lsn, err) || !session_execute(a->session, err, "COMMIT"))
@@ -365,10 +389,34 @@ apply_retry(struct apply *a, struct error *err)
     if (a->retry_most == 0)
         a->retry_most = RETRY_MOST / 10;
     take_blocked(&a->blocked, a->retry_most, &b);
-    ok = retry_batch(a, &b, err);
+    a->retried += b.entry_count;
+    ok = retry_batch(a, &b, false, err);
     if (!ok)
         session_rollback(a->session);
     note_pace(a, clock_ms() - began);
+    batch_free(&b);
+    return ok;
+}
+
+int64_t
+apply_retried(const struct apply *a)
+{
+    return a->retried;
+}
+
+bool
+apply_rewrite_dirty(struct apply *a, struct apply_walk *walk, struct error *err)
+{
+    struct batch b;
+    bool ok;
+
+    if (a->external || !apply_at_boundary(a))
+        return true;
+    batch_init(&b, a->flush.columns.count, a->plan->key_count, a->flush.columns.key_positions);
+    take_dirty(a, walk, &b);
+    ok = b.entry_count == 0 || retry_batch(a, &b, true, err);
+    if (!ok)
+        session_rollback(a->session);
     batch_free(&b);
     return ok;
 }

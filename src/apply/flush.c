@@ -261,7 +261,7 @@ read_source(struct flush *f, const struct batch *b, int mask, bool all, const ch
     f->filled = true;
     return await_visible(f, err) &&
            run(f, statement_fill(f->plan, &f->columns, mask, batch_mask(b, mask), all, units), err) &&
-           run(f, statement_forget(mask, all, units), err);
+           run(f, f->leave_missing ? statement_leave(mask) : statement_forget(mask, all, units), err);
 }
 
 /*
@@ -407,6 +407,7 @@ void
 flush_start(struct flush *f, struct batch *b, const uint64_t *xids, int xid_count)
 {
     f->filled = false;
+    f->leave_missing = false;
     f->xids = xids;
     f->xid_count = xid_count;
     f->awaited = false;

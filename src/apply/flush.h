@@ -33,6 +33,8 @@ struct flush {
 
     int staged; /* rows in the temporary tables, of a batch in the same transaction */
 
+    bool leave_missing; /* rows that the source no longer has are left alone, not deleted */
+
     /* set by a flush that read values from the source: those may be newer than the batch */
     bool filled;
 };
@@ -41,6 +43,9 @@ struct flush {
 bool flush_open(struct flush *f, const struct plan *plan, bool in_parts, struct session *s,
                 struct error *err);
 void flush_close(struct flush *f);
+
+/* The temporary tables, for who opens another in the same session. */
+#define FLUSH_DROP "DROP TABLE " STAGE_TABLE ", " SAVED_TABLE ", " APPLY_KEYS_TABLE
 
 /* Inside the caller's transaction. xids: the batch's transactions, 64 bit, awaited before the source is read.
  */

@@ -73,6 +73,7 @@ struct apply {
     bool set_aside;
     struct blocked blocked;
     size_t retry_most; /* keys that apply_retry() takes at a time, 0: not known yet */
+    int64_t retried;   /* for apply_retried() */
     bool late;         /* the deadline has passed while rows were tried */
 
     struct dirty dirty;

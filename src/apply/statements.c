@@ -301,6 +301,12 @@ statement_forget(int mask, bool all, const char *units)
 }
 
 char *
+statement_leave(int mask)
+{
+    return mem_printf("DELETE FROM " STAGE_TABLE " WHERE pgrecast_op = 'r' AND pgrecast_mask = %d", mask);
+}
+
+char *
 statement_find_missing(const struct plan *plan, int mask, const char *units)
 {
     struct buffer sql = {0};

@@ -69,10 +69,13 @@ static const struct command commands[] = {
      " json ", false, false, command_jobs},
     {"cutover", "JOB", "let a job cut over that was started with --cutover=hold, or rolled back", "", " ",
      true, true, command_cutover},
-    {"rollback", "JOB", "back to the original, with every write since the cutover kept",
+    {"rollback", "JOB [OPTION...]", "back to the original, with every write since the cutover kept",
+     "      --reverse-map='COLUMN=EXPRESSION'  what a column of the original gets from the new table's\n"
+     "                           row, for rows that it cannot hold as they are and all that come; may\n"
+     "                           be repeated\n"
      "      --spool-dir=DIR      where this host keeps received changes\n"
      "      --progress=STYLE     auto, bar, line or none\n",
-     " spool-dir progress ", true, true, command_rollback},
+     " reverse-map spool-dir progress ", true, true, command_rollback},
     {"verify", "JOB", "check parity now; the running instance does it",
      "      --json               one object\n", " json ", true, true, command_verify},
     {"finish", "JOB", "end a job after its cutover or rollback: drop the table that does not serve",

@@ -181,9 +181,11 @@ command_rollback(const struct cli_options *o, struct error *err)
 {
     struct job_options job = job_options_of(o);
     struct job_report report = {0};
-    bool done = false;
-    bool ok = job_request_rollback(&o->connection, o->job, &done, &report, err);
+    bool done = false, ok;
 
+    job.plan.reverse_map_count = o->reverse_map_count;
+    job.plan.reverse_maps = (const char *const *)o->reverse_maps;
+    ok = job_request_rollback(&job, &done, &report, err);
     if (ok && !done)
         ok = job_rollback(&job, &report, err);
     if (ok)

@@ -20,6 +20,7 @@ struct clone {
     const struct table *source;
     const struct statement_list *statements;
     struct clone_result *result;
+    bool apart; /* the source's names are not its own */
     char oid[16];
     struct string_list reserved; /* names held in the scratch schema, each after its kind */
 };
@@ -100,7 +101,8 @@ make_clone(struct clone *c, struct error *err)
     list_addf(&out, "CREATE SCHEMA %s", c->schema);
     generate_table(&g, &out);
     make_owned_sequences(c, &g, &out);
-    set_identity_sequences(c, &out);
+    if (!c->apart)
+        set_identity_sequences(c, &out);
     for (int i = 0; i < c->source->index_count; i++) {
         const struct index *index = &c->source->indexes[i];
         const struct constraint *constraint = generate_constraint_of(c->source, index);
@@ -462,9 +464,9 @@ run_statements(struct clone *c, struct error *err)
         for (int i = 0; i < c->statements->count; i++)
             if (!run_statement(c, &c->statements->items[i], err))
                 return false;
-        if (!find_collisions(c, &again, &reservations, err))
+        if (!c->apart && !find_collisions(c, &again, &reservations, err))
             return false;
-        if (!again)
+        if (!again || c->apart)
             break;
         if (round == MOST_COLLISION_ROUNDS)
             return error_set(err, ERROR_FAILED,
@@ -519,6 +521,43 @@ clone_run(struct session *s, const struct table *source, const char *schema,
     }
     list_free(&c.reserved);
     return ok;
+}
+
+/* Sequences have other names, or other owners: what the columns' defaults say of them no longer holds. */
+static void
+forget_sequences(struct table *t)
+{
+    for (int i = 0; i < t->column_count; i++) {
+        struct column *c = &t->columns[i];
+
+        if (c->generated == '\0' && c->default_expr != NULL && strstr(c->default_expr, "nextval(") != NULL) {
+            free(c->default_expr);
+            c->default_expr = NULL;
+        }
+    }
+}
+
+bool
+clone_run_apart(struct session *s, const struct table *source, const char *schema,
+                const struct statement_list *statements, struct clone_result *result, struct error *err)
+{
+    struct table *described = table_copy(source);
+    struct clone c = {.s = s,
+                      .schema = schema,
+                      .source = described,
+                      .statements = statements,
+                      .result = result,
+                      .apart = true};
+    bool ok;
+
+    forget_sequences(described);
+    ok = make_clone(&c, err) && run_statements(&c, err);
+    if (ok)
+        result->after = table_read(s, schema, source->name, err);
+    /* the transform is of the caller's table */
+    result->transform.source = source;
+    table_free(described);
+    return ok && result->after != NULL;
 }
 
 void

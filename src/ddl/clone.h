@@ -36,6 +36,13 @@ struct clone_result {
 /* In the session's open transaction, which the caller rolls back. The statements' errors are ERROR_USAGE. */
 bool clone_run(struct session *s, const struct table *source, const char *schema,
                const struct statement_list *statements, struct clone_result *result, struct error *err);
+
+/*
+ * The same for a source whose names belong to another table by now: nothing is read from the server under
+ * them. There are no verdicts and restarts then, and names that the server chooses may be others.
+ */
+bool clone_run_apart(struct session *s, const struct table *source, const char *schema,
+                     const struct statement_list *statements, struct clone_result *result, struct error *err);
 void clone_result_free(struct clone_result *result);
 
 #endif

@@ -244,7 +244,10 @@ plan_all(struct making *m, const struct plan_options *options, struct plan_set *
     snprintf(oid, sizeof(oid), "%u", m->clone.before->oid);
     place.oid = oid;
     place.table = p->source->name;
+    for (int i = 0; i < options->reverse_map_count; i++)
+        list_add(&set->reverse_maps, mem_strdup(options->reverse_maps[i]));
     return way_back_explore(&m->way_back, options, p, &m->clone.transform, &place, m->err) &&
+           way_back_refuse(&m->way_back, p, m->err) &&
            way_back_plan(&m->way_back, set, &m->clone.transform, &m->exchange, m->err);
 }
 

@@ -32,17 +32,41 @@ reverse_maps_free(struct reverse_maps *maps)
     *maps = (struct reverse_maps){0};
 }
 
+/* The column's name in the option, false where there is none. */
+static bool
+read_column(const char *option, struct typed_name *name, struct error *err)
+{
+    const char *equals = strchr(option, '=');
+    char *typed = equals != NULL ? mem_strndup(option, (size_t)(equals - option)) : NULL;
+    bool ok = typed != NULL && typed_name_parse(typed, name, err) && name->schema == NULL;
+
+    free(typed);
+    return ok;
+}
+
+bool
+reverse_map_same_column(const char *a, const char *b)
+{
+    struct typed_name one = {0}, other = {0};
+    struct error ignored = {0};
+    bool same = read_column(a, &one, &ignored) && read_column(b, &other, &ignored) &&
+                strcmp(one.name, other.name) == 0;
+
+    error_clear(&ignored);
+    typed_name_free(&one);
+    typed_name_free(&other);
+    return same;
+}
+
 /* The column of the original that the option is for: its position, -1 with the error set. */
 static int
 find_column(const struct reverse_maps *maps, const struct plan *forward, const char *option,
             struct error *err)
 {
-    const char *equals = strchr(option, '=');
-    char *typed = equals != NULL ? mem_strndup(option, (size_t)(equals - option)) : NULL;
     struct typed_name name = {0};
     int found = -1;
 
-    if (typed == NULL || !typed_name_parse(typed, &name, err) || name.schema != NULL) {
+    if (!read_column(option, &name, err)) {
         error_set(err, ERROR_USAGE, OPTION " wants COLUMN=EXPRESSION: %s", option);
         goto out;
     }
@@ -62,7 +86,6 @@ find_column(const struct reverse_maps *maps, const struct plan *forward, const c
     }
 out:
     typed_name_free(&name);
-    free(typed);
     return found;
 }
 

@@ -19,6 +19,9 @@ struct reverse_maps {
 /* In the transaction that has the clone, which is like forward->target by now. */
 bool reverse_maps_read(struct reverse_maps *maps, const struct plan_options *options,
                        const struct plan *forward, const struct view_place *place, struct error *err);
+
+/* Two options as typed: for the same column, as far as that can be told. */
+bool reverse_map_same_column(const char *a, const char *b);
 void reverse_maps_free(struct reverse_maps *maps);
 
 /* Is the text one expression and no more? ERROR_USAGE where it is not. What it means is left to the server.

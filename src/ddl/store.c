@@ -93,8 +93,9 @@ static const struct field plan_set_fields[] = {
     FIELD_POINTER(struct plan_set, again, &plan_shape),
     FIELD_POINTER(struct plan_set, proof, &plan_shape),
     FIELD(struct plan_set, why_not_again),
+    FIELD_LIST_STRUCT(struct plan_set, reverse_maps, NULL),
 };
-SHAPE(plan_set, 40);
+SHAPE(plan_set, 56);
 
 static bool
 position_refuse(struct error *err, const char *plan, const char *list, int number, const char *member)

@@ -13,9 +13,8 @@
 
 #define WITHOUT "--rollback-window=0 does without a way back."
 
-/* All reasons at once, with the ways out. */
-static bool
-refuse(const struct way_back *w, const struct plan *forward, struct error *err)
+bool
+way_back_refuse(const struct way_back *w, const struct plan *forward, struct error *err)
 {
     struct string_list hints = {0};
     bool ok;
@@ -49,7 +48,7 @@ way_back_explore(struct way_back *w, const struct plan_options *options, const s
             "no way back: the owner \"%s\" has not the privilege %s on the original, which could not be "
             "kept in sync",
             forward->source->owner, lacks);
-    return refuse(w, forward, err);
+    return true;
 }
 
 void
@@ -107,8 +106,9 @@ describe_originals_indexes(struct plan *back, const struct plan *forward, const 
     }
 }
 
+/* How rows go back. */
 static struct plan *
-plan_back(const struct way_back *w, const struct plan *forward, const struct exchange *x, struct error *err)
+plan_back_rows(const struct way_back *w, const struct plan *forward, struct error *err)
 {
     struct plan *p = mem_alloc(sizeof(*p));
 
@@ -130,6 +130,16 @@ plan_back(const struct way_back *w, const struct plan *forward, const struct exc
     back_key_fill(&w->key, p, false);
     rows_plan_insert(p, &w->inverse);
     rows_plan_compare(p, &w->inverse, ROWS_APPLIED);
+    return p;
+}
+
+static struct plan *
+plan_back(const struct way_back *w, const struct plan *forward, const struct exchange *x, struct error *err)
+{
+    struct plan *p = plan_back_rows(w, forward, err);
+
+    if (p == NULL)
+        return NULL;
     describe_originals_indexes(p, forward, &w->key, x);
     exchange_back(x, &p->swap);
     copy_list(&p->drop_old, &forward->drop_shadow);
@@ -214,8 +224,7 @@ why_not_again(const struct plan *forward)
 }
 
 static struct plan *
-plan_again(const struct plan *forward, const struct transform *transform, const struct exchange *x,
-           struct error *err)
+plan_again_rows(const struct plan *forward, const struct transform *transform, struct error *err)
 {
     struct plan *p = mem_alloc(sizeof(*p));
 
@@ -228,9 +237,20 @@ plan_again(const struct plan *forward, const struct transform *transform, const 
         return NULL;
     }
     copy_key(p, forward);
-    copy_indexes(p, forward);
     rows_plan_insert(p, transform);
     rows_plan_compare(p, transform, ROWS_PROVEN);
+    return p;
+}
+
+static struct plan *
+plan_again(const struct plan *forward, const struct transform *transform, const struct exchange *x,
+           struct error *err)
+{
+    struct plan *p = plan_again_rows(forward, transform, err);
+
+    if (p == NULL)
+        return NULL;
+    copy_indexes(p, forward);
     exchange_again(x, &p->swap);
     copy_list(&p->drop_old, &forward->drop_old);
     return p;
@@ -271,4 +291,65 @@ way_back_plan(const struct way_back *w, struct plan_set *set, struct transform *
     keep_unproven(transform, w, forward->source);
     set->proof = plan_proof(w, forward, transform, err);
     return set->proof != NULL;
+}
+
+static void
+trade_comparison(struct plan *p, struct plan *with)
+{
+    struct plan was = *p;
+
+    p->transform_compare = with->transform_compare;
+    p->compare_source = with->compare_source;
+    p->compare_shadow = with->compare_shadow;
+    p->compare_count = with->compare_count;
+    p->not_compared = with->not_compared;
+    with->transform_compare = was.transform_compare;
+    with->compare_source = was.compare_source;
+    with->compare_shadow = was.compare_shadow;
+    with->compare_count = was.compare_count;
+    with->not_compared = was.not_compared;
+}
+
+static void
+trade_rows(struct plan *p, struct plan *with)
+{
+    struct plan was = *p;
+
+    p->column_count = with->column_count;
+    p->columns = with->columns;
+    p->insert_columns = with->insert_columns;
+    p->transform_insert = with->transform_insert;
+    p->insert_count = with->insert_count;
+    p->insert_origin = with->insert_origin;
+    with->column_count = was.column_count;
+    with->columns = was.columns;
+    with->insert_columns = was.insert_columns;
+    with->transform_insert = was.transform_insert;
+    with->insert_count = was.insert_count;
+    with->insert_origin = was.insert_origin;
+    trade_comparison(p, with);
+}
+
+bool
+way_back_replan(const struct way_back *w, struct plan_set *set, struct transform *transform,
+                struct error *err)
+{
+    const struct plan *forward = set->forward;
+    struct plan *back = plan_back_rows(w, forward, err), *proof = NULL, *again = NULL;
+    bool ok;
+
+    keep_added(transform, forward->source);
+    keep_unproven(transform, w, forward->source);
+    ok = back != NULL && (proof = plan_proof(w, forward, transform, err)) != NULL &&
+         (set->again == NULL || (again = plan_again_rows(forward, transform, err)) != NULL);
+    if (ok) {
+        trade_rows(set->back, back);
+        trade_rows(set->proof, proof);
+        if (again != NULL)
+            trade_comparison(set->again, again);
+    }
+    plan_free(back);
+    plan_free(proof);
+    plan_free(again);
+    return ok;
 }

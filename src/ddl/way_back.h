@@ -18,13 +18,20 @@ struct way_back {
     struct obstacles obstacles;
 };
 
-/* In the transaction of the clone. ERROR_REFUSED with all that stands against a way back. */
+/* In the transaction of the clone. What stands against a way back is in w->obstacles. */
 bool way_back_explore(struct way_back *w, const struct plan_options *options, const struct plan *forward,
                       const struct transform *transform, const struct view_place *place, struct error *err);
+
+/* ERROR_REFUSED with all of it at once, and the ways out; true where there is nothing. */
+bool way_back_refuse(const struct way_back *w, const struct plan *forward, struct error *err);
 
 /* Fill all of the set but .forward, which is there. The transform is the forward plan's, and is used up. */
 bool way_back_plan(const struct way_back *w, struct plan_set *set, struct transform *transform,
                    const struct exchange *x, struct error *err);
+
+/* Into a set that is full: how rows go back, and what is compared. Unchanged on failure. */
+bool way_back_replan(const struct way_back *w, struct plan_set *set, struct transform *transform,
+                     struct error *err);
 void way_back_free(struct way_back *w);
 
 #endif

@@ -45,6 +45,7 @@ struct engine {
     /* requests read from the job's row */
     bool cutover_requested;
     bool rollback_requested;
+    bool remap_requested; /* with it: how values go back is to change before */
     bool abort_requested;
     enum { FINISH_NOT, FINISH_DROP, FINISH_KEEP } finish_requested;
     bool released;
@@ -76,6 +77,9 @@ char *engine_phase_time(const struct engine *e, char out[32]);
 /* The table is still defined as when the job began. ERROR_FAILED when it is not. */
 bool engine_check_definition(struct engine *e, struct error *err);
 
+/* Apply until no source transaction is written in part. */
+bool engine_to_boundary(struct engine *e, struct error *err);
+
 /* Write a marker into the log. Everything committed before it comes before it in the stream. */
 bool engine_write_marker(struct engine *e, struct error *err);
 
@@ -87,6 +91,9 @@ bool engine_sync(struct engine *e, struct error *err);
 
 /* One apply step; waits a little where there is nothing to do. Shows progress. */
 bool engine_apply(struct engine *e, struct error *err);
+
+/* Snapshots taken from here on see the shadow complete: the swap waits for older ones. */
+bool engine_note_complete(struct engine *e, struct error *err);
 
 /* Where a test wants the process to be killed (docs/testing.md). */
 void engine_kill_point(const char *name);
@@ -126,6 +133,15 @@ enum step phase_follow(struct engine *e, struct error *err); /* after a swap, in
 bool swap_tables(struct engine *e, enum job_phase next, struct error *err);
 /* Rows are set aside: no rollback (ERROR_ROLLBACK), and which they are. */
 bool follow_refuse_blocked(struct engine *e, struct error *err);
+
+/*
+ * The maps that were asked for with a rollback: planned with and stored, in the job's row only, or nothing
+ * has changed and the result is NULL. Then in force: the apply goes on by that plan, which becomes the
+ * engine's; rows not proven equal are written again and those set aside tried again. When that fails, the
+ * stages are of no further use.
+ */
+struct plan_set *remap_plan(struct engine *e, struct error *err);
+bool remap_enforce(struct engine *e, struct plan_set *made, struct error *err);
 
 /* What was asked for while in sync: a verification. */
 bool swap_answer_verify(struct engine *e, struct error *err);

@@ -24,21 +24,6 @@ remove_last_spool(struct engine *e, struct error *err)
     return ok;
 }
 
-/* What the definition is now: after a rollback the original's may have been changed while it did not serve.
- */
-static bool
-note_definition(struct engine *e, struct error *err)
-{
-    struct table *source = e->plan->source;
-
-    if (job_is_turned(&e->job))
-        return true;
-    free(source->fingerprint);
-    source->oid = e->job.source_oid;
-    source->fingerprint = table_fingerprint(e->control, source->oid, err);
-    return source->fingerprint != NULL;
-}
-
 bool
 follow_refuse_blocked(struct engine *e, struct error *err)
 {
@@ -60,9 +45,7 @@ follow_refuse_blocked(struct engine *e, struct error *err)
         buffer_free(&text);
     }
     result_free(&res);
-    error_hint(err, "The new table serves and is followed. Change or delete those rows, or say with "
-                    "--reverse-map what the "
-                    "original is to hold instead, and roll back again.");
+    error_hint(err, "The new table serves. Change or delete those rows, and roll back again.");
     return false;
 }
 
@@ -86,21 +69,13 @@ show_blocked(struct engine *e)
 }
 
 static bool
-to_boundary(struct engine *e, struct error *err)
-{
-    while (!apply_at_boundary(e->apply)) {
-        if (!engine_apply(e, err))
-            return false;
-    }
-    return true;
-}
-
-static bool
 retry_blocked(struct engine *e, bool now, struct error *err)
 {
     if (apply_blocked(e->apply) == 0 || (!now && clock_ms() - e->retried_at_ms < RETRY_MS))
         return true;
-    if (!to_boundary(e, err) || !apply_retry(e->apply, err))
+    /* A row that is not there under its key has been deleted, or moved by a change still to come: that first.
+     */
+    if (!engine_sync(e, err) || !engine_to_boundary(e, err) || !apply_retry(e->apply, err))
         return false;
     e->retried_at_ms = clock_ms();
     return true;
@@ -116,7 +91,7 @@ follow_some(struct engine *e, struct error *err)
         return false;
     show_blocked(e);
     if (apply_blocked(e->apply) > 0)
-        return true;
+        return swap_answer_verify(e, err);
     if (verify && (!e->proven || apply_dirty_truncated(e->apply)) && !parity_verify(e, err))
         return false;
     return swap_answer_verify(e, err) && (!verify || parity_reduce_dirty(e, err));
@@ -131,11 +106,34 @@ refuse(struct engine *e, struct error *reason, struct error *err)
     if (ok && !e->rollback_only)
         log_warning("%s%s%s", reason->message, reason->detail != NULL ? ": " : "",
                     reason->detail != NULL ? reason->detail : "");
-    e->rollback_requested = e->cutover_requested = false;
+    e->rollback_requested = e->cutover_requested = e->remap_requested = false;
     return ok;
 }
 
 /* A swap that fails leaves the job where it was, unless the server or the user has ended it. */
+static enum step
+not_swapped(struct engine *e, enum job_phase next, struct error *failed, struct error *err)
+{
+    bool ok;
+
+    if (next == PHASE_ROLLED_BACK && failed->kind == ERROR_FAILED && !failed->connection_lost &&
+        !failed->stopped)
+        failed->kind = ERROR_ROLLBACK;
+    if (e->rollback_only || failed->connection_lost || failed->stopped || e->abort_requested) {
+        struct error ignored = {0};
+
+        if (!failed->connection_lost)
+            job_state_answer(e->control, &e->job, failed, &ignored);
+        error_clear(&ignored);
+        error_move(err, failed);
+        return STEP_FAILED;
+    }
+    ok = refuse(e, failed, err);
+    error_clear(failed);
+    e->next = e->job.phase;
+    return ok ? STEP_NEXT : STEP_FAILED; /* the same phase again */
+}
+
 static enum step
 try_swap(struct engine *e, enum job_phase next, struct error *err)
 {
@@ -144,25 +142,19 @@ try_swap(struct engine *e, enum job_phase next, struct error *err)
     if (retry_blocked(e, true, &failed) &&
         (apply_blocked(e->apply) == 0 || follow_refuse_blocked(e, &failed)) && swap_tables(e, next, &failed))
         return STEP_NEXT;
-    if (next == PHASE_ROLLED_BACK && failed.kind == ERROR_FAILED && !failed.connection_lost &&
-        !failed.stopped)
-        failed.kind = ERROR_ROLLBACK;
-    if (e->rollback_only || failed.connection_lost || failed.stopped || e->abort_requested) {
-        struct error ignored = {0};
+    return not_swapped(e, next, &failed, err);
+}
 
-        if (!failed.connection_lost)
-            job_state_answer(e->control, &e->job, &failed, &ignored);
-        error_clear(&ignored);
-        error_move(err, &failed);
-        return STEP_FAILED;
-    }
-    if (!refuse(e, &failed, err)) {
-        error_clear(&failed);
-        return STEP_FAILED;
-    }
-    error_clear(&failed);
-    e->next = e->job.phase;
-    return STEP_NEXT; /* the same phase again */
+/* The maps that came with the request hold from now on, whatever becomes of the rollback. */
+static enum step
+remap_and_swap(struct engine *e, struct error *err)
+{
+    struct error failed = {0};
+    struct plan_set *made = remap_plan(e, &failed);
+
+    if (made == NULL)
+        return not_swapped(e, PHASE_ROLLED_BACK, &failed, err);
+    return remap_enforce(e, made, err) ? try_swap(e, PHASE_ROLLED_BACK, err) : STEP_FAILED;
 }
 
 static bool
@@ -170,7 +162,8 @@ is_over(struct engine *e)
 {
     if (e->finish_requested != FINISH_NOT)
         return true;
-    if (clock_ms() < e->window_ends_ms)
+    /* Whoever asks for a rollback gets it as long as nobody has ended the job. */
+    if (clock_ms() < e->window_ends_ms || e->rollback_only)
         return false;
     log_info("the rollback window is over");
     return true;
@@ -207,8 +200,7 @@ static bool
 open_leg(struct engine *e, struct error *err)
 {
     engine_kill_point(job_is_turned(&e->job) ? "reverse-start" : "rolled-back");
-    return remove_last_spool(e, err) && note_definition(e, err) && stages_open_stream(e, err) &&
-           stages_open_apply(e, err);
+    return remove_last_spool(e, err) && stages_open_stream(e, err) && stages_open_apply(e, err);
 }
 
 enum step
@@ -223,10 +215,13 @@ phase_follow(struct engine *e, struct error *err)
         return STEP_LEAVE;
     if (!open_leg(e, err))
         return STEP_FAILED;
-    log_begin(e);
+    if (!e->rollback_only)
+        log_begin(e);
     while (!is_over(e)) {
         uint64_t before = apply_changes(e->apply);
 
+        if (turned && e->rollback_requested && e->remap_requested)
+            return remap_and_swap(e, err);
         if (!follow_some(e, err))
             return STEP_FAILED;
         if (turned && apply_changes(e->apply) > before)

@@ -19,6 +19,25 @@ job_options_write(const struct job_options *o)
     return text;
 }
 
+char *
+job_maps_write(int count, const char *const *maps, struct error *err)
+{
+    json_t *json = json_array();
+    char *dumped, *text = NULL;
+
+    for (int i = 0; i < count; i++) {
+        if (json_array_append_new(json, json_string(maps[i])) != 0)
+            error_set(err, ERROR_USAGE, "--reverse-map number %d is not UTF-8", i + 1);
+    }
+    if (err->message == NULL) {
+        dumped = json_dumps(json, JSON_COMPACT);
+        text = mem_strdup(dumped);
+        free(dumped);
+    }
+    json_decref(json);
+    return text;
+}
+
 bool
 job_options_read(struct job_options *o, const char *text, struct error *err)
 {

@@ -1,0 +1,119 @@
+/* How values go back, changed by the maps that come with a rollback. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "engine.h"
+
+static bool
+plan_with(struct engine *e, struct plan_set *set, int count, const char *const *maps, struct error *err)
+{
+    char *text = NULL;
+    bool ok = plan_set_remap(e->control, set, count, maps, err);
+
+    if (ok) {
+        text = plan_set_write(set);
+        ok = job_state_save_plan(e->control, &e->job, text, err);
+    }
+    free(text);
+    return ok;
+}
+
+/* The maps of the request: of the command line, or in the job's row. */
+static bool
+plan_as_requested(struct engine *e, struct plan_set *set, struct error *err)
+{
+    const struct plan_options *given = &e->options.plan;
+    const char **maps;
+    struct result res = {0};
+    char id[24];
+    bool ok;
+
+    if (e->rollback_only)
+        return plan_with(e, set, given->reverse_map_count, given->reverse_maps, err);
+    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    ok = session_query(e->control, &res, err,
+                       "SELECT m.map FROM pgrecast.job AS j CROSS JOIN LATERAL "
+                       "pg_catalog.jsonb_array_elements_text(j.reverse_maps) WITH ORDINALITY AS m (map, n) "
+                       "WHERE j.id = $1 ORDER BY m.n",
+                       1, id);
+    if (ok) {
+        maps = mem_array(NULL, (size_t)result_rows(&res) + 1, sizeof(*maps));
+        for (int i = 0; i < result_rows(&res); i++)
+            maps[i] = result_text(&res, i, 0);
+        ok = plan_with(e, set, result_rows(&res), maps, err);
+        free(maps);
+    }
+    result_free(&res);
+    return ok;
+}
+
+struct plan_set *
+remap_plan(struct engine *e, struct error *err)
+{
+    char *text;
+    struct plan_set *made;
+
+    if (!engine_to_boundary(e, err)) /* where the apply can change over */
+        return NULL;
+    text = plan_set_write(e->plans);
+    made = plan_set_read(text, err);
+    free(text);
+    if (made != NULL && !plan_as_requested(e, made, err)) {
+        plan_set_free(made);
+        made = NULL;
+    }
+    if (made != NULL)
+        made->back->source->oid = e->plan->source->oid;
+    return made;
+}
+
+static bool
+rewrite_dirty(struct engine *e, struct error *err)
+{
+    struct apply_walk walk = {.left = apply_dirty_count(e->apply)};
+
+    while (walk.left > 0) {
+        if (!engine_to_boundary(e, err) || !apply_rewrite_dirty(e->apply, &walk, err) ||
+            !engine_apply(e, err))
+            return false;
+    }
+    return true;
+}
+
+/* All that are set aside, as often as that helps: a row may wait for another. */
+static bool
+retry_all_blocked(struct engine *e, struct error *err)
+{
+    int64_t before;
+
+    do {
+        int64_t until = apply_retried(e->apply) + apply_blocked(e->apply);
+
+        before = apply_blocked(e->apply);
+        while (apply_blocked(e->apply) > 0 && apply_retried(e->apply) < until) {
+            if (!engine_to_boundary(e, err) || !apply_retry(e->apply, err) || !engine_apply(e, err))
+                return false;
+        }
+    } while (apply_blocked(e->apply) > 0 && apply_blocked(e->apply) < before);
+    return true;
+}
+
+bool
+remap_enforce(struct engine *e, struct plan_set *made, struct error *err)
+{
+    bool ok;
+
+    engine_kill_point("rollback-remapped");
+    ok = apply_set_plan(e->apply, made->back, err);
+    plan_set_free(e->plans); /* either way the apply no longer knows it */
+    e->plans = made;
+    e->plan = made->back;
+    e->remap_requested = false;
+    e->options.plan.reverse_map_count = 0;
+    if (ok)
+        log_info("values go back as --reverse-map says from now on");
+    return ok && rewrite_dirty(e, err) && engine_sync(e, err) && retry_all_blocked(e, err);
+}
