@@ -9,7 +9,7 @@
 #include "pg/redact.h"
 #include "units.h"
 
-#define GUARD "does not fit column"
+#define GUARD "a value of column " /* as ddl/inverse.c has it */
 #define AGAIN_MOST 3 /* passes over what has failed, as long as one helps another */
 #define SINGLY_MOST 8
 #define RETRY_MOST 1000 /* keys at a time … */

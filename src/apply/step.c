@@ -21,6 +21,25 @@ widen_xid(struct apply *a, uint32_t xid)
     return a->xid_near;
 }
 
+/* The changes name rows by the plan's key, and by nothing else. */
+static bool
+has_plans_key(const struct apply *a, const struct message *m)
+{
+    const struct stream_columns *c = &a->flush.columns;
+
+    if (m->relation.replica_identity == 'n' || m->relation.replica_identity == 'f')
+        return false;
+    for (int i = 0; i < c->count; i++) {
+        bool key = false;
+
+        for (int k = 0; k < a->plan->key_count; k++)
+            key = key || c->key_positions[k] == i;
+        if (m->relation.columns[i].key != key)
+            return false;
+    }
+    return true;
+}
+
 /* Does what the stream says of the table fit the plan? */
 static enum relation_state
 judge_relation(const struct apply *a, const struct message *m)
@@ -37,9 +56,7 @@ judge_relation(const struct apply *a, const struct message *m)
              column->base_type_oid != m->relation.columns[i].type_oid))
             return RELATION_OTHER_COLUMNS;
     }
-    if (m->relation.replica_identity == 'n' || m->relation.replica_identity == 'f')
-        return RELATION_OTHER_IDENTITY;
-    return RELATION_FITS;
+    return has_plans_key(a, m) ? RELATION_FITS : RELATION_OTHER_IDENTITY;
 }
 
 /*

@@ -7,14 +7,23 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "ending.h"
 #include "engine.h"
 #include "options.h"
-#include "sql/sql.h"
 #include "stream/timeline.h"
 
-#define ORPHANS_MOST_MS 60000 /* how long what an instance has left running may take to end */
-#define ORPHANS_POLL_MS 50
 #define MARKERS_MOST (INT64_C(1) << 32) /* of one instance */
+
+/* After a swap the plan's source is what serves, as the swap has left it. */
+void
+attach_note_serving(struct engine *e)
+{
+    struct table *source = e->plan->source;
+
+    source->oid = job_is_turned(&e->job) ? e->job.shadow_oid : e->job.source_oid;
+    free(source->fingerprint);
+    source->fingerprint = mem_strdup(e->job.serving_fingerprint);
+}
 
 void
 attach_leg(struct engine *e)
@@ -23,8 +32,8 @@ attach_leg(struct engine *e)
         e->plan = e->plans->forward;
     else
         e->plan = job_is_turned(&e->job) ? e->plans->back : e->plans->again;
-    if (e->plans->back != NULL)
-        e->plans->back->source->oid = e->job.shadow_oid;
+    if (e->plan != NULL && e->job.leg > 0)
+        attach_note_serving(e);
     e->marker = e->job.instance * MARKERS_MOST;
     e->oldest_snapshot = job_is_turned(&e->job) ? 0 : e->job.swap_xid; /* the original was always complete */
     e->window_ends_ms = e->job.window_s < 0 ? INT64_MAX : clock_ms() + (int64_t)(e->job.window_s * 1000);
@@ -49,7 +58,26 @@ require_schema(struct engine *e, const char *name, struct error *err)
     return ok;
 }
 
-/* The server has gone on from a fork of its log: what the spool holds beyond that has never happened. */
+/* A swap that the server does not know has not happened: what was received after it would be in the way. */
+static bool
+remove_later_spools(const struct engine *e, struct error *err)
+{
+    bool ok = true, there = true;
+
+    for (int leg = e->job.leg + 1; ok && there; leg++) {
+        char *directory = mem_printf("%s/leg%d", e->job.spool_directory, leg);
+
+        there = spool_exists(directory);
+        ok = !there || spool_remove(directory, err);
+        free(directory);
+    }
+    return ok;
+}
+
+/*
+ * The server has gone on from a fork of its log: what the spool holds beyond that has never happened, nor may
+ * what was proven have.
+ */
 static bool
 follow_timeline(struct engine *e, int timeline, struct error *err)
 {
@@ -68,8 +96,11 @@ follow_timeline(struct engine *e, int timeline, struct error *err)
                  lsn_format(fork, text));
     if (ok && e->job.applied > fork)
         ok = error_set(err, ERROR_FAILED, "the job has applied changes that the server does not know");
-    ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err));
+    ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err)) &&
+         remove_later_spools(e, err);
     if (ok) {
+        dirty_free(e->dirty);
+        e->dirty = NULL;
         e->job.timeline = timeline;
         ok = job_state_save_start(e->control, &e->job, err);
     }
@@ -92,7 +123,8 @@ check_server(struct engine *e, struct error *err)
         error_detail(err,
                      "Its system identifier was %s, this one's is %s: a dump, an upgrade or another cluster.",
                      e->job.system_identifier, result_text(&res, 0, 0));
-        error_hint(err, "Remove what came along of it with: pgrecast abort %s", e->job.name);
+        error_hint(err, "Remove what came along of it with: pgrecast %s %s",
+                   job_is_turned(&e->job) ? "finish" : "abort", e->job.name);
     }
     result_free(&res);
     return ok &&
@@ -160,7 +192,7 @@ attach_hopeless(struct engine *e, struct error *err)
     if (!hopeless) {
         char *now = table_fingerprint(e->control, e->job.source_oid, &ignored);
 
-        hopeless = now != NULL && strcmp(now, e->job.fingerprint) != 0;
+        hopeless = now != NULL && !table_fingerprint_same(now, e->job.fingerprint, true);
         free(now);
     }
     error_clear(&ignored);
@@ -175,6 +207,15 @@ load_plans(struct engine *e, struct error *err)
     return e->plans != NULL ? true : error_context(err, "the plan stored with the job cannot be read");
 }
 
+/* The last that went through may have been other ones. */
+static void
+forget_plans(struct engine *e)
+{
+    plan_set_free(e->plans);
+    e->plans = NULL;
+    e->plan = NULL;
+}
+
 /* Where this host keeps the spool, if it was said anew. */
 static void
 move_spool(struct engine *e)
@@ -183,36 +224,6 @@ move_spool(struct engine *e)
         return;
     free(e->job.spool_directory);
     e->job.spool_directory = mem_printf("%s/%s", e->options.spool_directory, e->job.slot_name);
-}
-
-/*
- * Statements of an instance that died may still run on the server (an index build, a chunk, a commit that
- * waits for a standby). Nobody but the job uses the table that does not serve, so they are known by it.
- */
-static bool
-end_orphans(struct engine *e, struct error *err)
-{
-    int64_t until = clock_ms() + ORPHANS_MOST_MS;
-    char oid[16];
-
-    snprintf(oid, sizeof(oid), "%" PRIu32, job_is_turned(&e->job) ? e->job.source_oid : e->job.shadow_oid);
-    for (;;) {
-        struct result res = {0};
-        bool ok = session_query(e->control, &res, err, sql_job_orphans, 1, oid);
-        int count = ok ? result_rows(&res) : 0;
-
-        result_free(&res);
-        if (!ok || count == 0)
-            return ok;
-        if (clock_ms() > until)
-            return error_set(err, ERROR_FAILED,
-                             "statements of the job's last instance still run on the server");
-        if (!clock_sleep(ORPHANS_POLL_MS)) {
-            error_set(err, ERROR_FAILED, "stopped while waiting for the job's last instance to end");
-            err->stopped = true;
-            return false;
-        }
-    }
 }
 
 /* Connect, read, lock, take. */
@@ -236,8 +247,8 @@ take(struct engine *e, const char *name, int64_t instance, struct error *err)
                          job_phase_name(e->job.phase));
     if (instance != 0 && e->job.instance != instance)
         return error_set(err, ERROR_FAILED, "another instance has taken over job \"%s\"", name);
-    if (!job_state_lock(e->control, &e->job, err) || !end_orphans(e, err) ||
-        !job_state_take(e->control, &e->job, err))
+    if (!job_state_lock(e->control, &e->job, err) || !ending_orphans(e->control, &e->job, err) ||
+        !job_state_take(e->control, &e->job, instance != 0, err))
         return false;
     e->entered = true;
     /* Once more: what the one before had under way has ended by now, perhaps with a commit. */
@@ -284,9 +295,6 @@ attach_again(struct engine *e, struct error *err)
     log_warning("the connection was lost: %s; trying again for up to %d s", err->message,
                 e->options.reconnect_s);
     stages_close(e);
-    plan_set_free(e->plans); /* they may have been stored anew by the last that went through */
-    e->plans = NULL;
-    e->plan = NULL;
     while (!ok && clock_ms() < until) {
         error_clear(err);
         if (!clock_sleep(backoff_next(&backoff))) {
@@ -294,6 +302,7 @@ attach_again(struct engine *e, struct error *err)
             err->stopped = true;
             break;
         }
+        forget_plans(e);
         ok = take(e, name, instance, err) && load_plans(e, err) && check_server(e, err);
         if (e->entered)
             instance = e->job.instance;

@@ -1,7 +1,53 @@
 #include "ending.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "core/clock.h"
 #include "core/stop.h"
 #include "engine.h"
+#include "sql/sql.h"
+
+#define ORPHANS_MOST_MS 60000 /* how long what an instance has left running may take to end */
+#define ORPHANS_POLL_MS 50
+
+bool
+ending_orphans(struct session *s, const struct job_state *job, struct error *err)
+{
+    int64_t until = clock_ms() + ORPHANS_MOST_MS;
+    char oid[16];
+
+    snprintf(oid, sizeof(oid), "%" PRIu32, job_is_turned(job) ? job->source_oid : job->shadow_oid);
+    for (;;) {
+        struct result res = {0};
+        bool ok = session_query(s, &res, err, sql_job_orphans, 1, oid);
+        int count = ok ? result_rows(&res) : 0;
+
+        result_free(&res);
+        if (!ok || count == 0)
+            return ok;
+        if (clock_ms() > until)
+            return error_set(err, ERROR_FAILED,
+                             "statements of the job's last instance still run on the server");
+        if (!clock_sleep(ORPHANS_POLL_MS)) {
+            error_set(err, ERROR_FAILED, "stopped while waiting for the job's last instance to end");
+            err->stopped = true;
+            return false;
+        }
+    }
+}
+
+/* What becomes of the other table, and that it is the end: both or neither. */
+static bool
+begin_end(struct session *s, struct job_state *job, bool keep, struct error *err)
+{
+    bool ok = session_execute(s, err, "BEGIN") && job_state_set_phase(s, job, PHASE_FINISHED, err) &&
+              (!keep || ledger_forget_kind(s, job, LEDGER_TABLE, err)) && session_execute(s, err, "COMMIT");
+
+    if (!ok)
+        session_rollback(s);
+    return ok;
+}
 
 bool
 ending_finish(struct session *s, struct job_state *job, bool keep, struct error *err)
@@ -10,8 +56,7 @@ ending_finish(struct session *s, struct job_state *job, bool keep, struct error 
 
     engine_kill_point("finish-begun");
     stop_hold(); /* the end must not be interrupted half-way */
-    ok = (!keep || ledger_forget_kind(s, job, LEDGER_TABLE, err)) &&
-         job_state_set_phase(s, job, PHASE_FINISHED, err) && ledger_undo(s, job, err);
+    ok = begin_end(s, job, keep, err) && ledger_undo(s, job, err);
     if (ok)
         engine_kill_point("finish-dropped");
     ok = ok && job_state_end(s, job, PHASE_FINISHED, NULL, err);

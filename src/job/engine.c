@@ -49,10 +49,12 @@ take_requests(struct engine *e, const struct result *r)
     e->server_lsn = result_lsn(r, 0, 3);
     e->rollback_requested = result_bool(r, 0, 4) || e->rollback_only;
     e->abort_requested = result_bool(r, 0, 5);
-    e->remap_requested = result_bool(r, 0, 7) || (e->rollback_only && e->options.plan.reverse_map_count > 0);
+    e->remap_requested = result_bool(r, 0, 8) || (e->rollback_only && e->options.plan.reverse_map_count > 0);
     e->finish_requested = finish == NULL                ? FINISH_NOT
                           : strcmp(finish, "keep") == 0 ? FINISH_KEEP
                                                         : FINISH_DROP;
+    if (result_int(r, 0, 7) > e->verify_answered) /* by an instance before this one */
+        e->verify_answered = (int)result_int(r, 0, 7);
 }
 
 /*
@@ -190,10 +192,8 @@ engine_check_definition(struct engine *e, struct error *err)
     char *now;
     bool same;
 
-    if (job_is_turned(&e->job)) /* the columns are what matters then, and the apply sees to them */
-        return true;
     now = table_fingerprint(e->control, e->plan->source->oid, err);
-    same = now != NULL && strcmp(now, e->plan->source->fingerprint) == 0;
+    same = now != NULL && table_fingerprint_same(now, e->plan->source->fingerprint, !job_is_turned(&e->job));
     if (now != NULL && !same)
         error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
                   e->plan->source_sql);

@@ -24,21 +24,6 @@ remove_last_spool(struct engine *e, struct error *err)
     return ok;
 }
 
-/* What the definition is now: after a rollback the original's may have been changed while it did not serve.
- */
-static bool
-note_definition(struct engine *e, struct error *err)
-{
-    struct table *source = e->plan->source;
-
-    if (job_is_turned(&e->job))
-        return true;
-    free(source->fingerprint);
-    source->oid = e->job.source_oid;
-    source->fingerprint = table_fingerprint(e->control, source->oid, err);
-    return source->fingerprint != NULL;
-}
-
 bool
 follow_refuse_blocked(struct engine *e, struct error *err)
 {
@@ -60,9 +45,11 @@ follow_refuse_blocked(struct engine *e, struct error *err)
         buffer_free(&text);
     }
     result_free(&res);
-    error_hint(err, "The new table serves and is followed. Change or delete those rows, or say with "
-                    "--reverse-map what the "
-                    "original is to hold instead, and roll back again.");
+    error_hint(
+        err,
+        "The new table serves. Change or delete those rows and roll back again, or say what the original "
+        "is to hold instead: pgrecast rollback %s --reverse-map 'COLUMN=EXPRESSION'",
+        e->job.name);
     return false;
 }
 
@@ -90,7 +77,9 @@ retry_blocked(struct engine *e, bool now, struct error *err)
 {
     if (apply_blocked(e->apply) == 0 || (!now && clock_ms() - e->retried_at_ms < RETRY_MS))
         return true;
-    if (!engine_to_boundary(e, err) || !apply_retry(e->apply, err))
+    /* A row that is not there under its key has been deleted, or moved by a change still to come: that first.
+     */
+    if (!engine_sync(e, err) || !engine_to_boundary(e, err) || !apply_retry(e->apply, err))
         return false;
     e->retried_at_ms = clock_ms();
     return true;
@@ -106,7 +95,7 @@ follow_some(struct engine *e, struct error *err)
         return false;
     show_blocked(e);
     if (apply_blocked(e->apply) > 0)
-        return true;
+        return swap_answer_verify(e, err);
     if (verify && (!e->proven || apply_dirty_truncated(e->apply)) && !parity_verify(e, err))
         return false;
     return swap_answer_verify(e, err) && (!verify || parity_reduce_dirty(e, err));
@@ -177,7 +166,8 @@ is_over(struct engine *e)
 {
     if (e->finish_requested != FINISH_NOT)
         return true;
-    if (clock_ms() < e->window_ends_ms)
+    /* Whoever asks for a rollback gets it as long as nobody has ended the job. */
+    if (clock_ms() < e->window_ends_ms || e->rollback_only)
         return false;
     log_info("the rollback window is over");
     return true;
@@ -214,8 +204,7 @@ static bool
 open_leg(struct engine *e, struct error *err)
 {
     engine_kill_point(job_is_turned(&e->job) ? "reverse-start" : "rolled-back");
-    return remove_last_spool(e, err) && note_definition(e, err) && stages_open_stream(e, err) &&
-           stages_open_apply(e, err);
+    return remove_last_spool(e, err) && stages_open_stream(e, err) && stages_open_apply(e, err);
 }
 
 enum step
@@ -230,18 +219,19 @@ phase_follow(struct engine *e, struct error *err)
         return STEP_LEAVE;
     if (!open_leg(e, err))
         return STEP_FAILED;
-    log_begin(e);
+    if (!e->rollback_only)
+        log_begin(e);
     while (!is_over(e)) {
         uint64_t before = apply_changes(e->apply);
 
-        if (turned && e->rollback_only && e->remap_requested) /* what is applied first is so by the maps */
+        if (turned && e->rollback_requested && e->remap_requested)
             return remap_and_swap(e, err);
         if (!follow_some(e, err))
             return STEP_FAILED;
         if (turned && apply_changes(e->apply) > before)
             engine_kill_point("reverse");
-        if (turned && e->rollback_requested)
-            return e->remap_requested ? remap_and_swap(e, err) : try_swap(e, PHASE_ROLLED_BACK, err);
+        if (turned && e->rollback_requested && !e->remap_requested)
+            return try_swap(e, PHASE_ROLLED_BACK, err);
         if (!turned && e->cutover_requested)
             return try_swap(e, PHASE_REVERSE, err);
     }

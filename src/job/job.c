@@ -259,14 +259,18 @@ end_failed(struct engine *e, struct error *err)
                ((e->job.leg == 0 && e->job.phase == PHASE_INIT) || attach_hopeless(e, err))) {
         remove_job(e, PHASE_FAILED, err);
     } else {
+        bool lost = false;
+
         stop_hold();
         if (!err->connection_lost) {
             session_rollback(e->control);
+            lost = !err->stopped && e->plan != NULL && attach_slot_lost(e, err);
             job_state_save_error(e->control, &e->job, err, &ignored);
         }
         stop_release();
         error_clear(&ignored);
-        hint_resume(e, err);
+        if (!lost)
+            hint_resume(e, err);
     }
 }
 
@@ -398,7 +402,10 @@ job_rollback(const struct job_options *options, struct job_report *report, struc
     e.rollback_only = e.rollback_requested = true;
     e.remap_requested = options->plan.reverse_map_count > 0;
     if (attach_job(&e, options->name, err)) {
-        if (job_is_turned(&e.job) && e.plan != NULL)
+        if (e.job.phase == PHASE_FINISHED)
+            ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: there is no way back",
+                           e.job.name);
+        else if (job_is_turned(&e.job) && e.plan != NULL)
             ok = drive(&e, err);
         else
             ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s",

@@ -377,9 +377,8 @@ sweep(struct engine *e, struct error *err)
     return true;
 }
 
-/* Snapshots taken from here on see the shadow complete. */
-static bool
-note_complete(struct engine *e, struct error *err)
+bool
+engine_note_complete(struct engine *e, struct error *err)
 {
     struct result res = {0};
     bool ok = session_row(e->control, &res, err,
@@ -397,7 +396,7 @@ phase_catchup(struct engine *e, struct error *err)
     char text[32];
     bool ok = stages_open_stream(e, err) && (e->apply != NULL || find_sweep_needed(e, err)) &&
               stages_open_apply(e, err) && catch_up(e, err) && sweep(e, err) && complete_shadow(e, err) &&
-              vacuum(e, err) && catch_up(e, err) && note_complete(e, err);
+              vacuum(e, err) && catch_up(e, err) && engine_note_complete(e, err);
 
     if (!ok)
         return STEP_FAILED;

@@ -65,8 +65,6 @@ remap_plan(struct engine *e, struct error *err)
         plan_set_free(made);
         made = NULL;
     }
-    if (made != NULL)
-        made->back->source->oid = e->plan->source->oid;
     return made;
 }
 
@@ -104,13 +102,15 @@ retry_all_blocked(struct engine *e, struct error *err)
 bool
 remap_enforce(struct engine *e, struct plan_set *made, struct error *err)
 {
+    struct plan_set *last = e->plans;
     bool ok;
 
     engine_kill_point("rollback-remapped");
-    ok = apply_set_plan(e->apply, made->back, err);
-    plan_set_free(e->plans); /* either way the apply no longer knows it */
     e->plans = made;
     e->plan = made->back;
+    attach_note_serving(e);
+    ok = apply_set_plan(e->apply, e->plan, err);
+    plan_set_free(last); /* either way the apply no longer knows it */
     e->remap_requested = false;
     e->options.plan.reverse_map_count = 0;
     if (ok)

@@ -231,19 +231,48 @@ read_foreign(struct session *s, const char *name, struct job_state *job, struct 
     return ok;
 }
 
+/* What another process has made of the job meanwhile. */
 static bool
-remove_all(struct session *s, struct job_state *job, struct error *err)
+read_again(struct session *s, struct job_state *job, struct error *err)
 {
-    struct error ignored = {0};
     struct job_state now;
 
-    if (!lock_soon(s, job, err))
+    if (!job_state_read(s, job->name, &now, err))
         return false;
-    if (job_state_read(s, job->name, &now, &ignored)) { /* it may have ended meanwhile */
-        job->ended = now.ended;
-        job_state_clear(&now);
-    }
-    error_clear(&ignored);
+    job_state_clear(job);
+    *job = now;
+    return true;
+}
+
+/*
+ * As an instance would: the lock, and what is left of the last one is ended and can write no more. A commit
+ * it had under way may have gone through. A job that has ended is not taken.
+ */
+static bool
+take_over(struct session *s, struct job_state *job, struct error *err)
+{
+    return lock_soon(s, job, err) && read_again(s, job, err) &&
+           (job->ended ||
+            (ending_orphans(s, job, err) && job_state_take(s, job, false, err) && read_again(s, job, err)));
+}
+
+static bool
+refuse_turned(const struct job_state *job, struct error *err)
+{
+    if (job->ended || !job_is_turned(job))
+        return true;
+    error_set(err, ERROR_FAILED, "job \"%s\" has cut over: the new table serves", job->name);
+    error_hint(err, "Go back with: pgrecast rollback %s; or keep the new table with: pgrecast finish %s",
+               job->name, job->name);
+    return false;
+}
+
+/* foreign: of another version, whose row cannot be read as ours. */
+static bool
+remove_all(struct session *s, struct job_state *job, bool foreign, struct error *err)
+{
+    if (foreign ? !lock_soon(s, job, err) : !take_over(s, job, err) || !refuse_turned(job, err))
+        return false;
     return job->ended || (ledger_undo(s, job, err) && job_state_end(s, job, PHASE_ABORTED, NULL, err));
 }
 
@@ -278,19 +307,17 @@ job_abort(const struct connection_options *connection, const char *name, struct 
     struct answer answer = {0};
     bool answered = false, ended;
     struct session *s = open_job(connection, name, &job, err);
-    bool ok = s != NULL && (err->message == NULL || read_foreign(s, name, &job, err));
+    bool foreign = s != NULL && err->message != NULL;
+    bool ok = s != NULL && (!foreign || read_foreign(s, name, &job, err));
 
     if (s == NULL && err->kind == ERROR_USAGE)
         return remove_orphans(connection, name, err);
-    if (ok && job_is_turned(&job) && !job.ended) {
-        ok = error_set(err, ERROR_FAILED, "job \"%s\" has cut over: the new table serves", name);
-        error_hint(err, "Go back with: pgrecast rollback %s; or keep the new table with: pgrecast finish %s",
-                   name, name);
-    }
+    ok = ok && refuse_turned(&job, err);
     ended = ok && job.ended;
-    if (ok && !ended)
+    if (ok && !ended) /* the answer may be that it has cut over just before */
         ok = ask_instance(s, &job, "abort_requested = true", "abort_requested", &answer, &answered, err) &&
-             remove_all(s, &job, err);
+             (foreign || (read_again(s, &job, err) && refuse_turned(&job, err))) &&
+             remove_all(s, &job, foreign, err);
     answer_clear(&answer);
     if (ok && ended)
         log_info("job %s has ended already: nothing to remove", name);
@@ -301,13 +328,28 @@ job_abort(const struct connection_options *connection, const char *name, struct 
     return ok;
 }
 
+/* The request is gone from the job's row without a word: it is not done. */
+static bool
+not_taken_up(const struct job_state *job, struct error *err)
+{
+    error_set(err, ERROR_FAILED, "the request was not carried out: job \"%s\" is in phase %s", job->name,
+              job_phase_name(job->phase));
+    return error_hint(err, "Look at it with: pgrecast status %s; and ask again.", job->name);
+}
+
 /* As a running instance would. */
 static bool
 finish_here(struct session *s, struct job_state *job, bool keep_original, struct error *err)
 {
     struct job_options options = {0};
 
-    if (!lock_soon(s, job, err) || !job_options_read(&options, job->options, err))
+    if (!take_over(s, job, err))
+        return false;
+    if (job->ended)
+        return job->phase == PHASE_FINISHED ||
+               error_set(err, ERROR_FAILED, "job \"%s\" has ended: it is in phase %s", job->name,
+                         job_phase_name(job->phase));
+    if (!job_options_read(&options, job->options, err))
         return false;
     keep_original = keep_original || (options.keep_original && job_is_turned(job));
     return ending_finish(s, job, keep_original, err);
@@ -335,7 +377,8 @@ job_finish(const struct connection_options *connection, const char *name, bool k
         ok && ask_instance(s, &job, keep_original ? "finish_requested = 'keep'" : "finish_requested = 'drop'",
                            "finish_requested IS NOT NULL", &answer, &answered, err);
     if (ok && answered)
-        ok = take_answer(&answer, err);
+        ok = take_answer(&answer, err) && read_again(s, &job, err) &&
+             ((job.ended && job.phase == PHASE_FINISHED) || not_taken_up(&job, err));
     else if (ok)
         ok = finish_here(s, &job, keep_original, err);
     if (ok)
@@ -359,13 +402,21 @@ job_request_rollback(const struct job_options *options, bool *done, struct job_r
     char id[24];
 
     *done = false;
-    if (ok && running && !job_is_turned(&job)) {
+    if (ok && !job.ended && job.phase == PHASE_FINISHED) {
+        ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: there is no way back", job.name);
+        error_hint(err, "Complete it with: pgrecast finish %s", job.name);
+    } else if (ok && running && !job_is_turned(&job)) {
         ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s",
                        job.name, job_phase_name(job.phase));
     } else if (ok) {
+        int leg = job.leg;
+
         ok = ask_rollback(s, &job, &options->plan, &answer, done, err);
         if (ok && *done)
-            ok = take_answer(&answer, err);
+            ok = take_answer(&answer, err) && read_again(s, &job, err) &&
+                 (job.leg > leg || not_taken_up(&job, err));
+        if (!ok && err->kind == ERROR_FAILED && !err->stopped && !err->connection_lost)
+            err->kind = ERROR_ROLLBACK;
     }
     snprintf(id, sizeof(id), "%" PRId64, job.id);
     if (ok && *done &&
@@ -390,9 +441,14 @@ job_request_cutover(const struct connection_options *connection, const char *nam
 {
     struct job_state job;
     struct session *s = open_job(connection, name, &job, err);
-    bool ok = s != NULL && err->message == NULL && require_running(s, &job, err) &&
-              session_query(s, NULL, err, "UPDATE pgrecast.job SET cutover_requested = true WHERE name = $1",
-                            1, name);
+    bool ok = s != NULL && err->message == NULL && require_running(s, &job, err);
+
+    if (ok && job_is_turned(&job)) {
+        ok = error_set(err, ERROR_FAILED, "job \"%s\" has cut over already", name);
+        error_hint(err, "Go back with: pgrecast rollback %s; end it with: pgrecast finish %s", name, name);
+    }
+    ok = ok && session_query(s, NULL, err, "UPDATE pgrecast.job SET cutover_requested = true WHERE name = $1",
+                             1, name);
 
     if (ok)
         log_info("job %s will cut over as soon as it is in sync", name);

@@ -6,5 +6,5 @@ WITH written AS (
         lag_seconds = $10, eta_seconds = $11
     WHERE job_id = $1)
 SELECT cutover_requested, verify_requested, released, pg_catalog.pg_current_wal_insert_lsn(), rollback_requested,
-       abort_requested, finish_requested, reverse_maps IS NOT NULL
+       abort_requested, finish_requested, verify_answered, reverse_maps IS NOT NULL
 FROM pgrecast.job WHERE id = $1

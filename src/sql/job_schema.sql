@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     host               text NOT NULL,             -- where the program runs, and its process
     pid                integer NOT NULL,
     spool_directory    text NOT NULL,             -- of this host; one below it for each leg
-    plan               jsonb,                     -- all that is run for the job, both ways: never planned anew
+    plan               jsonb,                     -- all that is run for the job, both ways: planned once, but for the maps of a rollback
     options            jsonb,                     -- of the command line, for whoever resumes
     instance           bigint NOT NULL DEFAULT 1, -- counts those that took the job: an older one may write no more
     leg                integer NOT NULL DEFAULT 0, -- swaps so far: the original serves where it is even
@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     swapped_at         timestamptz,               -- of the last swap, cutover or rollback …
     swap_xid           xid8,                      -- … its transaction, …
     swap_lsn           pg_lsn,                    -- … and a place before its commit and after all it has applied
+    serving_fingerprint text,                     -- of the table that serves, as the last swap left it
     ends_at            timestamptz,               -- of the rollback window; null: finish ends it
     cutover_requested  boolean NOT NULL DEFAULT false,
     rollback_requested boolean NOT NULL DEFAULT false,

@@ -1,7 +1,7 @@
-"""A throwaway PostgreSQL, live traffic, and a table rewritten under it. Run it as ./dev demo.
+"""A throwaway PostgreSQL, live traffic, a table rewritten under it, and the way back. Run it as ./dev demo.
 
-Every transaction of the traffic writes pgbench_accounts and, beside it, a mirror that keeps the old types. At the end
-the rewritten table must equal the mirror, row for row.
+Every transaction of the traffic writes pgbench_accounts and, beside it, a mirror that keeps the old types. After the
+cutover the new table must equal the mirror, row for row, and after the rollback the original must.
 """
 
 import argparse
@@ -118,50 +118,109 @@ def column_types(database):
                                  " WHERE attrelid = 'pgbench_accounts'::regclass AND attnum > 0 AND NOT attisdropped"))
 
 
-def rewrite(database, folder):
-    """Run the program in the terminal. Its exit status and how long it took."""
-    command = ["run", "--sql", ALTER, "--spool-dir", str(folder / "spool"), "--rollback-window=0"]
-    say(f"{DIM}$ pgrecast run --sql '{ALTER}'{PLAIN}")
-    (folder / "spool").mkdir()
+def call(database, *arguments, shown=None):
+    """Run the program in the terminal. Its exit status, and when it began and ended."""
+    say(f"{DIM}$ pgrecast {shown or ' '.join(arguments)}{PLAIN}")
     begun = time.time()
-    done = subprocess.run([pgrecast.PROGRAM, *command], check=False, stdin=subprocess.DEVNULL,
+    done = subprocess.run([pgrecast.PROGRAM, *arguments], check=False, stdin=subprocess.DEVNULL,
                           env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TERM": "xterm", **database.environment()})
     return done.returncode, begun, time.time()
+
+
+def rewrite(database, folder):
+    (folder / "spool").mkdir()
+    options = ["--rollback-window=1h", "--exit-after=cutover"]
+    return call(database, "run", "--sql", ALTER, *options, "--spool-dir", str(folder / "spool"),
+                shown=f"run --sql '{ALTER}' {' '.join(options)}")
+
+
+def the_job(database):
+    return json.loads(pgrecast.call(database, "status", "--json").stdout)[0]
 
 
 def number(value, digits=0):
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
-def report(job, traffic, begun, ended, differences, before, after):
-    """The figures: the job's own, the traffic's, and the oracle's."""
-    seconds = ended - begun
-    all_of_it = list(traffic.transactions())
-    during = [ms for moment, ms in all_of_it if begun <= moment <= ended + 1]
-    calm = [ms for moment, ms in all_of_it if moment < begun]
+def figure(name, value):
+    say(f"  {name:<16} {value}")
+
+
+def print_lock(job):
+    figure("lock held", f"{number(job['lock_held_ms'], 1)} ms, attempts {number(job['lock_attempts'])}")
+
+
+def print_parity(job):
     verify = job.get("verify") or {}
-    lines = [
-        ("types", f"aid {before['aid']} -> {after['aid']}, abalance {before['abalance']} -> {after['abalance']}"),
-        ("wall time", f"{seconds:.1f} s"),
-        ("rows copied", f"{number(job['rows_copied'])} ({number(job['rows_copied'] / seconds)} rows/s over all)"),
-        ("changes applied", number(job["changes_applied"])),
-        ("parity", f"{number(verify.get('mismatches'))} mismatches in {number(verify.get('rows'))} rows"),
-        ("parity hash", verify.get("hash", "-")),
-        ("lock attempts", number(job["lock_attempts"])),
-        ("lock held", f"{number(job['lock_held_ms'], 1)} ms"),
-        ("transactions", f"{number(len(during))} during the job ({number(len(during) / seconds)} a second),"
-                         f" {traffic.failed()} failed"),
-        ("longest wait", f"{max(during, default=0):.1f} ms of any transaction"
-                         f" ({max(calm, default=0):.1f} ms before the job began)"),
-    ]
-    for name, value in lines:
-        say(f"  {name:<16} {value}")
-    heading("The oracle")
+    figure("parity", f"{number(verify.get('mismatches'))} mismatches in {number(verify.get('rows'))} rows,"
+                     f" hash {verify.get('hash', '-')}")
+
+
+def print_oracle(when, differences):
     colour = RED if differences else GREEN
-    say(f"  {number(differences.table_rows)} rows in the table, {number(differences.mirror_rows)} in its mirror;"
-        f" {colour}{differences.count} rows differ{PLAIN}")
+    figure("oracle", f"{number(differences.table_rows)} rows {when}, {number(differences.mirror_rows)} in the mirror:"
+                     f" {colour}{differences.count} differ{PLAIN}")
     for example in differences.examples:
         say(f"  {example}")
+
+
+def print_types(types):
+    figure("types", f"aid {types['aid']}, abalance {types['abalance']}")
+
+
+def print_traffic(traffic, begun, cut_over, rolled_back):
+    """What the application has seen of it."""
+    all_of_it = list(traffic.transactions())
+    parts = [("before", 0, begun[0]), ("the rewrite", *begun), ("in the window", begun[1], cut_over),
+             ("the rollback", cut_over, rolled_back + 1)]
+    heading("What the application has seen")
+    for name, since, until in parts:
+        waits = [ms for moment, ms in all_of_it if since <= moment < until]
+        figure(name, f"{number(len(waits))} transactions, the longest took {max(waits, default=0):.1f} ms")
+    failed = traffic.failed()
+    figure("failed", f"{RED if failed else GREEN}{failed}{PLAIN} of {number(len(all_of_it))} transactions")
+
+
+def go_on(seconds, text):
+    say(f"  {text}")
+    time.sleep(seconds)
+
+
+def undergo(options, database, folder, traffic):
+    """The rewrite, the time in which the new table serves, and the rollback. The number of things that are wrong."""
+    heading("The rewrite")
+    status, *rewriting = rewrite(database, folder)
+    if status != 0:
+        return 1
+    job = the_job(database)
+    print_types(column_types(database))
+    print_lock(job)
+    print_parity(job)
+    figure("wall time", f"{rewriting[1] - rewriting[0]:.1f} s")
+
+    heading("The new table serves")
+    go_on(options.window, "the traffic writes it; the program does not run, the slot keeps the changes")
+    after = oracle.compare(database, "pgbench_accounts", "pgbench_accounts_mirror")
+    print_oracle("under the traffic", after)
+    figure("window", f"{time.time() - rewriting[1]:.0f} s so far, the comparison included")
+
+    heading("The rollback")
+    status, asked, rolled_back = call(database, "rollback", "pgbench_accounts")
+    if status != 0:
+        return 1
+    job = the_job(database)
+    print_types(column_types(database))
+    print_lock(job)
+    figure("wall time", f"{rolled_back - asked:.1f} s, with all the traffic had written since the cutover")
+    go_on(2, "the traffic goes on for 2 s, then ends")
+    traffic.stop()
+    back = oracle.compare(database, "pgbench_accounts", "pgbench_accounts_mirror")
+    print_oracle("in the original", back)
+    print_traffic(traffic, rewriting, asked, rolled_back)
+
+    heading("The end")
+    status, _, _ = call(database, "finish", "pgbench_accounts")
+    return bool(after) + bool(back) + (status != 0) + traffic.failed()
 
 
 def demo(options, server, folder):
@@ -170,33 +229,20 @@ def demo(options, server, folder):
     accounts = fill(database, options.scale)
     size = database.value("SELECT pg_size_pretty(pg_total_relation_size('pgbench_accounts'))")
     say(f"  pgbench_accounts: {accounts:,} rows, {size}")
-    before = column_types(database)
 
     heading("Live traffic")
     traffic = Traffic(database, folder, accounts, options.rate, options.clients)
     try:
-        time.sleep(options.calm)  # for something to compare with
-        say(f"  {options.clients} clients, {options.rate} transactions a second: updates, inserts, deletes")
-
-        heading("The rewrite")
-        status, begun, ended = rewrite(database, folder)
-        time.sleep(1)  # the traffic goes on after the swap
-        traffic.stop()
+        go_on(options.calm, f"{options.clients} clients, {options.rate} transactions a second: updates, inserts, deletes")
+        wrong = undergo(options, database, folder, traffic)
     finally:
         traffic.kill()
-    jobs = json.loads(pgrecast.call(database, "status", "--json").stdout or "[]")
-    if status != 0:
-        say(f"{RED}pgrecast ended with status {status}{PLAIN}")
-        return 1
-    heading("What it took")
-    differences = oracle.compare(database, "pgbench_accounts", "pgbench_accounts_mirror")
-    report(jobs[0], traffic, begun, ended, differences, before, column_types(database))
+    left = pgrecast.leftovers(database)
+    say(f"  {RED}left behind: {', '.join(left)}{PLAIN}" if left else "  nothing is left behind")
     begun = time.monotonic()
     database.execute(ALTER.replace("pgbench_accounts", "pgbench_accounts_mirror"))
     say(f"  for comparison: the plain ALTER TABLE locks the mirror for {time.monotonic() - begun:.1f} s, with no traffic")
-    left = pgrecast.leftovers(database)
-    say(f"  {RED}left behind: {', '.join(left)}{PLAIN}" if left else "  nothing is left behind")
-    return 1 if differences or left or traffic.failed() else 0
+    return 1 if wrong or left else 0
 
 
 def main():
@@ -205,12 +251,14 @@ def main():
     parser.add_argument("--rate", type=int, default=300, help="transactions a second (default 300)")
     parser.add_argument("--clients", type=int, default=4, help="sessions of the traffic (default 4)")
     parser.add_argument("--calm", type=int, default=3, help="seconds of traffic before the job (default 3)")
+    parser.add_argument("--window", type=int, default=5, help="seconds from the cutover to the rollback (default 5)")
     parser.add_argument("--major", type=int, default=15, help="major version of PostgreSQL (default 15)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     heading("A throwaway server")
     try:
-        with Server(options.major, fsync="on", full_page_writes="on", shared_buffers="256MB") as server:
+        with Server(options.major, fsync="on", full_page_writes="on", shared_buffers="256MB",
+                    max_slot_wal_keep_size="4GB") as server:
             folder = pathlib.Path(server.socket_folder) / "demo"
             folder.mkdir()
             status = demo(options, server, folder)

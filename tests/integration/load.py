@@ -355,6 +355,16 @@ class Writer:
         """After an error: be outside any transaction, with a session that works, knowing what is there."""
         doubtful = {number for _, number, _ in self.effects}
         self.effects = []
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                return self.make_sure(doubtful)
+            except psycopg2.Error:
+                self.conn.close()
+                if time.monotonic() > deadline:
+                    raise
+
+    def make_sure(self, doubtful):
         if self.conn.closed:
             self.reconnect()
         else:
@@ -543,6 +553,10 @@ class Load:
         return any(report.get("ended") for report in self._reports.values())
 
     @property
+    def running(self):
+        return bool(self._processes) and self.result is None
+
+    @property
     def transactions(self):
         return sum(report.get("transactions", 0) for report in self._reports.values())
 
@@ -596,7 +610,10 @@ class Load:
         reader.join()
         errors = process.stderr.read()
         for pipe in (process.stdin, process.stdout, process.stderr):
-            pipe.close()
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                pass  # a command that it did not live to read
         last = self._reports.get(number, {}).get("result")
         if last is None:
             return Result(broken=f"writer {number} died with status {process.returncode}: {errors[-2000:]}")

@@ -90,10 +90,10 @@ static void
 test_a_guard_says_the_column(void **state)
 {
     (void)state;
-    assert_reason("22P02", "invalid input syntax for type boolean: \"does not fit column \"a\"\"",
-                  "does not fit column \"a\"");
-    assert_reason("22P02", "ungültige Eingabesyntax für Typ boolean: »does not fit column a«",
-                  "does not fit column a");
+    assert_reason("22P02", "invalid input syntax for type boolean: \"a value of column \"a\" does not fit integer\"",
+                  "a value of column \"a\" does not fit integer");
+    assert_reason("22P02", "ungültige Eingabesyntax für Typ boolean: »a value of column a does not fit integer«",
+                  "a value of column a does not fit integer");
 }
 
 static void
@@ -104,7 +104,7 @@ test_a_reason_holds_no_values(void **state)
                   "a value is not valid input for the type (SQLSTATE 22P02)");
     assert_reason("22003", "value \"secret\" is out of range for type integer",
                   "a number is out of range (SQLSTATE 22003)");
-    assert_reason("22001", "does not fit column secret", "a value is too long for the type (SQLSTATE 22001)");
+    assert_reason("22001", "a value of column secret", "a value is too long for the type (SQLSTATE 22001)");
     assert_reason("23505", "duplicate key value violates unique constraint \"t_u\"",
                   "duplicate key value violates unique constraint \"t_u\"");
 }
