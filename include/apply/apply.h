@@ -99,6 +99,11 @@ bool apply_save(struct apply *a, struct error *err);
  * else it does nothing; up to 1000 of them at a time, for about half a second). When it fails, the apply is
  * of no further use, as after APPLY_FAILED.
  *
+ * A key that the source does not have then may have been moved by a change still to come, and the row that
+ * the shadow has of it is what that change moves. It is left alone; a later apply_retry() that still does not
+ * find it, behind a marker written after the first, deletes it. So every marker written must be passed before
+ * apply_retry(), and whoever wants all such keys resolved calls it twice, with a marker in between.
+ *
  * Hazard: a row whose key moved to one that does not fit loses its .kept values, if it comes to fit under
  * that key or another: only the row under the old key has them, and that is not known to be its own.
  */

@@ -301,9 +301,11 @@ statement_forget(int mask, bool all, const char *units)
 }
 
 char *
-statement_leave(int mask)
+statement_leave(int mask, const char *but)
 {
-    return mem_printf("DELETE FROM " STAGE_TABLE " WHERE pgrecast_op = 'r' AND pgrecast_mask = %d", mask);
+    return mem_printf("DELETE FROM " STAGE_TABLE " WHERE pgrecast_op = 'r' AND pgrecast_mask = %d AND "
+                      "pgrecast_seq <> ALL ('%s'::pg_catalog.int4[]) RETURNING pgrecast_seq",
+                      mask, but);
 }
 
 char *
