@@ -74,7 +74,8 @@ uint64_t apply_changes(const struct apply *a); /* row changes applied, in this p
 /*
  * A place before which everything is applied and committed (without waiting for the disk of the server), and
  * nothing after it; it also moves over what does not concern the table, up to what the spool was told last.
- * While transactions are held back it stays before the first of them: then some after it are applied too.
+ * While transactions are held back it stays before the first of them: then some after it are applied too, and
+ * the row of the place says which. A successor does not apply them again.
  * What lies before .position is not needed again, as long as the server does not lose its latest commits in a
  * crash.
  */
@@ -130,6 +131,9 @@ struct apply_walk {
     int64_t left; /* at first apply_dirty_count() */
 };
 bool apply_rewrite_dirty(struct apply *a, struct apply_walk *walk, struct error *err);
+
+/* Some transactions after .after were applied by an earlier process: their keys are not in the dirty set. */
+bool apply_is_ahead(const struct apply *a);
 
 /* The dirty set of an apply that is about to be closed, for its successor of the same direction. */
 struct dirty;
