@@ -189,8 +189,8 @@ struct table {
     int dependent_count;
     struct dependent *dependents;
 
-    char *fingerprint; /* of everything above that DDL can change (not sizes): hex digits; compare with strcmp
-                        */
+    /* Of everything above that DDL can change (not sizes): two hashes with a dot between them, see below. */
+    char *fingerprint;
 };
 
 /*
@@ -214,6 +214,9 @@ char *table_fingerprint(struct session *s, oid_t oid, struct error *err);
  */
 bool table_fingerprint_prepare(struct session *s, struct error *err);
 char *table_fingerprint_prepared(struct session *s, oid_t oid, struct error *err);
+
+/* The same definition. indexes: false where indexes that are no constraints may be others by now. */
+bool table_fingerprint_same(const char *a, const char *b, bool indexes);
 
 struct table *table_copy(const struct table *from); /* all of it, to be freed by itself */
 void table_free(struct table *t);                   /* NULL-safe */

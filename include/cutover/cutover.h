@@ -34,6 +34,7 @@ struct cutover_request {
     const struct connection_options
         *connection;          /* to ask for the outcome of a commit whose answer was lost */
     uint64_t oldest_snapshot; /* full transaction id: snapshots whose xmin is older must be gone; 0: none */
+    bool other_indexes;       /* those of the table that serves may have been changed */
     int lock_timeout_ms;
     int attempts;
     const struct cutover_hooks *hooks;

@@ -64,9 +64,10 @@ struct job_state {
     lsn_t exact;
     uint32_t copied_filenode; /* storage of the table that the recorded chunks are of; 0: none yet */
     bool shadow_complete;
-    uint64_t swap_xid; /* transaction of the last swap */
-    lsn_t swap_lsn;    /* all it has applied is before, its commit after */
-    lsn_t applied;     /* of pgrecast.position, when the job was read */
+    char *serving_fingerprint; /* of the table that serves, as the last swap left it; NULL before the first */
+    uint64_t swap_xid;         /* transaction of the last swap */
+    lsn_t swap_lsn;            /* all it has applied is before, its commit after */
+    lsn_t applied;             /* of pgrecast.position, when the job was read */
     double
         window_s; /* seconds until the rollback window ends, when the job was read; negative: it does not */
 };
@@ -111,10 +112,11 @@ bool job_state_save_options(struct session *s, struct job_state *job, const char
 /* Another plan, from plan_set_remap(); the maps that asked for it are done with. */
 bool job_state_save_plan(struct session *s, struct job_state *job, const char *plan, struct error *err);
 
-/* In the transaction of a swap: one leg further. window_s: seconds until the way back ends, negative: never.
+/* In the transaction of a swap: one leg further. fingerprint: of what serves from now on. window_s: seconds
+ * until the way back ends, negative: never.
  */
 bool job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase,
-                         double window_s, struct error *err);
+                         double window_s, const char *fingerprint, struct error *err);
 
 /* What stopped the job, for status. */
 bool job_state_save_error(struct session *s, const struct job_state *job, const struct error *reason,

@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "catalog/table.h"
 #include "core/mem.h"
@@ -49,4 +50,14 @@ table_fingerprint_prepared(struct session *s, oid_t oid, struct error *err)
 
     snprintf(sql, sizeof(sql), "EXECUTE pgrecast_fingerprint ('%u')", oid);
     return take(s, sql, 0, NULL, err);
+}
+
+bool
+table_fingerprint_same(const char *a, const char *b, bool indexes)
+{
+    const char *dot_a = strchr(a, '.'), *dot_b = strchr(b, '.');
+
+    if (indexes || dot_a == NULL || dot_b == NULL)
+        return strcmp(a, b) == 0;
+    return strcmp(dot_a, dot_b) == 0;
 }

@@ -99,14 +99,9 @@ await_vacuum(const struct cutover_request *request, bool *displaced, struct erro
 static bool
 check_fingerprint(const struct cutover_request *request, struct error *err)
 {
-    char *now;
-    bool ok;
-
-    if (request->plan->source->fingerprint ==
-        NULL) /* the way back: the columns, which the apply sees to, will do */
-        return true;
-    now = table_fingerprint_prepared(request->session, request->plan->source->oid, err);
-    ok = now != NULL && strcmp(now, request->plan->source->fingerprint) == 0;
+    const struct table *source = request->plan->source;
+    char *now = table_fingerprint_prepared(request->session, source->oid, err);
+    bool ok = now != NULL && table_fingerprint_same(now, source->fingerprint, !request->other_indexes);
 
     if (now != NULL && !ok) {
         error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",

@@ -14,6 +14,17 @@
 
 #define MARKERS_MOST (INT64_C(1) << 32) /* of one instance */
 
+/* After a swap the plan's source is what serves, as the swap has left it. */
+static void
+note_serving(struct engine *e)
+{
+    struct table *source = e->plan->source;
+
+    source->oid = job_is_turned(&e->job) ? e->job.shadow_oid : e->job.source_oid;
+    free(source->fingerprint);
+    source->fingerprint = mem_strdup(e->job.serving_fingerprint);
+}
+
 void
 attach_leg(struct engine *e)
 {
@@ -21,8 +32,8 @@ attach_leg(struct engine *e)
         e->plan = e->plans->forward;
     else
         e->plan = job_is_turned(&e->job) ? e->plans->back : e->plans->again;
-    if (e->plans->back != NULL)
-        e->plans->back->source->oid = e->job.shadow_oid;
+    if (e->plan != NULL && e->job.leg > 0)
+        note_serving(e);
     e->marker = e->job.instance * MARKERS_MOST;
     e->oldest_snapshot = job_is_turned(&e->job) ? 0 : e->job.swap_xid; /* the original was always complete */
     e->window_ends_ms = e->job.window_s < 0 ? INT64_MAX : clock_ms() + (int64_t)(e->job.window_s * 1000);
@@ -181,7 +192,7 @@ attach_hopeless(struct engine *e, struct error *err)
     if (!hopeless) {
         char *now = table_fingerprint(e->control, e->job.source_oid, &ignored);
 
-        hopeless = now != NULL && strcmp(now, e->job.fingerprint) != 0;
+        hopeless = now != NULL && !table_fingerprint_same(now, e->job.fingerprint, true);
         free(now);
     }
     error_clear(&ignored);

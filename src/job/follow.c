@@ -24,21 +24,6 @@ remove_last_spool(struct engine *e, struct error *err)
     return ok;
 }
 
-/* What the definition is now: after a rollback the original's may have been changed while it did not serve.
- */
-static bool
-note_definition(struct engine *e, struct error *err)
-{
-    struct table *source = e->plan->source;
-
-    if (job_is_turned(&e->job))
-        return true;
-    free(source->fingerprint);
-    source->oid = e->job.source_oid;
-    source->fingerprint = table_fingerprint(e->control, source->oid, err);
-    return source->fingerprint != NULL;
-}
-
 bool
 follow_refuse_blocked(struct engine *e, struct error *err)
 {
@@ -60,7 +45,11 @@ follow_refuse_blocked(struct engine *e, struct error *err)
         buffer_free(&text);
     }
     result_free(&res);
-    error_hint(err, "The new table serves. Change or delete those rows, and roll back again.");
+    error_hint(
+        err,
+        "The new table serves. Change or delete those rows and roll back again, or say what the original "
+        "is to hold instead: pgrecast rollback %s --reverse-map 'COLUMN=EXPRESSION'",
+        e->job.name);
     return false;
 }
 
@@ -105,7 +94,7 @@ follow_some(struct engine *e, struct error *err)
         return false;
     show_blocked(e);
     if (apply_blocked(e->apply) > 0)
-        return true;
+        return swap_answer_verify(e, err);
     if (verify && (!e->proven || apply_dirty_truncated(e->apply)) && !parity_verify(e, err))
         return false;
     return swap_answer_verify(e, err) && (!verify || parity_reduce_dirty(e, err));
@@ -215,8 +204,7 @@ static bool
 open_leg(struct engine *e, struct error *err)
 {
     engine_kill_point(job_is_turned(&e->job) ? "reverse-start" : "rolled-back");
-    return remove_last_spool(e, err) && note_definition(e, err) && stages_open_stream(e, err) &&
-           stages_open_apply(e, err);
+    return remove_last_spool(e, err) && stages_open_stream(e, err) && stages_open_apply(e, err);
 }
 
 enum step
@@ -242,7 +230,7 @@ phase_follow(struct engine *e, struct error *err)
             return STEP_FAILED;
         if (turned && apply_changes(e->apply) > before)
             engine_kill_point("reverse");
-        if (turned && e->rollback_requested)
+        if (turned && e->rollback_requested && !e->remap_requested)
             return try_swap(e, PHASE_ROLLED_BACK, err);
         if (!turned && e->cutover_requested)
             return try_swap(e, PHASE_REVERSE, err);

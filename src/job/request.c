@@ -252,8 +252,8 @@ static bool
 take_over(struct session *s, struct job_state *job, struct error *err)
 {
     return lock_soon(s, job, err) && read_again(s, job, err) &&
-           (job->ended || (ending_orphans(s, job, err) && job_state_take(s, job, false, err) &&
-                           read_again(s, job, err)));
+           (job->ended ||
+            (ending_orphans(s, job, err) && job_state_take(s, job, false, err) && read_again(s, job, err)));
 }
 
 static bool
@@ -406,8 +406,8 @@ job_request_rollback(const struct job_options *options, bool *done, struct job_r
         ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: there is no way back", job.name);
         error_hint(err, "Complete it with: pgrecast finish %s", job.name);
     } else if (ok && running && !job_is_turned(&job)) {
-        ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s", job.name,
-                       job_phase_name(job.phase));
+        ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s",
+                       job.name, job_phase_name(job.phase));
     } else if (ok) {
         int leg = job.leg;
 
@@ -441,9 +441,14 @@ job_request_cutover(const struct connection_options *connection, const char *nam
 {
     struct job_state job;
     struct session *s = open_job(connection, name, &job, err);
-    bool ok = s != NULL && err->message == NULL && require_running(s, &job, err) &&
-              session_query(s, NULL, err, "UPDATE pgrecast.job SET cutover_requested = true WHERE name = $1",
-                            1, name);
+    bool ok = s != NULL && err->message == NULL && require_running(s, &job, err);
+
+    if (ok && job_is_turned(&job)) {
+        ok = error_set(err, ERROR_FAILED, "job \"%s\" has cut over already", name);
+        error_hint(err, "Go back with: pgrecast rollback %s; end it with: pgrecast finish %s", name, name);
+    }
+    ok = ok && session_query(s, NULL, err, "UPDATE pgrecast.job SET cutover_requested = true WHERE name = $1",
+                             1, name);
 
     if (ok)
         log_info("job %s will cut over as soon as it is in sync", name);

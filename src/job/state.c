@@ -44,6 +44,7 @@ void
 job_state_clear(struct job_state *job)
 {
     free(job->back_publication_name);
+    free(job->serving_fingerprint);
     free(job->host);
     free(job->plan);
     free(job->options);
@@ -67,9 +68,9 @@ upgrade(struct session *s, struct error *err)
     bool ok =
         session_row(s, &res, err,
                     "SELECT pg_catalog.count(*) = 4 FROM pg_catalog.pg_attribute WHERE NOT attisdropped AND "
-                    "(attrelid = 'pgrecast.job'::pg_catalog.regclass AND attname IN ('answer_hint', "
-                    "'reverse_maps') OR attrelid = "
-                    "'pgrecast.position'::pg_catalog.regclass AND attname IN ('instance', 'held_lsns'))",
+                    "(attrelid = 'pgrecast.job'::pg_catalog.regclass AND attname IN ('reverse_maps', "
+                    "'serving_fingerprint') OR attrelid = 'pgrecast.position'::pg_catalog.regclass AND "
+                    "attname IN ('instance', 'held_lsns'))",
                     0);
 
     ok = ok && (result_bool(&res, 0, 0) || session_execute(s, err, sql_job_upgrade));
@@ -224,6 +225,7 @@ take_row(struct job_state *job, const struct result *r)
     job->window_s = result_null(r, 0, col) ? -1 : strtod(result_text(r, 0, col), NULL);
     if (!result_null(r, 0, col) && job->window_s < 0) /* it has ended */
         job->window_s = 0;
+    job->serving_fingerprint = mem_strdup(result_text(r, 0, ++col));
     job->back_publication_name = mem_printf("%s" BACK_SUFFIX, job->publication_name);
 }
 
@@ -382,7 +384,7 @@ job_state_save_plan(struct session *s, struct job_state *job, const char *plan, 
 
 bool
 job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase, double window_s,
-                    struct error *err)
+                    const char *fingerprint, struct error *err)
 {
     struct result res = {0};
     char id[24], instance[24], window[32];
@@ -391,8 +393,8 @@ job_state_save_swap(struct session *s, const struct job_state *job, enum job_pha
     id_text(job, id);
     instance_text(job, instance);
     snprintf(window, sizeof(window), "%.3f s", window_s);
-    ok = session_query(s, &res, err, sql_job_swap, 4, id, instance, job_phase_name(phase),
-                       window_s < 0 ? NULL : window) &&
+    ok = session_query(s, &res, err, sql_job_swap, 5, id, instance, job_phase_name(phase),
+                       window_s < 0 ? NULL : window, fingerprint) &&
          require_one(&res, err);
     result_free(&res);
     return ok;

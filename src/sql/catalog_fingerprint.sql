@@ -1,5 +1,5 @@
 -- One hash over all that DDL can change about a table and what hangs on it: not sizes, statistics or file numbers,
--- and not the program's own publications.
+-- and not the program's own publications. Behind a dot a second one, which leaves out indexes that are no constraints.
 -- $1 oid of the table
 WITH
 me AS (
@@ -18,7 +18,7 @@ relation (oid) AS (
       AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
 ),
 line (text) AS (
-    SELECT pg_catalog.concat_ws('|', 'relation', n.nspname, c.relname, c.relkind, c.relpersistence, c.relowner,
+    SELECT pg_catalog.concat_ws('|', CASE WHEN c.relkind IN ('i', 'I') THEN 'index' ELSE 'relation' END, n.nspname, c.relname, c.relkind, c.relpersistence, c.relowner,
                                 c.reltablespace, c.relam, c.reloptions, toast.reloptions, c.relreplident,
                                 c.relrowsecurity, c.relforcerowsecurity, c.relispartition, c.reloftype, c.relacl,
                                 pg_catalog.obj_description(c.oid, 'pg_class'))
@@ -106,5 +106,7 @@ line (text) AS (
             OR d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid = me.reltype)
     WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
 )
-SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY line.text COLLATE "C"), ''))
+SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY line.text COLLATE "C"), '')) || '.'
+       || pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY line.text COLLATE "C")
+                                  FILTER (WHERE NOT pg_catalog.starts_with(line.text, 'index|')), ''))
 FROM line;

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     swapped_at         timestamptz,               -- of the last swap, cutover or rollback …
     swap_xid           xid8,                      -- … its transaction, …
     swap_lsn           pg_lsn,                    -- … and a place before its commit and after all it has applied
+    serving_fingerprint text,                     -- of the table that serves, as the last swap left it
     ends_at            timestamptz,               -- of the rollback window; null: finish ends it
     cutover_requested  boolean NOT NULL DEFAULT false,
     rollback_requested boolean NOT NULL DEFAULT false,

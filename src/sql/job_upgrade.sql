@@ -10,6 +10,7 @@ ALTER TABLE pgrecast.job
     ADD COLUMN IF NOT EXISTS shadow_complete boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS swap_xid xid8,
     ADD COLUMN IF NOT EXISTS swap_lsn pg_lsn,
+    ADD COLUMN IF NOT EXISTS serving_fingerprint text,
     ADD COLUMN IF NOT EXISTS ends_at timestamptz,
     ADD COLUMN IF NOT EXISTS rollback_requested boolean NOT NULL DEFAULT false,
     ADD COLUMN IF NOT EXISTS reverse_maps jsonb,

@@ -8,6 +8,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+pytest.register_assert_rewrite("campaign", "pgrecast", "rewrite", "tables")
+
 import servers  # noqa: E402 (needs the path)
 
 MAJORS = servers.chosen_majors()

@@ -212,6 +212,7 @@ def job_phase(database):
     return database.value("SELECT phase FROM pgrecast.job ORDER BY created_at DESC LIMIT 1")
 
 
+# Not in temporary schemas: a session that ended in a crash of the server leaves its tables there, for the server to remove.
 LEFTOVERS = """
 SELECT 'slot ' || slot_name FROM pg_replication_slots
  WHERE database = current_database() OR (database IS NULL AND slot_name LIKE '%pgrecast%')
@@ -220,29 +221,29 @@ SELECT 'publication ' || pubname FROM pg_publication WHERE pubname ~* 'pgrecast'
 UNION ALL
 SELECT 'relation ' || c.oid::regclass FROM pg_class c
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relname ~* 'pgrecast' AND n.nspname IS DISTINCT FROM 'pgrecast'
+ WHERE c.relname ~* 'pgrecast' AND coalesce(n.nspname, '') !~ '^(pgrecast$|pg_temp|pg_toast_temp)'
 UNION ALL
 SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname ~* 'pgrecast' AND nspname <> 'pgrecast'
 UNION ALL
 SELECT 'constraint ' || conname || ' of ' || conrelid::regclass FROM pg_constraint c
   JOIN pg_namespace n ON n.oid = c.connamespace
- WHERE conname ~* 'pgrecast' AND n.nspname <> 'pgrecast'
+ WHERE conname ~* 'pgrecast' AND n.nspname !~ '^(pgrecast$|pg_temp|pg_toast_temp)'
 UNION ALL
 SELECT 'column ' || attname || ' of ' || attrelid::regclass FROM pg_attribute a
   JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE attname ~* 'pgrecast' AND NOT attisdropped AND n.nspname <> 'pgrecast'
+ WHERE attname ~* 'pgrecast' AND NOT attisdropped AND n.nspname !~ '^(pgrecast$|pg_temp|pg_toast_temp)'
 UNION ALL
 SELECT 'type ' || t.oid::regtype FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
- WHERE typname ~* 'pgrecast' AND n.nspname <> 'pgrecast'
+ WHERE typname ~* 'pgrecast' AND n.nspname !~ '^(pgrecast$|pg_temp|pg_toast_temp)'
 UNION ALL
 SELECT 'function ' || p.oid::regprocedure FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
- WHERE proname ~* 'pgrecast' AND n.nspname <> 'pgrecast'
+ WHERE proname ~* 'pgrecast' AND n.nspname !~ '^(pgrecast$|pg_temp|pg_toast_temp)'
 UNION ALL
 SELECT 'trigger ' || tgname || ' of ' || tgrelid::regclass FROM pg_trigger
  WHERE tgname ~* 'pgrecast' AND NOT tgisinternal
 UNION ALL
 SELECT 'statistics ' || stxname FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace
- WHERE stxname ~* 'pgrecast' AND n.nspname <> 'pgrecast'
+ WHERE stxname ~* 'pgrecast' AND n.nspname !~ '^(pgrecast$|pg_temp|pg_toast_temp)'
 UNION ALL
 SELECT 'replication origin ' || roname FROM pg_replication_origin WHERE roname ~* 'pgrecast'
 """

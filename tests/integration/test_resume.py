@@ -75,6 +75,7 @@ def test_killed_at_every_point(database):
         rewrite.kill()
         for point in ("cutover-locked", "cutover-swapped", "cutover-committed"):
             rewrite.resume(kill=point)
+            wait_until(lambda: rewrite.instance.poll() is not None or rewrite.status["running"], "the instance to be there")
             pgrecast.call(database, "cutover", JOB)  # the one before it may still be asked for
             rewrite.instance.wait_killed()
             assert_stopped(rewrite)
@@ -143,20 +144,30 @@ def test_accidents_at_random(database):
 
 # The server crashes
 
-def to_phase(rewrite, phase, **options):
+def paced(database, rows=3000):
+    """A rewrite that can be met in the act. Its load is a light one: each change of it takes time as well."""
+    return Rewrite(database, "workloads:Paced", rows=rows, rate=20)
+
+
+def to_phase(rewrite, phase):
     """A job under way in the phase: in the midst of it where it takes its time, at its entry where it is short."""
-    paced = phase in ("copy", "verify")
-    rewrite.pace(0.002 if paced else 0)
-    if phase == "ready":
-        rewrite.run("--cutover=hold", **options).wait_phase("ready")
+    if phase == "copy":
+        rewrite.pace(0.002)
+        rewrite.run().wait_phase("copy")
+        rewrite.wait_copied(2)
+    elif phase == "ready":
+        rewrite.run("--cutover=hold").wait_phase("ready")
     elif phase in ("reverse", "rolled_back"):
-        rewrite.to_reverse(**options)
+        rewrite.to_reverse()
         if phase == "rolled_back":
             rewrite.roll_back()
     else:
-        rewrite.run(hold=None if paced else phase, **options).wait_phase(phase)
-    if phase == "copy":
-        rewrite.wait_copied(2)
+        rewrite.run(hold=phase).wait_phase(phase)
+        if phase == "verify":
+            rewrite.pace(0.001)
+            rewrite.instance.release()
+            rewrite.wait_for("SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgrecast verify'"
+                             " AND datname = current_database()", "the verification to begin")
     return rewrite
 
 
@@ -181,7 +192,7 @@ def to_the_end(rewrite, phase, resumed=False):
 @pytest.mark.parametrize("major, phase", spread([*PHASES, "reverse", "rolled_back"]))
 def test_server_crashes_under_the_job(database, phase):
     """The program rides it out."""
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     rewrite.disconnected = True
     with rewrite.load:
         to_phase(rewrite, phase)
@@ -195,7 +206,7 @@ def test_server_crashes_under_the_job(database, phase):
 
 @pytest.mark.parametrize("major, phase", rotate([*PHASES, "reverse", "rolled_back"]))
 def test_server_crashes_under_a_stopped_job(database, phase):
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     rewrite.disconnected = True
     with rewrite.load:
         to_phase(rewrite, phase).kill()
@@ -213,7 +224,7 @@ def test_server_crashes_under_a_stopped_job(database, phase):
 @pytest.mark.parametrize("phase", ["copy", "reverse"])
 def test_server_stays_away(database, server, phase, timeout):
     """Nobody waits forever: exit status 1, and the job can be resumed."""
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     to_phase(rewrite, phase).kill()
     rewrite.resume(f"--reconnect-timeout={timeout}")
     if phase == "copy":
@@ -249,7 +260,7 @@ LOST = [(phase, session) for phase, sessions in {
 def test_session_ended(database, case):
     """Whichever it is, the program opens another and goes on."""
     phase, session = case
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     with rewrite.load:
         to_phase(rewrite, phase)
         wait_until(lambda: database.terminate(f"pgrecast {session}"), f"session {session} to be there")
@@ -261,7 +272,7 @@ def test_session_ended(database, case):
 
 def test_all_sessions_ended(database):
     """Again and again."""
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     with rewrite.load:
         to_phase(rewrite, "copy")
         for _ in range(5):
@@ -346,7 +357,7 @@ def test_lost_at_the_commit_of_the_swap(lonely, case):
 def test_signal(database, case):
     """It stops in order: exit status 1, and it says how to go on."""
     phase, how = case
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     with rewrite.load:
         to_phase(rewrite, phase)
         outcome = rewrite.instance.kill(getattr(signal, f"SIG{how}")).wait(30)
@@ -363,7 +374,7 @@ def test_signal(database, case):
 @pytest.mark.parametrize("major, phase", spread(["copy", "reverse"]))
 def test_second_signal(database, phase):
     """It stops at once; what there is can be resumed as after any end."""
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     with rewrite.load:
         to_phase(rewrite, phase)
         rewrite.instance.kill(signal.SIGINT)
@@ -382,7 +393,7 @@ def test_second_signal(database, phase):
 @pytest.mark.parametrize("major, phase", rotate(["copy", "ready", "reverse"]))
 def test_second_instance(database, phase):
     """It is refused, and the first is not disturbed."""
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     with rewrite.load:
         to_phase(rewrite, phase)
         outcome = pgrecast.resume(database, JOB)
@@ -399,7 +410,7 @@ def test_second_instance(database, phase):
 def test_resumed_without_the_spool(database, case):
     """In sync nothing is needed of what the spool held: the slot gives it again."""
     phase, where = case
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     with rewrite.load:
         to_phase(rewrite, phase)
         rewrite.load.wait_for(50)
@@ -417,7 +428,7 @@ def test_resumed_without_the_spool(database, case):
 @pytest.mark.parametrize("major, phase", spread(["copy", "index"]))
 def test_resumed_too_early_without_the_spool(database, phase):
     """The slot has moved on past what only the spool has: said so, and the old place still works."""
-    rewrite = Rewrite(database, "workloads:Paced", rows=3000)
+    rewrite = paced(database)
     with rewrite.load:
         to_phase(rewrite, phase)
         rewrite.load.wait_for(50)
@@ -464,7 +475,7 @@ def lose_slot(server, database):
 
 @pytest.mark.parametrize("major, phase", rotate(["copy", "index", "ready"]))
 def test_slot_dropped_meanwhile(server, database, phase):
-    rewrite = to_phase(Rewrite(database, "workloads:Paced", rows=2000), phase).kill()
+    rewrite = to_phase(paced(database, 2000), phase).kill()
     for (slot,) in server.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", database.name):
         drop_slot(server, slot)
     refused(rewrite, "slot", "dropped")
@@ -472,7 +483,7 @@ def test_slot_dropped_meanwhile(server, database, phase):
 
 def test_slot_lost_meanwhile(lonely):
     server, database = lonely
-    rewrite = to_phase(Rewrite(database, "workloads:Paced", rows=2000), "index").kill()
+    rewrite = to_phase(paced(database, 2000), "index").kill()
     lose_slot(server, database)
     refused(rewrite, "slot", "max_slot_wal_keep_size")
 
@@ -513,7 +524,7 @@ CHANGED = {
 def test_changed_meanwhile(database, case):
     """Another format or server, another table: nothing is guessed."""
     change, word = CHANGED[case[0]]
-    rewrite = to_phase(Rewrite(database, "workloads:Paced", rows=1000), case[1]).kill()
+    rewrite = to_phase(paced(database, 1000), case[1]).kill()
     database.execute(change)
     outcome = pgrecast.resume(database, JOB)
     assert outcome.status == FAILED, str(outcome)
