@@ -254,6 +254,31 @@ check_none_missing(struct flush *f, int mask, const char *units, struct error *e
     return ok;
 }
 
+/* Rows of the mask that the source no longer has, and that are not to be deleted for it. */
+static bool
+leave_missing(struct flush *f, const struct batch *b, int mask, struct error *err)
+{
+    struct buffer gone = {0};
+    struct result res = {0};
+    char *sql;
+    bool ok;
+
+    buffer_add_char(&gone, '{');
+    for (int i = 0; f->gone != NULL && i < b->entry_count; i++) {
+        if (f->gone[i])
+            buffer_printf(&gone, "%s%d", gone.len > 1 ? "," : "", i);
+    }
+    buffer_add_char(&gone, '}');
+    sql = statement_leave(mask, gone.data);
+    ok = session_query(f->session, &res, err, sql, 0);
+    for (int i = 0; ok && i < result_rows(&res); i++)
+        f->left[result_int(&res, i, 0)] = true;
+    result_free(&res);
+    free(sql);
+    buffer_free(&gone);
+    return ok;
+}
+
 /* Read the values left unchanged from the source; a row that is not there has been deleted since. */
 static bool
 read_source(struct flush *f, const struct batch *b, int mask, bool all, const char *units, struct error *err)
@@ -261,7 +286,8 @@ read_source(struct flush *f, const struct batch *b, int mask, bool all, const ch
     f->filled = true;
     return await_visible(f, err) &&
            run(f, statement_fill(f->plan, &f->columns, mask, batch_mask(b, mask), all, units), err) &&
-           run(f, f->leave_missing ? statement_leave(mask) : statement_forget(mask, all, units), err);
+           (f->left == NULL || leave_missing(f, b, mask, err)) &&
+           run(f, statement_forget(mask, all, units), err);
 }
 
 /*
@@ -407,7 +433,8 @@ void
 flush_start(struct flush *f, struct batch *b, const uint64_t *xids, int xid_count)
 {
     f->filled = false;
-    f->leave_missing = false;
+    f->gone = NULL;
+    f->left = NULL;
     f->xids = xids;
     f->xid_count = xid_count;
     f->awaited = false;

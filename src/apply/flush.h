@@ -33,7 +33,10 @@ struct flush {
 
     int staged; /* rows in the temporary tables, of a batch in the same transaction */
 
-    bool leave_missing; /* rows that the source no longer has are left alone, not deleted */
+    /* Rows that the source no longer has are deleted. With .left, by entry, only those whose .gone says so
+     * (NULL: none); the others are left alone, and .left tells which. The caller's, until the next start. */
+    const bool *gone;
+    bool *left;
 
     /* set by a flush that read values from the source: those may be newer than the batch */
     bool filled;

@@ -223,7 +223,8 @@ stages_open_apply(struct engine *e, struct error *err)
         apply_give_dirty(e->apply, e->dirty);
     else if (e->apply != NULL && e->job.leg > 0 && e->job.applied == e->job.swap_lsn)
         apply_dirty_start(e->apply); /* from the swap on, at which both tables were equal */
-    if (e->apply != NULL && (e->dirty != NULL || (e->job.leg > 0 && e->job.applied == e->job.swap_lsn)))
+    if (e->apply != NULL && (e->dirty != NULL || (e->job.leg > 0 && e->job.applied == e->job.swap_lsn &&
+                                                  !apply_is_ahead(e->apply))))
         e->proven = true;
     e->dirty = NULL;
     return e->apply != NULL;

@@ -81,7 +81,9 @@ CREATE TABLE IF NOT EXISTS pgrecast.position (
     job_id             bigint PRIMARY KEY REFERENCES pgrecast.job ON DELETE CASCADE,
     instance           bigint NOT NULL DEFAULT 1, -- the one that may write it
     applied_lsn        pg_lsn NOT NULL DEFAULT '0/0',
-    changes_applied    bigint NOT NULL DEFAULT 0
+    changes_applied    bigint NOT NULL DEFAULT 0,
+    ahead_lsn          pg_lsn,                    -- beyond that, up to here, all is applied too but for …
+    held_lsns          pg_lsn[]                   -- … transactions held back, by their commit records; null: nothing is
 ) WITH (fillfactor = 50);
 
 -- Chunks of blocks that are copied; written in the transaction that copies them.
