@@ -27,6 +27,8 @@
 struct apply_bounds {
     lsn_t barrier; /* log position after the start barrier: all transactions older than x0 are over */
     lsn_t exact;   /* log position after the last chunk was read */
+    /* up to here values that a change left unchanged are read from the source: an earlier process may have */
+    lsn_t distrust;
 };
 
 struct apply_options {

@@ -10,7 +10,7 @@
 #include "units.h"
 
 #define GUARD "a value of column " /* as ddl/inverse.c has it */
-#define AGAIN_MOST 3 /* passes over what has failed, as long as one helps another */
+#define AGAIN_MOST 3               /* passes over what has failed, as long as one helps another */
 #define SINGLY_MOST 8
 #define RETRY_MOST 1000 /* keys at a time … */
 #define RETRY_MS 500    /* … and not much longer than that: the stream goes on meanwhile */

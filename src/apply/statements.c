@@ -287,6 +287,7 @@ statement_fill(const struct plan *plan, const struct stream_columns *c, int mask
     if (!all)
         buffer_printf(&sql, NOT_SAVED, "t");
     add_units(&sql, "t", units);
+    buffer_add_text(&sql, " RETURNING t.pgrecast_seq");
     return buffer_take(&sql);
 }
 

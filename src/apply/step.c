@@ -96,7 +96,7 @@ step_begin(struct apply *a, struct error *err)
 static enum flush_trust
 trust(const struct apply *a)
 {
-    if (a->batch_lsn <= a->bounds.barrier)
+    if (a->batch_lsn <= a->bounds.barrier || a->batch_lsn <= a->bounds.distrust)
         return TRUST_NEWER;
     return a->batch_lsn <= a->bounds.exact ? TRUST_PARTIAL : TRUST_EXACT;
 }
@@ -109,6 +109,8 @@ step_move_exact(struct apply *a, struct error *err)
 
     if (ok && result_lsn(&res, 0, 0) > a->bounds.exact)
         a->bounds.exact = result_lsn(&res, 0, 0);
+    if (ok)
+        a->flush.distrusted_until = result_lsn(&res, 0, 0);
     result_free(&res);
     return ok;
 }
@@ -174,6 +176,7 @@ finish_batch(struct apply *a, struct error *err)
         return true;
     }
     a->place = next;
+    flush_passed(&a->flush, a->place.lsn);
     return settle_some(a, err);
 }
 
