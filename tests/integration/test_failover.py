@@ -93,7 +93,7 @@ def test_failover(pair, phase):
     rewrite = Rewrite(database, "workloads:Paced", rows=3000, weights=NOTHING_PREPARED)
     with rewrite.load:
         if phase == "copy":
-            rewrite.pace(0.01)
+            rewrite.pace(0.04)
             rewrite.run().wait_phase("copy")
             rewrite.wait_copied()
         elif phase == "ready":
@@ -139,7 +139,7 @@ def test_failover_without_the_slot(pair, phase):
     rewrite = Rewrite(database, "workloads:Paced", rows=2000, weights=NOTHING_PREPARED)
     with rewrite.load:
         if phase == "copy":
-            rewrite.pace(0.01)
+            rewrite.pace(0.04)
             rewrite.run().wait_phase("copy")
             rewrite.wait_copied()
         else:
