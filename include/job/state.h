@@ -104,9 +104,10 @@ bool job_state_take(struct session *s, struct job_state *job, bool again, struct
 
 /* Everything below is refused (ERROR_FAILED) to an instance that has been replaced. */
 bool job_state_set_phase(struct session *s, struct job_state *job, enum job_phase phase, struct error *err);
-bool
-job_state_save_start(struct session *s, const struct job_state *job,
-                     struct error *err); /* start, x0, barrier, exact, copied_filenode, timeline, spool */
+bool job_state_save_start(struct session *s, const struct job_state *job,
+                          struct error *err); /* start, x0, barrier, exact, copied_filenode, timeline */
+/* Where the job goes on: this host, this process, the spool's directory. */
+bool job_state_save_place(struct session *s, const struct job_state *job, struct error *err);
 bool job_state_save_options(struct session *s, struct job_state *job, const char *options, struct error *err);
 
 /* Another plan, from plan_set_remap(); the maps that asked for it are done with. */

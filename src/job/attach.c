@@ -12,6 +12,7 @@
 #include "options.h"
 #include "stream/timeline.h"
 
+#define JOB_STANDBY "PGRJ3"
 #define MARKERS_MOST (INT64_C(1) << 32) /* of one instance */
 
 /* After a swap the plan's source is what serves, as the swap has left it. */
@@ -50,6 +51,7 @@ require_schema(struct engine *e, const char *name, struct error *err)
     if (ok && result_bool(&res, 0, 1)) {
         ok = error_set(err, ERROR_FAILED, "the server is a standby");
         error_hint(err, "Connect to the primary, or promote this one.");
+        memcpy(err->sqlstate, JOB_STANDBY, sizeof(err->sqlstate));
     } else if (ok && !result_bool(&res, 0, 0)) {
         ok = error_set(err, ERROR_USAGE, "there is no job \"%s\" in this database", name);
         error_hint(err, "List the jobs with: pgrecast jobs");
@@ -265,7 +267,7 @@ attach_job(struct engine *e, const char *name, struct error *err)
     if (!take(e, name, 0, err) || !job_options_read(&e->options, e->job.options, err) || !load_plans(e, err))
         return false;
     move_spool(e);
-    if (!check_server(e, err) || !job_state_save_start(e->control, &e->job, err))
+    if (!check_server(e, err))
         return false;
     attach_leg(e);
     if (e->job.phase != PHASE_INIT && e->job.phase != PHASE_FINISHED && e->plan != NULL &&
@@ -279,7 +281,8 @@ attach_job(struct engine *e, const char *name, struct error *err)
 static bool
 may_pass(const struct error *err)
 {
-    return err->connection_lost || strcmp(err->sqlstate, JOB_LOCKED) == 0;
+    return err->connection_lost || strcmp(err->sqlstate, JOB_LOCKED) == 0 ||
+           strcmp(err->sqlstate, JOB_STANDBY) == 0; /* it may be about to be promoted */
 }
 
 bool

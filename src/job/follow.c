@@ -131,6 +131,12 @@ not_swapped(struct engine *e, enum job_phase next, struct error *failed, struct 
         error_move(err, failed);
         return STEP_FAILED;
     }
+    if (failed->kind == ERROR_ROLLBACK && failed->hint == NULL)
+        error_hint(failed,
+                   "The new table serves and is followed. Undo what stands in the way and roll back again; "
+                   "or end the "
+                   "job with: pgrecast finish %s",
+                   e->job.name);
     ok = refuse(e, failed, err);
     error_clear(failed);
     e->next = e->job.phase;
@@ -142,8 +148,9 @@ try_swap(struct engine *e, enum job_phase next, struct error *err)
 {
     struct error failed = {0};
 
-    /* Twice: a key that is only missing in the source is taken back the second time. */
-    if (retry_blocked(e, true, &failed) && retry_blocked(e, true, &failed) &&
+    /* First what has been committed: it may bring a row that does not fit. Then twice: a key that is only
+     * missing in the source is taken back the second time. */
+    if (engine_sync(e, &failed) && retry_blocked(e, true, &failed) && retry_blocked(e, true, &failed) &&
         (apply_blocked(e->apply) == 0 || follow_refuse_blocked(e, &failed)) && swap_tables(e, next, &failed))
         return STEP_NEXT;
     return not_swapped(e, next, &failed, err);

@@ -61,10 +61,12 @@ drop_slot(struct session *s, const char *slot, struct error *err)
     int64_t began = clock_ms();
 
     for (;;) {
-        bool ok = session_query(s, NULL, err,
-                                "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM "
-                                "pg_catalog.pg_replication_slots WHERE slot_name = $1",
-                                1, slot);
+        bool ok =
+            session_query(s, NULL, err,
+                          "SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM "
+                          "pg_catalog.pg_replication_slots WHERE slot_name = $1 AND database = "
+                          "pg_catalog.current_database()", /* a copy of the database has its state too */
+                          1, slot);
 
         if (ok || strcmp(err->sqlstate, "55006") != 0 ||
             clock_ms() - began > SLOT_RELEASE_MS) /* object_in_use */

@@ -177,7 +177,8 @@ stages_open_stream(struct engine *e, struct error *err)
         return false;
     if (spool_end_lsn(e->spool) > from)
         from = spool_end_lsn(e->spool);
-    return check_covered(e, from, err) && start_stream(e, from, err);
+    return check_covered(e, from, err) && job_state_save_place(e->control, &e->job, err) &&
+           start_stream(e, from, err);
 }
 
 /*

@@ -270,13 +270,11 @@ bool
 job_state_take(struct session *s, struct job_state *job, bool again, struct error *err)
 {
     struct result res = {0};
-    char id[24], pid[16], host[256] = "";
+    char id[24];
     bool ok;
 
     id_text(job, id);
-    snprintf(pid, sizeof(pid), "%ld", (long)getpid());
-    gethostname(host, sizeof(host) - 1);
-    ok = session_row(s, &res, err, sql_job_take, 4, id, host, pid, again ? "true" : "false");
+    ok = session_row(s, &res, err, sql_job_take, 2, id, again ? "true" : "false");
     if (ok)
         job->instance = result_int(&res, 0, 0);
     result_free(&res);
@@ -333,12 +331,31 @@ job_state_save_start(struct session *s, const struct job_state *job, struct erro
     snprintf(x0, sizeof(x0), "%" PRIu64, job->x0);
     snprintf(filenode, sizeof(filenode), "%" PRIu32, job->copied_filenode);
     snprintf(timeline, sizeof(timeline), "%d", job->timeline);
-    ok = session_query(
-             s, &res, err,
-             "UPDATE pgrecast.job SET start_lsn = $3, x0 = $4, barrier_lsn = $5, exact_lsn = $6, "
-             "copied_filenode = $7, timeline = $8, spool_directory = $9 WHERE id = $1 AND instance = $2",
-             9, id, instance, lsn_format(job->start, start), x0, lsn_format(job->barrier, barrier),
-             lsn_format(job->exact, exact), filenode, timeline, job->spool_directory) &&
+    ok = session_query(s, &res, err,
+                       "UPDATE pgrecast.job SET start_lsn = $3, x0 = $4, barrier_lsn = $5, exact_lsn = $6, "
+                       "copied_filenode = $7, timeline = $8 WHERE id = $1 AND instance = $2",
+                       8, id, instance, lsn_format(job->start, start), x0, lsn_format(job->barrier, barrier),
+                       lsn_format(job->exact, exact), filenode, timeline) &&
+         require_one(&res, err);
+    result_free(&res);
+    return ok;
+}
+
+bool
+job_state_save_place(struct session *s, const struct job_state *job, struct error *err)
+{
+    struct result res = {0};
+    char id[24], instance[24], pid[16], host[256] = "";
+    bool ok;
+
+    id_text(job, id);
+    instance_text(job, instance);
+    snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+    gethostname(host, sizeof(host) - 1);
+    ok = session_query(s, &res, err,
+                       "UPDATE pgrecast.job SET host = $3, pid = $4, spool_directory = $5 WHERE id = $1 AND "
+                       "instance = $2",
+                       5, id, instance, host, pid, job->spool_directory) &&
          require_one(&res, err);
     result_free(&res);
     return ok;

@@ -1,5 +1,6 @@
 -- One hash over all that DDL can change about a table and what hangs on it: not sizes, statistics or file numbers,
--- and not the program's own publications. Behind a dot a second one, which leaves out indexes that are no constraints.
+-- and not the program's own publications. Behind a dot a second one, which leaves out indexes that are no constraints
+-- and columns that were dropped.
 -- $1 oid of the table
 WITH
 me AS (
@@ -20,14 +21,17 @@ relation (oid) AS (
 line (text) AS (
     SELECT pg_catalog.concat_ws('|', CASE WHEN c.relkind IN ('i', 'I') THEN 'index' ELSE 'relation' END, n.nspname, c.relname, c.relkind, c.relpersistence, c.relowner,
                                 c.reltablespace, c.relam, c.reloptions, toast.reloptions, c.relreplident,
-                                c.relrowsecurity, c.relforcerowsecurity, c.relispartition, c.reloftype, c.relacl,
+                                c.relrowsecurity, c.relforcerowsecurity, c.relispartition, c.reloftype,
+                                CASE WHEN c.relkind IN ('i', 'I') THEN NULL
+                                ELSE coalesce(c.relacl, pg_catalog.acldefault((CASE c.relkind WHEN 'S' THEN 's'
+                                                                               ELSE 'r' END)::pg_catalog."char", c.relowner)) END,
                                 pg_catalog.obj_description(c.oid, 'pg_class'))
     FROM relation r
     JOIN pg_catalog.pg_class c ON c.oid = r.oid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_class toast ON toast.oid = c.reltoastrelid
     UNION ALL
-    SELECT pg_catalog.concat_ws('|', 'column', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
+    SELECT pg_catalog.concat_ws('|', CASE WHEN a.attisdropped THEN 'dropped' ELSE 'column' END, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,
                                 a.attidentity, a.attgenerated, a.attstorage, a.attcompression,
                                 COALESCE(a.attstattarget, -1), a.attcollation, a.attisdropped, a.attacl,
                                 ARRAY(SELECT o FROM pg_catalog.unnest(a.attoptions) o
@@ -108,5 +112,6 @@ line (text) AS (
 )
 SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY line.text COLLATE "C"), '')) || '.'
        || pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY line.text COLLATE "C")
-                                  FILTER (WHERE NOT pg_catalog.starts_with(line.text, 'index|')), ''))
+                                  FILTER (WHERE NOT pg_catalog.starts_with(line.text, 'index|')
+                                          AND NOT pg_catalog.starts_with(line.text, 'dropped|')), ''))
 FROM line;
