@@ -27,6 +27,8 @@
 struct apply_bounds {
     lsn_t barrier; /* log position after the start barrier: all transactions older than x0 are over */
     lsn_t exact;   /* log position after the last chunk was read */
+    /* up to here values that a change left unchanged are read from the source: an earlier process may have */
+    lsn_t distrust;
 };
 
 struct apply_options {
@@ -74,7 +76,8 @@ uint64_t apply_changes(const struct apply *a); /* row changes applied, in this p
 /*
  * A place before which everything is applied and committed (without waiting for the disk of the server), and
  * nothing after it; it also moves over what does not concern the table, up to what the spool was told last.
- * While transactions are held back it stays before the first of them: then some after it are applied too.
+ * While transactions are held back it stays before the first of them: then some after it are applied too, and
+ * the row of the place says which. A successor does not apply them again.
  * What lies before .position is not needed again, as long as the server does not lose its latest commits in a
  * crash.
  */
@@ -98,6 +101,11 @@ bool apply_save(struct apply *a, struct error *err);
  * tries again; so does apply_retry(), with the row as the source has it now (at apply_at_boundary() only,
  * else it does nothing; up to 1000 of them at a time, for about half a second). When it fails, the apply is
  * of no further use, as after APPLY_FAILED.
+ *
+ * A key that the source does not have then may have been moved by a change still to come, and the row that
+ * the shadow has of it is what that change moves. It is left alone; a later apply_retry() that still does not
+ * find it, behind a marker written after the first, deletes it. So every marker written must be passed before
+ * apply_retry(), and whoever wants all such keys resolved calls it twice, with a marker in between.
  *
  * Hazard: a row whose key moved to one that does not fit loses its .kept values, if it comes to fit under
  * that key or another: only the row under the old key has them, and that is not known to be its own.
@@ -125,6 +133,9 @@ struct apply_walk {
     int64_t left; /* at first apply_dirty_count() */
 };
 bool apply_rewrite_dirty(struct apply *a, struct apply_walk *walk, struct error *err);
+
+/* Some transactions after .after were applied by an earlier process: their keys are not in the dirty set. */
+bool apply_is_ahead(const struct apply *a);
 
 /* The dirty set of an apply that is about to be closed, for its successor of the same direction. */
 struct dirty;

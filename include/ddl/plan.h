@@ -183,7 +183,8 @@ void plan_set_free(struct plan_set *set); /* NULL-safe */
 bool plan_set_remap(struct session *s, struct plan_set *set, int count, const char *const *maps,
                     struct error *err);
 
-/* The set as JSON, and back: a job is never planned a second time. The text is the caller's to free. */
+/* The set as JSON, and back: only plan_set_remap() plans a job a second time. The text is the caller's to
+ * free. */
 char *plan_set_write(const struct plan_set *set);
 struct plan_set *plan_set_read(const char *json, struct error *err);
 

@@ -36,6 +36,8 @@ apply_open(const struct apply_options *options, struct error *err)
     batch_init(&a->batch, a->flush.columns.count, a->plan->key_count, a->flush.columns.key_positions);
     if (a->set_aside && !blocked_load(&a->blocked, a->session, a->job_id, a->plan->key_count, err))
         goto failed;
+    if (!ahead_load(&a->last, a->session, a->job_id, err))
+        goto failed;
     a->reader = spool_reader_open(options->spool, options->after, err);
     if (a->reader == NULL)
         goto failed;
@@ -72,6 +74,8 @@ apply_close(struct apply *a)
     snapshot_free(a->visible);
     dirty_clear(&a->dirty);
     blocked_free(&a->blocked);
+    ahead_free(&a->last);
+    ahead_free(&a->held.ahead);
     free(a->held.begins);
     free(a->xids.xids);
     free(a->unsettled.xids);
@@ -110,6 +114,12 @@ int64_t
 apply_marker(const struct apply *a)
 {
     return a->marker;
+}
+
+bool
+apply_is_ahead(const struct apply *a)
+{
+    return a->last.until > 0;
 }
 
 lsn_t

@@ -10,7 +10,7 @@
 #include "units.h"
 
 #define GUARD "a value of column " /* as ddl/inverse.c has it */
-#define AGAIN_MOST 3 /* passes over what has failed, as long as one helps another */
+#define AGAIN_MOST 3               /* passes over what has failed, as long as one helps another */
 #define SINGLY_MOST 8
 #define RETRY_MOST 1000 /* keys at a time … */
 #define RETRY_MS 500    /* … and not much longer than that: the stream goes on meanwhile */
@@ -217,6 +217,8 @@ record(const struct pass *p, struct error *err)
         for (int i = p->units.starts[u]; i < p->units.starts[u + 1]; i++) {
             const struct batch_entry *e = &p->batch->entries[p->units.entries[i]];
 
+            if (a->flush.left != NULL && a->flush.left[p->units.entries[i]])
+                continue;
             if (p->reason[u] != NULL)
                 blocked_list_add(&enter, e->key, e->key_len, p->batch->key_count, p->reason[u]);
             else if (keyset_has(&a->blocked.keys, e->key, e->key_len))
@@ -345,21 +347,47 @@ take_dirty(const struct apply *a, struct apply_walk *walk, struct batch *b)
     }
 }
 
+/* Which of the batch's keys the source has lost for good, as far as earlier looks tell. */
+static bool *
+find_gone(const struct blocked *blocked, const struct batch *b)
+{
+    bool *gone = mem_alloc((size_t)b->entry_count + 1);
+
+    for (int i = 0; i < b->entry_count; i++)
+        gone[i] = blocked_is_gone(blocked, b->entries[i].key, b->entries[i].key_len);
+    return gone;
+}
+
+static void
+note_look(struct blocked *blocked, const struct batch *b, const bool *left)
+{
+    struct keyset missing = {0}, there = {0};
+
+    for (int i = 0; i < b->entry_count; i++)
+        keyset_add(left[i] ? &missing : &there, b->entries[i].key, b->entries[i].key_len);
+    blocked_look_seen(blocked, &missing, &there);
+    keyset_clear(&missing);
+    keyset_clear(&there);
+}
+
 /*
  * The source may show these rows as they were before the change that was set aside, as long as that waits for
- * a standby: so all that was applied must be visible.
+ * a standby: so all that was applied must be visible. Those that it no longer has are left alone (left[] then
+ * says so), but for gone[], if any.
  */
 static bool
-retry_batch(struct apply *a, struct batch *b, bool leave_missing, struct error *err)
+retry_batch(struct apply *a, struct batch *b, const bool *gone, bool *left, struct error *err)
 {
     flush_start(&a->flush, b, a->unsettled.xids, a->unsettled.count);
-    a->flush.leave_missing = leave_missing;
+    a->flush.gone = gone;
+    a->flush.left = left;
     batch_read_all(b);
     if (!step_begin(a, err) || !write_carefully(a, b, TRUST_NEWER, false, err) || !step_move_exact(a, err) ||
         !place_write(a, a->place.lsn, err) || !session_execute(a->session, err, "COMMIT"))
         return false;
     a->transaction_open = false;
     flush_transaction_ended(&a->flush);
+    a->flush.left = NULL;
     dirty_record(&a->dirty, b);
     return true;
 }
@@ -381,7 +409,7 @@ apply_retry(struct apply *a, struct error *err)
 {
     int64_t began = clock_ms();
     struct batch b;
-    bool ok;
+    bool *gone, *left, ok;
 
     if (a->blocked.keys.count == 0 || a->external || !apply_at_boundary(a))
         return true;
@@ -390,11 +418,18 @@ apply_retry(struct apply *a, struct error *err)
         a->retry_most = RETRY_MOST / 10;
     take_blocked(&a->blocked, a->retry_most, &b);
     a->retried += b.entry_count;
-    ok = retry_batch(a, &b, false, err);
-    if (!ok)
+    blocked_look_begin(&a->blocked, a->marker);
+    gone = find_gone(&a->blocked, &b);
+    left = mem_alloc((size_t)b.entry_count + 1);
+    ok = retry_batch(a, &b, gone, left, err);
+    if (ok)
+        note_look(&a->blocked, &b, left);
+    else
         session_rollback(a->session);
     note_pace(a, clock_ms() - began);
     batch_free(&b);
+    free(gone);
+    free(left);
     return ok;
 }
 
@@ -408,16 +443,18 @@ bool
 apply_rewrite_dirty(struct apply *a, struct apply_walk *walk, struct error *err)
 {
     struct batch b;
-    bool ok;
+    bool *left, ok;
 
     if (a->external || !apply_at_boundary(a))
         return true;
     batch_init(&b, a->flush.columns.count, a->plan->key_count, a->flush.columns.key_positions);
     take_dirty(a, walk, &b);
-    ok = b.entry_count == 0 || retry_batch(a, &b, true, err);
+    left = mem_alloc((size_t)b.entry_count + 1);
+    ok = b.entry_count == 0 || retry_batch(a, &b, NULL, left, err);
     if (!ok)
         session_rollback(a->session);
     batch_free(&b);
+    free(left);
     return ok;
 }
 

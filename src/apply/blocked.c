@@ -61,6 +61,8 @@ void
 blocked_free(struct blocked *b)
 {
     keyset_clear(&b->keys);
+    keyset_clear(&b->missing);
+    keyset_clear(&b->gone);
     b->at = 0;
 }
 
@@ -144,6 +146,53 @@ blocked_enter(struct blocked *b, const struct blocked_list *list, struct session
     return ok ? true : error_context(err, "setting rows aside");
 }
 
+/* Nothing is known of these keys from an earlier look. */
+static void
+forget(struct blocked *b, const struct keyset *keys)
+{
+    size_t unused = 0;
+
+    if (b->missing.count > 0)
+        keyset_remove_all(&b->missing, keys, &unused);
+    if (b->gone.count > 0)
+        keyset_remove_all(&b->gone, keys, &unused);
+}
+
+void
+blocked_look_begin(struct blocked *b, int64_t marker)
+{
+    const char *key;
+    uint32_t len;
+    size_t at = 0;
+
+    if (marker <= b->looked)
+        return;
+    b->looked = marker;
+    while (keyset_next(&b->missing, &at, &key, &len))
+        keyset_add(&b->gone, key, len);
+    keyset_clear(&b->missing);
+}
+
+bool
+blocked_is_gone(const struct blocked *b, const char *key, uint32_t len)
+{
+    return keyset_has(&b->gone, key, len);
+}
+
+void
+blocked_look_seen(struct blocked *b, const struct keyset *missing, const struct keyset *there)
+{
+    const char *key;
+    uint32_t len;
+    size_t at = 0;
+
+    forget(b, there);
+    while (keyset_next(missing, &at, &key, &len)) {
+        if (!keyset_has(&b->gone, key, len))
+            keyset_add(&b->missing, key, len);
+    }
+}
+
 bool
 blocked_remove(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
                struct error *err)
@@ -163,6 +212,7 @@ blocked_remove(struct blocked *b, const struct blocked_list *list, struct sessio
     if (!ok)
         return error_context(err, "taking back rows that were set aside");
     keyset_remove_all(&b->keys, &list->keys, &b->at);
+    forget(b, &list->keys);
     return true;
 }
 

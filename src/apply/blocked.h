@@ -13,6 +13,11 @@
 struct blocked {
     struct keyset keys;
     size_t at; /* where the next retry goes on among them */
+
+    /* Those that the source did not have at the last look: since marker .looked was passed, and before that.
+     */
+    struct keyset missing, gone;
+    int64_t looked;
 };
 
 /* Keys to enter or to remove. Zero-initialise; release with blocked_list_free(). */
@@ -36,5 +41,19 @@ bool blocked_enter(struct blocked *b, const struct blocked_list *list, struct se
 bool blocked_remove(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
                     struct error *err);
 bool blocked_remove_all(struct blocked *b, struct session *s, int64_t job_id, struct error *err);
+
+/*
+ * Looks into the source, which may be ahead of the stream: a key that it does not have has been deleted, or
+ * its row was moved by a change still to come, which is to find it in the shadow. With a marker passed that
+ * was written after the look, that change has come: a key that is still set aside and still missing is gone.
+ * (The shadow's row of it is older than the first look, as to write it is to take it back. Whatever the key
+ * has got since, and whatever the source has moved from it since, is not that row.)
+ *
+ * begin: marker is the last one passed, and none is under way. seen: of the keys looked up, those missing and
+ * those that are there, or were written.
+ */
+void blocked_look_begin(struct blocked *b, int64_t marker);
+bool blocked_is_gone(const struct blocked *b, const char *key, uint32_t len);
+void blocked_look_seen(struct blocked *b, const struct keyset *missing, const struct keyset *there);
 
 #endif

@@ -39,6 +39,8 @@ void
 flush_close(struct flush *f)
 {
     stream_columns_free(&f->columns);
+    keyset_clear(&f->distrusted);
+    free(f->reread);
     buffer_free(&f->text);
     free(f->copy_stage);
     memset(f, 0, sizeof(*f));
@@ -80,6 +82,13 @@ flush_add_value(struct buffer *text, const struct value *v)
     buffer_add(text, from, (size_t)(end - from));
 }
 
+/* Rows of a mask that are read from the source although the shadow has them stand apart in the stage. */
+static int
+reread_number(const struct batch *b, int mask)
+{
+    return b->mask_count + mask;
+}
+
 /* One line of the stage. A deleted key has values in its key columns only. */
 static void
 add_line(struct flush *f, const struct batch *b, int seq, int unit, struct value *scratch)
@@ -95,7 +104,8 @@ add_line(struct flush *f, const struct batch *b, int seq, int unit, struct value
             scratch[b->key_positions[k]] = scratch[b->column_count + k];
         values = scratch;
     }
-    buffer_printf(&f->text, "%c\t%d\t%d\t%d\t%d", e->row ? 'r' : 'd', seq, e->base, e->mask, unit);
+    buffer_printf(&f->text, "%c\t%d\t%d\t%d\t%d", e->row ? 'r' : 'd', seq, e->base,
+                  f->reread[seq] ? reread_number(b, e->mask) : e->mask, unit);
     for (int i = 0; i < b->column_count; i++) {
         buffer_add_char(&f->text, '\t');
         flush_add_value(&f->text, &values[i]);
@@ -254,14 +264,61 @@ check_none_missing(struct flush *f, int mask, const char *units, struct error *e
     return ok;
 }
 
-/* Read the values left unchanged from the source; a row that is not there has been deleted since. */
+/* Rows of the mask that the source no longer has, and that are not to be deleted for it. */
 static bool
-read_source(struct flush *f, const struct batch *b, int mask, bool all, const char *units, struct error *err)
+leave_missing(struct flush *f, const struct batch *b, int mask, struct error *err)
+{
+    struct buffer gone = {0};
+    struct result res = {0};
+    char *sql;
+    bool ok;
+
+    buffer_add_char(&gone, '{');
+    for (int i = 0; f->gone != NULL && i < b->entry_count; i++) {
+        if (f->gone[i])
+            buffer_printf(&gone, "%s%d", gone.len > 1 ? "," : "", i);
+    }
+    buffer_add_char(&gone, '}');
+    sql = statement_leave(mask, gone.data);
+    ok = session_query(f->session, &res, err, sql, 0);
+    for (int i = 0; ok && i < result_rows(&res); i++)
+        f->left[result_int(&res, i, 0)] = true;
+    result_free(&res);
+    free(sql);
+    buffer_free(&gone);
+    return ok;
+}
+
+/* The values, and whose rows have them now. */
+static bool
+fill(struct flush *f, const struct batch *b, char *sql, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_query(f->session, &res, err, sql, 0);
+
+    for (int i = 0; ok && i < result_rows(&res); i++) {
+        const struct batch_entry *e = &b->entries[result_int(&res, i, 0)];
+
+        keyset_add(&f->distrusted, e->key, e->key_len);
+    }
+    result_free(&res);
+    free(sql);
+    return ok;
+}
+
+/*
+ * Read the values left unchanged from the source; a row that is not there has been deleted since. number: the
+ * mask's number in the stage.
+ */
+static bool
+read_source(struct flush *f, const struct batch *b, int mask, int number, bool all, const char *units,
+            struct error *err)
 {
     f->filled = true;
     return await_visible(f, err) &&
-           run(f, statement_fill(f->plan, &f->columns, mask, batch_mask(b, mask), all, units), err) &&
-           run(f, f->leave_missing ? statement_leave(mask) : statement_forget(mask, all, units), err);
+           fill(f, b, statement_fill(f->plan, &f->columns, number, batch_mask(b, mask), all, units), err) &&
+           (f->left == NULL || leave_missing(f, b, number, err)) &&
+           run(f, statement_forget(number, all, units), err);
 }
 
 /*
@@ -280,7 +337,7 @@ write_masked(struct flush *f, const struct batch *b, int mask, enum flush_trust 
     if (trust == TRUST_EXACT && !read_all)
         ok = check_none_missing(f, mask, units, err);
     else
-        ok = read_source(f, b, mask, read_all, units, err);
+        ok = read_source(f, b, mask, mask, read_all, units, err);
     ok = ok && (read_all || run(f, statement_insert_keeping(f->plan, target(f), mask, keep, units), err));
     free(keep);
     return ok;
@@ -403,15 +460,37 @@ flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
     free(key);
 }
 
+static void
+find_reread(struct flush *f, const struct batch *b)
+{
+    f->reread = mem_array(f->reread, (size_t)b->entry_count + 1, sizeof(*f->reread));
+    for (int i = 0; i < b->entry_count; i++) {
+        const struct batch_entry *e = &b->entries[i];
+        const struct batch_entry *base = e->base == BATCH_NO_BASE ? NULL : &b->entries[e->base];
+
+        f->reread[i] = f->distrusted.count > 0 && e->row && e->mask > 0 && base != NULL &&
+                       keyset_has(&f->distrusted, base->key, base->key_len);
+    }
+}
+
 void
 flush_start(struct flush *f, struct batch *b, const uint64_t *xids, int xid_count)
 {
     f->filled = false;
-    f->leave_missing = false;
+    f->gone = NULL;
+    f->left = NULL;
     f->xids = xids;
     f->xid_count = xid_count;
     f->awaited = false;
     batch_close(b);
+    find_reread(f, b);
+}
+
+void
+flush_passed(struct flush *f, lsn_t place)
+{
+    if (f->distrusted.count > 0 && place >= f->distrusted_until)
+        keyset_clear(&f->distrusted);
 }
 
 bool
@@ -421,16 +500,33 @@ flush_truncate(struct flush *f, struct error *err)
            (!f->overlay || session_execute(f->session, err, "TRUNCATE " OVERLAY_TABLE));
 }
 
+static bool
+any_reread(const struct flush *f, const struct batch *b, int mask)
+{
+    for (int i = 0; i < b->entry_count; i++) {
+        if (f->reread[i] && b->entries[i].mask == mask)
+            return true;
+    }
+    return false;
+}
+
 bool
 flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, const int *unit_of,
             struct error *err)
 {
-    bool ok = clear_stage(f, err) && fill_stage(f, b, unit_of, err) &&
-              (!f->overlay || run(f, statement_overlay_take(f->plan), err));
+    bool newer = trust == TRUST_NEWER, ok;
 
+    if (newer)
+        memset(f->reread, 0, (size_t)b->entry_count * sizeof(*f->reread));
+    ok = clear_stage(f, err) && fill_stage(f, b, unit_of, err) &&
+         (!f->overlay || run(f, statement_overlay_take(f->plan), err));
     f->staged = b->entry_count;
-    for (int mask = 1; ok && trust == TRUST_NEWER && mask < b->mask_count; mask++)
-        ok = read_source(f, b, mask, true, NULL, err);
+    for (int mask = 1; ok && mask < b->mask_count; mask++) {
+        if (newer)
+            ok = read_source(f, b, mask, mask, true, NULL, err);
+        else if (any_reread(f, b, mask))
+            ok = read_source(f, b, mask, reread_number(b, mask), true, NULL, err);
+    }
     return ok;
 }
 

@@ -7,6 +7,7 @@
 
 #include "batch.h"
 #include "core/lsn.h"
+#include "keyset.h"
 #include "pg/session.h"
 #include "statements.h"
 
@@ -33,10 +34,22 @@ struct flush {
 
     int staged; /* rows in the temporary tables, of a batch in the same transaction */
 
-    bool leave_missing; /* rows that the source no longer has are left alone, not deleted */
+    /* Rows that the source no longer has are deleted. With .left, by entry, only those whose .gone says so
+     * (NULL: none); the others are left alone, and .left tells which. The caller's, until the next start. */
+    const bool *gone;
+    bool *left;
 
     /* set by a flush that read values from the source: those may be newer than the batch */
     bool filled;
+
+    /*
+     * Keys of the shadow's rows that have such values. They may even be another row's, that has had the key
+     * since: a row that leaves values to one of these is read from the source as well, under its own key.
+     * Until the stream has passed .distrusted_until, where all that was read has come.
+     */
+    struct keyset distrusted;
+    lsn_t distrusted_until;
+    bool *reread; /* by entry of the batch at hand */
 };
 
 /* in_parts: batches are written unit by unit, perhaps. */
@@ -63,6 +76,9 @@ bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const
 #define FLUSH_RELEASE "RELEASE SAVEPOINT pgrecast_units"
 #define FLUSH_GO_BACK "ROLLBACK TO SAVEPOINT pgrecast_units; " FLUSH_RELEASE
 void flush_start(struct flush *f, struct batch *b, const uint64_t *xids, int xid_count);
+
+/* The stream has got to place: what was read before it is as good as what came by it. */
+void flush_passed(struct flush *f, lsn_t place);
 bool flush_truncate(struct flush *f, struct error *err);
 bool flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, const int *unit_of,
                  struct error *err);

@@ -28,6 +28,19 @@ place_idle(struct apply *a)
     a->place.lsn = later(a->place.lsn, spool_reader_lsn(a->reader));
 }
 
+/* What is applied beyond a place that is to be saved. With nothing held back there is nothing read beyond it.
+ */
+static struct ahead
+ahead_of(struct apply *a, lsn_t place)
+{
+    bool held = a->held.count > 0;
+    struct ahead now = {0};
+
+    a->held.ahead.until = held ? a->done : 0;
+    ahead_merge(&a->last, &a->held.ahead, place, held ? a->done : place, &now);
+    return now;
+}
+
 /*
  * In the transaction of the effect, so that both are there or neither is. A process that was replaced while
  * it hung finds another instance in the row, and what it has done is rolled back.
@@ -36,19 +49,28 @@ bool
 place_write(struct apply *a, lsn_t lsn, struct error *err)
 {
     char text[LSN_TEXT_SIZE], changes[24], job[24], instance[24];
+    struct ahead ahead = ahead_of(a, lsn);
+    char until[LSN_TEXT_SIZE];
+    struct buffer held = {0};
     struct result res = {0};
     bool ok;
 
+    ahead_write(&ahead, &held);
     snprintf(changes, sizeof(changes), "%" PRIu64, a->changes);
     snprintf(job, sizeof(job), "%" PRId64, a->job_id);
     snprintf(instance, sizeof(instance), "%" PRId64, a->instance);
     ok = session_query(a->session, &res, err,
                        "UPDATE pgrecast.position SET applied_lsn = greatest(applied_lsn, $1), "
-                       "changes_applied = $2 WHERE job_id = $3 AND instance = $4",
-                       4, lsn_format(lsn, text), changes, job, instance);
+                       "changes_applied = $2, ahead_lsn = $5, held_lsns = $6 "
+                       "WHERE job_id = $3 AND instance = $4",
+                       6, lsn_format(lsn, text), changes, job, instance,
+                       ahead.until > 0 ? lsn_format(ahead.until, until) : NULL,
+                       ahead.until > 0 ? held.data : NULL);
     if (ok && result_affected(&res) != 1)
         ok = error_set(err, ERROR_FAILED, "another instance has taken over the job");
     result_free(&res);
+    buffer_free(&held);
+    ahead_free(&ahead);
     if (ok)
         a->saved = later(a->saved, lsn);
     return ok;

@@ -2,6 +2,7 @@
 #ifndef PGRECAST_APPLY_STATE_H
 #define PGRECAST_APPLY_STATE_H
 
+#include "ahead.h"
 #include "apply/apply.h"
 #include "batch.h"
 #include "blocked.h"
@@ -14,6 +15,7 @@
 struct held_list {
     int count;
     struct spool_position *begins;
+    struct ahead ahead; /* .held: theirs */
 };
 
 /* What the stream last said of the table. */
@@ -65,6 +67,8 @@ struct apply {
     uint64_t changes_before; /* what these were at apply_enter() */
     lsn_t applied_before;
     lsn_t saved_before;
+
+    struct ahead last; /* what the process before this one has applied beyond .after */
 
     struct snapshot *visible; /* hold back what it does not see, or NULL */
     struct held_list held;

@@ -200,6 +200,11 @@ statement_delete_saving(const struct plan *plan, const char *target, const char 
     return buffer_take(&sql);
 }
 
+/*
+ * A row whose base is not in the shadow comes anew, even where the shadow has a row under its own key: that
+ * may be another's (a dead one's, or one set aside), whose values it must not take. It is its own only where
+ * the change was applied before, and such changes are not applied again (see ahead.h).
+ */
 #define NOT_SAVED " AND NOT EXISTS (SELECT FROM " SAVED_TABLE " AS o WHERE o.pgrecast_seq = %s.pgrecast_ref)"
 
 char *
@@ -282,6 +287,7 @@ statement_fill(const struct plan *plan, const struct stream_columns *c, int mask
     if (!all)
         buffer_printf(&sql, NOT_SAVED, "t");
     add_units(&sql, "t", units);
+    buffer_add_text(&sql, " RETURNING t.pgrecast_seq");
     return buffer_take(&sql);
 }
 
@@ -301,9 +307,11 @@ statement_forget(int mask, bool all, const char *units)
 }
 
 char *
-statement_leave(int mask)
+statement_leave(int mask, const char *but)
 {
-    return mem_printf("DELETE FROM " STAGE_TABLE " WHERE pgrecast_op = 'r' AND pgrecast_mask = %d", mask);
+    return mem_printf("DELETE FROM " STAGE_TABLE " WHERE pgrecast_op = 'r' AND pgrecast_mask = %d AND "
+                      "pgrecast_seq <> ALL ('%s'::pg_catalog.int4[]) RETURNING pgrecast_seq",
+                      mask, but);
 }
 
 char *

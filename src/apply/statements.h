@@ -52,8 +52,9 @@ char *statement_fill(const struct plan *plan, const struct stream_columns *c, in
 /* After the fill: rows that the source no longer has are deleted ones (a later change says so). */
 char *statement_forget(int mask, bool all, const char *units);
 
-/* Instead of that: nothing is done about any such row. */
-char *statement_leave(int mask);
+/* Before that: nothing is done about such rows, but those of these seqs (an array in SQL's text form). Names
+ * the seqs that are left alone. */
+char *statement_leave(int mask, const char *but);
 
 /* Names the key of one row that should replace a saved row and does not. */
 char *statement_find_missing(const struct plan *plan, int mask, const char *units);

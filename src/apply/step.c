@@ -96,7 +96,7 @@ step_begin(struct apply *a, struct error *err)
 static enum flush_trust
 trust(const struct apply *a)
 {
-    if (a->batch_lsn <= a->bounds.barrier)
+    if (a->batch_lsn <= a->bounds.barrier || a->batch_lsn <= a->bounds.distrust)
         return TRUST_NEWER;
     return a->batch_lsn <= a->bounds.exact ? TRUST_PARTIAL : TRUST_EXACT;
 }
@@ -109,6 +109,8 @@ step_move_exact(struct apply *a, struct error *err)
 
     if (ok && result_lsn(&res, 0, 0) > a->bounds.exact)
         a->bounds.exact = result_lsn(&res, 0, 0);
+    if (ok)
+        a->flush.distrusted_until = result_lsn(&res, 0, 0);
     result_free(&res);
     return ok;
 }
@@ -174,6 +176,7 @@ finish_batch(struct apply *a, struct error *err)
         return true;
     }
     a->place = next;
+    flush_passed(&a->flush, a->place.lsn);
     return settle_some(a, err);
 }
 
@@ -194,7 +197,7 @@ spill(struct apply *a, struct error *err)
 }
 
 static void
-hold_back(struct apply *a, struct spool_position begin)
+hold_back(struct apply *a, struct spool_position begin, lsn_t commit)
 {
     if (a->held.count == 0) {
         a->held_place = place_next(a);
@@ -202,16 +205,18 @@ hold_back(struct apply *a, struct spool_position begin)
     }
     a->held.begins = mem_array(a->held.begins, (size_t)a->held.count + 1, sizeof(*a->held.begins));
     a->held.begins[a->held.count++] = begin;
+    ahead_hold(&a->held.ahead, commit);
 }
 
 /*
- * Applied already (the spool may lose its end in a crash of this host, and the stream brings it again), or
- * not to be applied at all.
+ * Applied already (the spool may lose its end in a crash of this host, and the stream brings it again; or it
+ * comes after one that the process before this one held back), or not to be applied at all.
  */
 static bool
 is_skipped(const struct apply *a, const struct message *m, uint64_t xid)
 {
-    return m->begin.final_lsn < a->after || (a->skip_xid != 0 && xid == a->skip_xid);
+    return m->begin.final_lsn < a->after || ahead_has(&a->last, m->begin.final_lsn) ||
+           (a->skip_xid != 0 && xid == a->skip_xid);
 }
 
 static void
@@ -226,7 +231,7 @@ take_begin(struct apply *a, const struct spool_record *record)
         return;
     a->skipping = a->visible != NULL && !snapshot_sees(a->visible, xid);
     if (a->skipping) {
-        hold_back(a, record->position);
+        hold_back(a, record->position, record->message.begin.final_lsn);
         return;
     }
     if (a->transactions++ == 0)
@@ -387,6 +392,7 @@ step_held(struct apply *a, struct error *err)
         } while (record.message.kind != MESSAGE_COMMIT);
     }
     a->held.count = 0;
+    ahead_free(&a->held.ahead);
     a->marker_seen = 0;
     a->done = done;
     return spool_seek(a->reader, here, err) && finish_batch(a, err);

@@ -15,8 +15,8 @@
 #define MARKERS_MOST (INT64_C(1) << 32) /* of one instance */
 
 /* After a swap the plan's source is what serves, as the swap has left it. */
-static void
-note_serving(struct engine *e)
+void
+attach_note_serving(struct engine *e)
 {
     struct table *source = e->plan->source;
 
@@ -33,7 +33,7 @@ attach_leg(struct engine *e)
     else
         e->plan = job_is_turned(&e->job) ? e->plans->back : e->plans->again;
     if (e->plan != NULL && e->job.leg > 0)
-        note_serving(e);
+        attach_note_serving(e);
     e->marker = e->job.instance * MARKERS_MOST;
     e->oldest_snapshot = job_is_turned(&e->job) ? 0 : e->job.swap_xid; /* the original was always complete */
     e->window_ends_ms = e->job.window_s < 0 ? INT64_MAX : clock_ms() + (int64_t)(e->job.window_s * 1000);
@@ -207,6 +207,15 @@ load_plans(struct engine *e, struct error *err)
     return e->plans != NULL ? true : error_context(err, "the plan stored with the job cannot be read");
 }
 
+/* The last that went through may have been other ones. */
+static void
+forget_plans(struct engine *e)
+{
+    plan_set_free(e->plans);
+    e->plans = NULL;
+    e->plan = NULL;
+}
+
 /* Where this host keeps the spool, if it was said anew. */
 static void
 move_spool(struct engine *e)
@@ -286,9 +295,6 @@ attach_again(struct engine *e, struct error *err)
     log_warning("the connection was lost: %s; trying again for up to %d s", err->message,
                 e->options.reconnect_s);
     stages_close(e);
-    plan_set_free(e->plans); /* they may have been stored anew by the last that went through */
-    e->plans = NULL;
-    e->plan = NULL;
     while (!ok && clock_ms() < until) {
         error_clear(err);
         if (!clock_sleep(backoff_next(&backoff))) {
@@ -296,6 +302,7 @@ attach_again(struct engine *e, struct error *err)
             err->stopped = true;
             break;
         }
+        forget_plans(e);
         ok = take(e, name, instance, err) && load_plans(e, err) && check_server(e, err);
         if (e->entered)
             instance = e->job.instance;

@@ -114,6 +114,8 @@ bool attach_job(struct engine *e, const char *name, struct error *err);
 bool attach_again(struct engine *e, struct error *err);
 /* The plan of the leg becomes the engine's. */
 void attach_leg(struct engine *e);
+/* The engine's plan is told which table serves, and how that is defined: it was made before there was one. */
+void attach_note_serving(struct engine *e);
 /* The slot is gone or was invalidated: then err says so. */
 bool attach_slot_lost(struct engine *e, struct error *err);
 /* A job whose slot is gone, or whose table is another by now, can never go on: err says so. */

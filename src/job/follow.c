@@ -77,8 +77,7 @@ retry_blocked(struct engine *e, bool now, struct error *err)
 {
     if (apply_blocked(e->apply) == 0 || (!now && clock_ms() - e->retried_at_ms < RETRY_MS))
         return true;
-    /* A row that is not there under its key has been deleted, or moved by a change still to come: that first.
-     */
+    /* A marker first: a key that was missing at the last try, and still is, is then known to be gone. */
     if (!engine_sync(e, err) || !engine_to_boundary(e, err) || !apply_retry(e->apply, err))
         return false;
     e->retried_at_ms = clock_ms();
@@ -143,7 +142,8 @@ try_swap(struct engine *e, enum job_phase next, struct error *err)
 {
     struct error failed = {0};
 
-    if (retry_blocked(e, true, &failed) &&
+    /* Twice: a key that is only missing in the source is taken back the second time. */
+    if (retry_blocked(e, true, &failed) && retry_blocked(e, true, &failed) &&
         (apply_blocked(e->apply) == 0 || follow_refuse_blocked(e, &failed)) && swap_tables(e, next, &failed))
         return STEP_NEXT;
     return not_swapped(e, next, &failed, err);

@@ -65,8 +65,6 @@ remap_plan(struct engine *e, struct error *err)
         plan_set_free(made);
         made = NULL;
     }
-    if (made != NULL)
-        made->back->source->oid = e->plan->source->oid;
     return made;
 }
 
@@ -83,37 +81,46 @@ rewrite_dirty(struct engine *e, struct error *err)
     return true;
 }
 
-/* All that are set aside, as often as that helps: a row may wait for another. */
+/*
+ * All that are set aside, as often as that helps: a row may wait for another. Twice at least, behind a marker
+ * each: a key that is only missing in the source is taken back the second time.
+ */
 static bool
 retry_all_blocked(struct engine *e, struct error *err)
 {
     int64_t before;
+    int rounds = 0;
 
     do {
-        int64_t until = apply_retried(e->apply) + apply_blocked(e->apply);
+        int64_t until;
 
+        if (!engine_sync(e, err))
+            return false;
         before = apply_blocked(e->apply);
+        until = apply_retried(e->apply) + before;
         while (apply_blocked(e->apply) > 0 && apply_retried(e->apply) < until) {
             if (!engine_to_boundary(e, err) || !apply_retry(e->apply, err) || !engine_apply(e, err))
                 return false;
         }
-    } while (apply_blocked(e->apply) > 0 && apply_blocked(e->apply) < before);
+    } while (apply_blocked(e->apply) > 0 && (++rounds < 2 || apply_blocked(e->apply) < before));
     return true;
 }
 
 bool
 remap_enforce(struct engine *e, struct plan_set *made, struct error *err)
 {
+    struct plan_set *last = e->plans;
     bool ok;
 
     engine_kill_point("rollback-remapped");
-    ok = apply_set_plan(e->apply, made->back, err);
-    plan_set_free(e->plans); /* either way the apply no longer knows it */
     e->plans = made;
     e->plan = made->back;
+    attach_note_serving(e);
+    ok = apply_set_plan(e->apply, e->plan, err);
+    plan_set_free(last); /* either way the apply no longer knows it */
     e->remap_requested = false;
     e->options.plan.reverse_map_count = 0;
     if (ok)
         log_info("values go back as --reverse-map says from now on");
-    return ok && rewrite_dirty(e, err) && engine_sync(e, err) && retry_all_blocked(e, err);
+    return ok && rewrite_dirty(e, err) && retry_all_blocked(e, err);
 }

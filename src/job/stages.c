@@ -181,19 +181,26 @@ stages_open_stream(struct engine *e, struct error *err)
 }
 
 /*
- * Values that an apply has read from the source are newer than its place in the stream. How far that went is
- * not known after a crash: up to now at most.
+ * Values that an apply has read from the source are newer than its place in the stream, and may be those of
+ * another row. Which they are is not known after a crash: all up to now at most.
  */
 static bool
-raise_exact(struct engine *e, lsn_t *exact, struct error *err)
+distrust_all(struct engine *e, struct apply_bounds *bounds, struct error *err)
 {
     struct result res = {0};
     bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn()", 0);
 
-    if (ok && result_lsn(&res, 0, 0) > *exact)
-        *exact = result_lsn(&res, 0, 0);
+    if (ok)
+        bounds->distrust = bounds->exact = result_lsn(&res, 0, 0);
     result_free(&res);
     return ok;
+}
+
+/* Where the leg began, the two tables being as the copy or the swap has left them. */
+static lsn_t
+leg_start(const struct engine *e)
+{
+    return e->job.leg == 0 ? e->job.start : e->job.swap_lsn;
 }
 
 bool
@@ -211,19 +218,20 @@ stages_open_apply(struct engine *e, struct error *err)
         .skip_xid = e->job.swap_xid,
         .set_aside = job_is_turned(&e->job),
     };
+    bool fresh = e->job.applied == leg_start(e);
 
     if (e->apply != NULL)
         return true;
-    if (!raise_exact(e, &options.bounds.exact, err))
+    if (!fresh && !distrust_all(e, &options.bounds, err))
         return false;
     if (e->sweep_needed) /* rows may be missing until then */
         options.bounds.exact = UINT64_MAX;
     e->apply = apply_open(&options, err);
     if (e->apply != NULL && e->dirty != NULL)
         apply_give_dirty(e->apply, e->dirty);
-    else if (e->apply != NULL && e->job.leg > 0 && e->job.applied == e->job.swap_lsn)
+    else if (e->apply != NULL && e->job.leg > 0 && fresh)
         apply_dirty_start(e->apply); /* from the swap on, at which both tables were equal */
-    if (e->apply != NULL && (e->dirty != NULL || (e->job.leg > 0 && e->job.applied == e->job.swap_lsn)))
+    if (e->apply != NULL && (e->dirty != NULL || (e->job.leg > 0 && fresh && !apply_is_ahead(e->apply))))
         e->proven = true;
     e->dirty = NULL;
     return e->apply != NULL;

@@ -67,10 +67,10 @@ upgrade(struct session *s, struct error *err)
     struct result res = {0};
     bool ok =
         session_row(s, &res, err,
-                    "SELECT pg_catalog.count(*) = 3 FROM pg_catalog.pg_attribute WHERE NOT attisdropped AND "
+                    "SELECT pg_catalog.count(*) = 4 FROM pg_catalog.pg_attribute WHERE NOT attisdropped AND "
                     "(attrelid = 'pgrecast.job'::pg_catalog.regclass AND attname IN ('reverse_maps', "
                     "'serving_fingerprint') OR attrelid = 'pgrecast.position'::pg_catalog.regclass AND "
-                    "attname = 'instance')",
+                    "attname IN ('instance', 'held_lsns'))",
                     0);
 
     ok = ok && (result_bool(&res, 0, 0) || session_execute(s, err, sql_job_upgrade));

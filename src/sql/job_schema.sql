@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     host               text NOT NULL,             -- where the program runs, and its process
     pid                integer NOT NULL,
     spool_directory    text NOT NULL,             -- of this host; one below it for each leg
-    plan               jsonb,                     -- all that is run for the job, both ways: never planned anew
+    plan               jsonb,                     -- all that is run for the job, both ways: planned once, but for the maps of a rollback
     options            jsonb,                     -- of the command line, for whoever resumes
     instance           bigint NOT NULL DEFAULT 1, -- counts those that took the job: an older one may write no more
     leg                integer NOT NULL DEFAULT 0, -- swaps so far: the original serves where it is even
@@ -81,7 +81,9 @@ CREATE TABLE IF NOT EXISTS pgrecast.position (
     job_id             bigint PRIMARY KEY REFERENCES pgrecast.job ON DELETE CASCADE,
     instance           bigint NOT NULL DEFAULT 1, -- the one that may write it
     applied_lsn        pg_lsn NOT NULL DEFAULT '0/0',
-    changes_applied    bigint NOT NULL DEFAULT 0
+    changes_applied    bigint NOT NULL DEFAULT 0,
+    ahead_lsn          pg_lsn,                    -- beyond that, up to here, all is applied too but for …
+    held_lsns          pg_lsn[]                   -- … transactions held back, by their commit records; null: nothing is
 ) WITH (fillfactor = 50);
 
 -- Chunks of blocks that are copied; written in the transaction that copies them.

@@ -20,4 +20,6 @@ ALTER TABLE pgrecast.job
     ADD COLUMN IF NOT EXISTS answer_hint text,
     ADD COLUMN IF NOT EXISTS answer_kind integer;
 ALTER TABLE pgrecast.position
-    ADD COLUMN IF NOT EXISTS instance bigint NOT NULL DEFAULT 1;
+    ADD COLUMN IF NOT EXISTS instance bigint NOT NULL DEFAULT 1,
+    ADD COLUMN IF NOT EXISTS ahead_lsn pg_lsn,
+    ADD COLUMN IF NOT EXISTS held_lsns pg_lsn[];

@@ -528,6 +528,49 @@ def test_blocked_by_another_row(database):
     assert job.wait().status == pgrecast.DONE
 
 
+@pytest.mark.parametrize("major, fits", rotate(["fits", "does not fit"]))
+def test_blocked_row_that_moves_while_it_is_tried(database, fits):
+    """The try finds nothing under the key, as the stream has yet to bring where it went: what only it had goes with it."""
+    job = start(database, Way("ALTER TABLE t ALTER id TYPE bigint, DROP COLUMN d, DROP CONSTRAINT a_small"))
+    job.wait_phase("reverse")
+    database.execute("UPDATE t SET a = 777777 WHERE id = 5")
+    wait_blocked(database)
+    with database.connect(autocommit=False) as mover, mover.cursor() as cursor:
+        cursor.execute("LOCK TABLE t")
+        wait_until(lambda: database.superuser("SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgrecast apply'"
+                                              " AND wait_event_type = 'Lock'"), "the row to be tried")
+        cursor.execute("UPDATE t SET id = 4711, a = %s WHERE id = 5" % (3 if fits == "fits" else 777778))
+        cursor.execute("UPDATE m SET id = 4711, a = 3 WHERE id = 5")
+        mover.commit()
+    mover.close()
+    if fits != "fits":
+        wait_until(lambda: rollback_status(database)["blocked_keys"] == ["(4711)"], "the old key to be given up", timeout=20)
+        database.execute("UPDATE t SET a = 3 WHERE id = 4711; UPDATE m SET d = 'fresh' WHERE id = 4711")
+    wait_open(database)
+    assert_follows(database, "t_pgrecast_old", "m", timeout=20)
+    command(database, "rollback")
+    assert_equal(database, "t", "m")
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+
+
+@pytest.mark.parametrize("major, remap", rotate([(), ("--reverse-map", "d='other'")]))
+def test_key_that_is_only_missing_does_not_block(database, remap):
+    """A rollback looks twice: its row went where it did not fit, and is deleted by now."""
+    job = start(database, Way("ALTER TABLE t ALTER id TYPE bigint, DROP COLUMN d"))
+    job.wait_phase("reverse")
+    wait_open(database)
+    database.execute("UPDATE t SET id = id + 5000000000 WHERE id IN (5, 6)")
+    wait_until(lambda: database.value("SELECT count(*) FROM pgrecast.blocked") == 4, "both keys of both to be set aside",
+               interval=0.01)
+    job.kill()
+    database.execute("DELETE FROM t WHERE id > 5000000000; DELETE FROM m WHERE id IN (5, 6)")
+    command(database, "rollback", *remap)
+    assert_equal(database, "t", "m")
+    command(database, "abort")
+    assert_clean(database)
+
+
 @pytest.mark.main_major
 def test_blocked_without_an_instance(database):
     """Found by the rollback itself, which leaves everything as it was."""

@@ -11,7 +11,7 @@ import pytest
 import oracle
 import pgrecast
 from servers import Server, wait_until
-from tables import assert_clean
+from tables import assert_clean, assert_follows
 
 TABLE = """
 CREATE TABLE t (id integer PRIMARY KEY, a integer, b text);
@@ -32,21 +32,29 @@ def own_server(major):
 class HangingCommit:
     """A transaction on table and mirror whose commit waits for the absent standby, in a thread of its own."""
 
-    def __init__(self, database):
-        self.database = database
+    def __init__(self, database, change=CHANGE, name="hanging"):
+        self.database, self.change, self.name = database, change, name
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
     def _run(self):
         conn = self.database.connect()
         with conn.cursor() as cursor:
-            cursor.execute("SET synchronous_commit = on; SET application_name = 'hanging'")
-            cursor.execute(f"BEGIN; {CHANGE.format(t='t')}; {CHANGE.format(t='m')}; COMMIT")
+            cursor.execute(f"SET synchronous_commit = on; SET application_name = '{self.name}'")
+            cursor.execute(f"BEGIN; {self.change.format(t='t')}; {self.change.format(t='m')}; COMMIT")
         conn.close()
 
     def wait_until_it_hangs(self):
-        wait_until(lambda: self.database.superuser("SELECT 1 FROM pg_stat_activity WHERE application_name = 'hanging'"
-                                                   " AND wait_event = 'SyncRep'"), "the commit to hang")
+        wait_until(self._pid, "the commit to hang")
+
+    def _pid(self):
+        return self.database.superuser("SELECT pid FROM pg_stat_activity WHERE application_name = %s"
+                                       " AND wait_event = 'SyncRep'", self.name)
+
+    def let_go(self):
+        """It no longer waits, and is visible; others go on to wait."""
+        self.database.superuser("SELECT pg_cancel_backend(%s)", self._pid()[0][0])
+        self.join()
 
     def join(self):
         self.thread.join(60)
@@ -146,6 +154,63 @@ def test_commit_that_hangs_during_the_run(own_server, phase):
     outcome = job.wait()
     assert outcome.status == pgrecast.DONE, str(outcome)
     assert not oracle.compare(database, "t", "m")
+    assert_clean(database)
+
+
+# Keys that move. What only the original has goes along, and none of it must show that a move was applied before.
+MOVES = (
+    "UPDATE {t} SET id = 1105 WHERE id = 105",
+    "UPDATE {t} SET id = 1106 WHERE id = 106; INSERT INTO {t} (id, a) VALUES (106, 1)",
+    "UPDATE {t} SET id = 1108 WHERE id = 108; UPDATE {t} SET id = 108 WHERE id = 107",
+    "UPDATE {t} SET id = -1 WHERE id = 109; UPDATE {t} SET id = 109 WHERE id = 110; UPDATE {t} SET id = 110 WHERE id = -1",
+    "UPDATE {t} SET id = 1200 WHERE id = 200",
+    "UPDATE {t} SET id = 1201 WHERE id = 1200",
+    "UPDATE {t} SET id = 1200 WHERE id = 202",
+    "DELETE FROM {t} WHERE id = 203",
+    "INSERT INTO {t} (id, a) VALUES (203, 2)",
+)
+
+
+@pytest.mark.main_major
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+def test_crash_while_commits_are_held_back(own_server, again):
+    """For a verification, which sees later ones: those are applied, and not once more when the job goes on before them."""
+    database = prepared(own_server)
+    job = pgrecast.start_run(database, "ALTER TABLE t ALTER id TYPE bigint, DROP COLUMN b", "--no-verify", window=None,
+                             kill="verify-aligned")
+    job.wait_phase("reverse")
+    absent_standby(own_server)
+    before = HangingCommit(database, "UPDATE {t} SET a = 77 WHERE id = 1", "before")
+    before.wait_until_it_hangs()
+    wait_until(lambda: database.value("SELECT a FROM t_pgrecast_old WHERE id = 1") == 77, "it to be applied")
+    verify = pgrecast.Running(database, ["verify", "t"])
+    wait_until(lambda: database.superuser("SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgrecast snapshot'"),
+               "a snapshot to be tried")  # again and again, until it sees that commit; nothing is applied meanwhile
+    held = HangingCommit(database, "UPDATE {t} SET a = 78 WHERE id = 2; DELETE FROM {t} WHERE id = 3", "held")
+    held.wait_until_it_hangs()
+    for sql in MOVES:
+        database.execute(f"BEGIN; {sql.format(t='t')}; {sql.format(t='m')}; COMMIT")
+    before.let_go()
+    job.wait_killed()
+    verify.kill()
+    assert database.value("SELECT a FROM t_pgrecast_old WHERE id = 203") == 2  # applied …
+    assert database.value("SELECT a FROM t_pgrecast_old WHERE id = 2") != 78  # … and that is not
+    if again:  # the commit is still not visible
+        job = pgrecast.start_resume(database, "t")
+        wait_until(lambda: database.value("SELECT a FROM t_pgrecast_old WHERE id = 2") == 78, "it to be applied")
+        job.kill()
+    own_server.configure(synchronous_standby_names="")
+    held.join()
+    job = pgrecast.start_resume(database, "t")
+    assert_follows(database, "t_pgrecast_old", "m")
+    outcome = pgrecast.call(database, "verify", "t")
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert database.value("SELECT count(*) FROM pgrecast.position WHERE ahead_lsn IS NOT NULL") == 0
+    outcome = pgrecast.call(database, "rollback", "t")
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert not oracle.compare(database, "t", "m")
+    assert pgrecast.call(database, "finish", "t").status == pgrecast.DONE
+    assert job.wait().status == pgrecast.DONE
     assert_clean(database)
 
 

@@ -315,6 +315,23 @@ def test_unchanged_large_value_in_a_batch_that_begins_before_the_barrier(databas
     assert_equal(database, job.wait())
 
 
+def test_unchanged_large_value_after_its_key_went_to_another_row(database):
+    """A value read from the source for a row that was changed before it was copied may be that of the key's next row."""
+    database.execute("CREATE TABLE t (id integer PRIMARY KEY, a integer, big text);"
+                     "ALTER TABLE t ALTER COLUMN big SET STORAGE EXTERNAL;"
+                     "CREATE TABLE m (id integer PRIMARY KEY, a integer, big text);"
+                     "INSERT INTO t SELECT g, 0, repeat(md5(g::text), 200) FROM generate_series(1, 12000) g;"
+                     "INSERT INTO m SELECT * FROM t")
+    job = pgrecast.start_run(database, "ALTER TABLE t ALTER COLUMN id TYPE bigint", hold="copy")
+    job.wait_phase("copy")
+    both(database, "UPDATE {t} SET a = 1 WHERE id = 1")  # newer than the copy takes, and without its large value
+    both(database, "UPDATE {t} SET a = a + 1 WHERE id > 1")  # more than goes into one batch
+    both(database, "UPDATE {t} SET id = 1000000, a = 2 WHERE id = 1")
+    both(database, "INSERT INTO {t} VALUES (1, 7, repeat('other', 2000))")
+    job.release()
+    assert_equal(database, job.wait())
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("column", ["uuid DEFAULT gen_random_uuid()", "serial", "bigint GENERATED ALWAYS AS IDENTITY"],
                          ids=["volatile", "serial", "identity"])

@@ -90,9 +90,11 @@ static void
 test_a_guard_says_the_column(void **state)
 {
     (void)state;
-    assert_reason("22P02", "invalid input syntax for type boolean: \"a value of column \"a\" does not fit integer\"",
+    assert_reason("22P02",
+                  "invalid input syntax for type boolean: \"a value of column \"a\" does not fit integer\"",
                   "a value of column \"a\" does not fit integer");
-    assert_reason("22P02", "ungültige Eingabesyntax für Typ boolean: »a value of column a does not fit integer«",
+    assert_reason("22P02",
+                  "ungültige Eingabesyntax für Typ boolean: »a value of column a does not fit integer«",
                   "a value of column a does not fit integer");
 }
 
