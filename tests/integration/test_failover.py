@@ -32,9 +32,13 @@ class Pair:
         self.primary.remove()
 
     def wait_synced(self, name, consume=lambda: None):
-        """The standby has the slots of that database, fit for a failover. The slots must be moving for that."""
+        """
+        The standby has the slots of that database, fit for a failover. For that the slots must be moving: which they do
+        not, as to what they need of the catalogs, while one writing transaction overlaps the next and no catalog changes.
+        """
         def synced():
-            self.primary.execute("SELECT pg_log_standby_snapshot()")  # a place that the slots can move to
+            self.primary.execute("CREATE TABLE moves (); DROP TABLE moves", database=name)
+            self.primary.execute("SELECT pg_log_standby_snapshot()")
             consume()
             self.standby.execute("SELECT pg_reload_conf()")  # wakes the worker
             there = self.primary.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", name)
@@ -93,7 +97,7 @@ def test_failover(pair, phase):
     rewrite = Rewrite(database, "workloads:Paced", rows=3000, weights=NOTHING_PREPARED)
     with rewrite.load:
         if phase == "copy":
-            rewrite.pace(0.04)
+            rewrite.pace(0.02)
             rewrite.run().wait_phase("copy")
             rewrite.wait_copied()
         elif phase == "ready":
@@ -139,7 +143,7 @@ def test_failover_without_the_slot(pair, phase):
     rewrite = Rewrite(database, "workloads:Paced", rows=2000, weights=NOTHING_PREPARED)
     with rewrite.load:
         if phase == "copy":
-            rewrite.pace(0.04)
+            rewrite.pace(0.02)
             rewrite.run().wait_phase("copy")
             rewrite.wait_copied()
         else:
