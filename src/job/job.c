@@ -317,6 +317,8 @@ end_unattached(struct engine *e, struct error *err)
 {
     struct error ignored = {0};
 
+    if (err->connection_lost && err->hint == NULL)
+        error_hint(err, "Try again with: pgrecast resume %s", e->options.name);
     if (!e->entered || err->connection_lost)
         return;
     job_state_save_error(e->control, &e->job, err, &ignored);

@@ -193,6 +193,25 @@ save_result(struct engine *e, const struct verify_result *r, lsn_t lsn, struct e
         5, id, lsn_format(lsn, text), rows, mismatches, r->hash);
 }
 
+/*
+ * When a session that exported a snapshot has ended, the snapshot is not found, or no more: that is a lost
+ * connection, whatever the error says.
+ */
+static void
+blame_snapshots(const struct exported *source, const struct exported *shadow, struct error *err)
+{
+    const struct exported *both[] = {source, shadow};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct error failed = {0};
+
+        if (both[i]->session != NULL && !session_execute(both[i]->session, &failed, "SELECT") &&
+            failed.connection_lost)
+            err->connection_lost = true;
+        error_clear(&failed);
+    }
+}
+
 static bool
 verify_once(struct engine *e, struct error *err)
 {
@@ -206,6 +225,8 @@ verify_once(struct engine *e, struct error *err)
 
     engine_kill_point("verify-aligned");
     ok = ok && compare(e, &source, &shadow, &result, err);
+    if (!ok && !err->stopped)
+        blame_snapshots(&source, &shadow, err);
     seconds = (double)(clock_ms() - began) / 1000;
     lsn = source.lsn;
 

@@ -31,7 +31,9 @@ open_job(const struct connection_options *connection, const char *name, struct j
     memset(job, 0, sizeof(*job));
     if (s == NULL)
         return NULL;
-    ok = session_row(s, &res, err, "SELECT pg_catalog.to_regclass('pgrecast.job') IS NOT NULL", 0);
+    /* A request must not wait for a standby that is away: the instance would not see it. */
+    ok = session_execute(s, err, "SET synchronous_commit = local") &&
+         session_row(s, &res, err, "SELECT pg_catalog.to_regclass('pgrecast.job') IS NOT NULL", 0);
     if (ok && !result_bool(&res, 0, 0)) {
         ok = error_set(err, ERROR_USAGE, "there is no job \"%s\" in this database", name);
         error_hint(err, "List the jobs with: pgrecast jobs");

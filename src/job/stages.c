@@ -223,6 +223,9 @@ stages_open_apply(struct engine *e, struct error *err)
 
     if (e->apply != NULL)
         return true;
+    if (e->job.leg == 0 &&
+        !engine_check_definition(e, err)) /* it may have been changed while nobody looked */
+        return false;
     if (!fresh && !distrust_all(e, &options.bounds, err))
         return false;
     if (e->sweep_needed) /* rows may be missing until then */
