@@ -114,7 +114,7 @@ class Running:
     def _text(cls, file):
         return cls._bytes(file).decode(errors="replace")
 
-    def wait_phase(self, *phases, timeout=60):
+    def wait_phase(self, *phases, timeout=150):
         """Wait until the job is in one of these phases; an error when the program ends before."""
 
         def there():
