@@ -86,7 +86,6 @@ struct apply_place {
     struct spool_position position;
 };
 struct apply_place apply_place(const struct apply *a);
-struct spool_position apply_position(const struct apply *a); /* what lies before it is no longer needed */
 
 /*
  * Write the place into pgrecast.position where that is behind. Nothing to do inside a transaction, the

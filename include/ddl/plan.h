@@ -74,6 +74,9 @@ struct string_list {
     char **items;
 };
 
+/* Statements as one text, to be run or kept together. The caller frees it. */
+char *statements_join(const struct string_list *list);
+
 /* One statement that builds an index or adds a constraint that builds one, after the copy. */
 struct plan_index {
     char *name;       /* of the index on the shadow while it lasts */
@@ -170,7 +173,11 @@ struct plan_set {
     struct string_list reverse_maps; /* in force, as typed */
 };
 
-/* As plan_make(), for all directions. NULL on failure. */
+/*
+ * Make the plans, for all directions. Changes nothing on the server. NULL on failure: ERROR_USAGE for SQL
+ * that does not parse or names other tables, ERROR_REFUSED for what cannot be done; every reason found is in
+ * the detail, one a line.
+ */
 struct plan_set *plan_set_make(struct session *s, const struct plan_options *options, struct error *err);
 void plan_set_free(struct plan_set *set); /* NULL-safe */
 
@@ -187,12 +194,6 @@ bool plan_set_remap(struct session *s, struct plan_set *set, int count, const ch
  * free. */
 char *plan_set_write(const struct plan_set *set);
 struct plan_set *plan_set_read(const char *json, struct error *err);
-
-/*
- * Make the plan. Changes nothing on the server. ERROR_USAGE for SQL that does not parse or names other
- * tables, ERROR_REFUSED for what cannot be done; every reason found is in the detail, one a line.
- */
-struct plan *plan_make(struct session *s, const struct plan_options *options, struct error *err);
 
 /*
  * The condition that finds a row by column number of the key: "alias.column = (value::type COLLATE …)", with

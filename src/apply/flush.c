@@ -524,7 +524,7 @@ flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, cons
     for (int mask = 1; ok && mask < b->mask_count; mask++) {
         if (newer)
             ok = read_source(f, b, mask, mask, true, NULL, err);
-        else if (any_reread(f, b, mask))
+        else if (f->distrusted.count > 0 && any_reread(f, b, mask))
             ok = read_source(f, b, mask, reread_number(b, mask), true, NULL, err);
     }
     return ok;

@@ -82,12 +82,6 @@ apply_place(const struct apply *a)
     return a->place;
 }
 
-struct spool_position
-apply_position(const struct apply *a)
-{
-    return a->place.position;
-}
-
 bool
 apply_save(struct apply *a, struct error *err)
 {

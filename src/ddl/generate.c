@@ -41,15 +41,6 @@ generate_constraint_of(const struct table *t, const struct index *index)
     return NULL;
 }
 
-const struct index *
-generate_index_of(const struct table *t, const struct constraint *c)
-{
-    for (int i = 0; i < t->index_count; i++)
-        if (t->indexes[i].oid == c->index_oid)
-            return &t->indexes[i];
-    return NULL;
-}
-
 /*
  * The default's text, with sequences under the names they have for now. Those that the plan makes stand in it
  * as 'schema.name'::regclass with both names in double quotes, as nothing that comes from the server does.

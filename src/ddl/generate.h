@@ -51,8 +51,7 @@ void generate_statistics(const struct generate *g, const struct extended_statist
 /* REPLICA IDENTITY and CLUSTER ON, where they are not the default. */
 void generate_identity(const struct generate *g, struct string_list *out);
 
-/* The constraint of an index, or NULL; the index of a constraint, or NULL. */
+/* The constraint of an index, or NULL. */
 const struct constraint *generate_constraint_of(const struct table *t, const struct index *index);
-const struct index *generate_index_of(const struct table *t, const struct constraint *c);
 
 #endif

@@ -41,3 +41,14 @@ list_free(struct string_list *list)
     list->items = NULL;
     list->count = 0;
 }
+
+char *
+statements_join(const struct string_list *list)
+{
+    struct buffer text = {0};
+
+    buffer_add_text(&text, "");
+    for (int i = 0; i < list->count; i++)
+        buffer_printf(&text, "%s%s", i > 0 ? ";\n" : "", list->items[i]);
+    return buffer_take(&text);
+}

@@ -285,15 +285,3 @@ out:
     }
     return set;
 }
-
-struct plan *
-plan_make(struct session *s, const struct plan_options *options, struct error *err)
-{
-    struct plan_set *set = plan_set_make(s, options, err);
-    struct plan *p = set != NULL ? set->forward : NULL;
-
-    if (set != NULL)
-        set->forward = NULL;
-    plan_set_free(set);
-    return p;
-}

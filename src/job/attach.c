@@ -67,7 +67,7 @@ remove_later_spools(const struct engine *e, struct error *err)
     bool ok = true, there = true;
 
     for (int leg = e->job.leg + 1; ok && there; leg++) {
-        char *directory = mem_printf("%s/leg%d", e->job.spool_directory, leg);
+        char *directory = stages_spool_directory(e, leg);
 
         there = spool_exists(directory);
         ok = !there || spool_remove(directory, err);
@@ -83,15 +83,12 @@ remove_later_spools(const struct engine *e, struct error *err)
 static bool
 follow_timeline(struct engine *e, int timeline, struct error *err)
 {
-    struct spool_identity identity = {.system_identifier = strtoull(e->job.system_identifier, NULL, 10),
-                                      .timeline = (uint32_t)timeline};
-    char *directory = stages_spool_directory(e);
+    struct spool_identity identity = stages_spool_identity(e, timeline);
+    char *directory = stages_spool_directory(e, e->job.leg);
     char text[LSN_TEXT_SIZE];
     lsn_t fork;
     bool ok;
 
-    snprintf(identity.job, sizeof(identity.job), "%" PRId64, e->job.id);
-    snprintf(identity.slot, sizeof(identity.slot), "%s", e->job.slot_name);
     ok = stream_fork_lsn(e->options.connection, (uint32_t)e->job.timeline, &fork, err);
     if (ok)
         log_info("the server was promoted: timeline %d, was %d, from %s on", timeline, e->job.timeline,
@@ -187,7 +184,7 @@ attach_hopeless(struct engine *e, struct error *err)
     struct error ignored = {0};
     bool hopeless;
 
-    if (e->control == NULL || job_is_turned(&e->job) || e->job.leg > 0)
+    if (e->control == NULL || e->job.leg > 0)
         return false;
     session_rollback(e->control);
     hopeless = attach_slot_lost(e, err);

@@ -104,8 +104,9 @@ bool stages_open_apply(struct engine *e, struct error *err);
 /* Closed, in order; what was verified so far is kept for a stages_open_apply() of the same leg. */
 void stages_close(struct engine *e);
 
-/* The directory of the leg's spool. The caller frees it. */
-char *stages_spool_directory(const struct engine *e);
+/* The directory of a leg's spool, which the caller frees; and whose spools they are. */
+char *stages_spool_directory(const struct engine *e, int leg);
+struct spool_identity stages_spool_identity(const struct engine *e, int timeline);
 
 /* Bring a job from the database into the engine: its lock, its plans, what it needs of the server and the
  * spool. */

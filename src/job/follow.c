@@ -11,13 +11,12 @@
 #include "sql/sql.h"
 
 #define RETRY_MS 1000 /* between two tries of rows set aside */
-#define KEYS_SHOWN 10
 
 /* The spool of the leg before is of no use to anyone. */
 static bool
 remove_last_spool(struct engine *e, struct error *err)
 {
-    char *directory = mem_printf("%s/leg%d", e->job.spool_directory, e->job.leg - 1);
+    char *directory = stages_spool_directory(e, e->job.leg - 1);
     bool ok = ledger_undo_one(e->control, &e->job, LEDGER_SPOOL, directory, err);
 
     free(directory);
@@ -37,7 +36,7 @@ follow_refuse_blocked(struct engine *e, struct error *err)
     if (session_query(e->control, &res, &(struct error){0}, sql_status_blocked, 1, id)) {
         struct buffer text = {0};
 
-        for (int i = 0; i < result_rows(&res) && i < KEYS_SHOWN; i++)
+        for (int i = 0; i < result_rows(&res); i++)
             buffer_printf(&text, "%skey %s: %s", i > 0 ? "\n" : "", result_text(&res, i, 0),
                           result_text(&res, i, 1));
         if (text.len > 0)

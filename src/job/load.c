@@ -363,10 +363,8 @@ sweep(struct engine *e, struct error *err)
 
     if (!e->sweep_needed)
         return true;
-    while (!apply_at_boundary(e->apply)) {
-        if (!engine_apply(e, err))
-            return false;
-    }
+    if (!engine_to_boundary(e, err))
+        return false;
     if (!copy_sweep_find(apply_session(e->apply), &request, err) || !engine_sync(e, err) ||
         !copy_sweep_insert(apply_session(e->apply), &request, &rows, err) || !note_exact(e, err))
         return error_context(err, "looking for old rows that look new");

@@ -317,11 +317,7 @@ parity_reduce_dirty(struct engine *e, struct error *err)
         if (!engine_sync(e, err))
             return false;
         for (int64_t i = 0; i < slices; i++) {
-            while (!apply_at_boundary(e->apply)) {
-                if (!engine_apply(e, err))
-                    return false;
-            }
-            if (!reduce_slice(e, err) || !engine_tick(e, err))
+            if (!engine_to_boundary(e, err) || !reduce_slice(e, err) || !engine_tick(e, err))
                 return false;
         }
     }

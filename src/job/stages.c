@@ -17,9 +17,22 @@
 #define SLOT_POLL_MS 250
 
 char *
-stages_spool_directory(const struct engine *e)
+stages_spool_directory(const struct engine *e, int leg)
 {
-    return mem_printf("%s/leg%d", e->job.spool_directory, e->job.leg);
+    return mem_printf("%s/leg%d", e->job.spool_directory, leg);
+}
+
+struct spool_identity
+stages_spool_identity(const struct engine *e, int timeline)
+{
+    struct spool_identity identity = {
+        .system_identifier = strtoull(e->job.system_identifier, NULL, 10),
+        .timeline = (uint32_t)timeline,
+    };
+
+    snprintf(identity.job, sizeof(identity.job), "%" PRId64, e->job.id);
+    snprintf(identity.slot, sizeof(identity.slot), "%s", e->job.slot_name);
+    return identity;
 }
 
 static bool
@@ -50,17 +63,10 @@ make_directories(const char *path, struct error *err)
 static bool
 open_spool(struct engine *e, struct error *err)
 {
-    struct spool_identity identity = {
-        .system_identifier = strtoull(e->job.system_identifier, NULL, 10),
-        .timeline = (uint32_t)e->job.timeline,
-    };
-    char *directory = stages_spool_directory(e);
-    bool ok;
-
-    snprintf(identity.job, sizeof(identity.job), "%" PRId64, e->job.id);
-    snprintf(identity.slot, sizeof(identity.slot), "%s", e->job.slot_name);
-    ok = make_directories(e->job.spool_directory, err) &&
-         ledger_enter(e->control, &e->job, LEDGER_SPOOL, directory, directory, err);
+    struct spool_identity identity = stages_spool_identity(e, e->job.timeline);
+    char *directory = stages_spool_directory(e, e->job.leg);
+    bool ok = make_directories(e->job.spool_directory, err) &&
+              ledger_enter(e->control, &e->job, LEDGER_SPOOL, directory, directory, err);
     if (ok)
         e->spool = spool_open(directory, &identity, SEGMENT_BYTES, err);
     free(directory);
@@ -231,23 +237,27 @@ stages_open_apply(struct engine *e, struct error *err)
     if (e->sweep_needed) /* rows may be missing until then */
         options.bounds.exact = UINT64_MAX;
     e->apply = apply_open(&options, err);
-    if (e->apply != NULL && e->dirty != NULL)
+    if (e->apply == NULL)
+        return false;
+    if (e->dirty != NULL) {
         apply_give_dirty(e->apply, e->dirty);
-    else if (e->apply != NULL && e->job.leg > 0 && fresh)
-        apply_dirty_start(e->apply); /* from the swap on, at which both tables were equal */
-    if (e->apply != NULL && (e->dirty != NULL || (e->job.leg > 0 && fresh && !apply_is_ahead(e->apply))))
+        e->dirty = NULL;
         e->proven = true;
-    e->dirty = NULL;
-    return e->apply != NULL;
+    } else if (e->job.leg > 0 && fresh) { /* from the swap on, at which both tables were equal */
+        apply_dirty_start(e->apply);
+        e->proven = !apply_is_ahead(e->apply);
+    }
+    return true;
 }
 
 void
 stages_close(struct engine *e)
 {
-    if (e->apply != NULL && e->proven && e->dirty == NULL)
-        e->dirty = apply_take_dirty(e->apply);
-    if (e->apply != NULL)
+    if (e->apply != NULL) {
+        if (e->proven)
+            e->dirty = apply_take_dirty(e->apply);
         e->report->changes_applied += apply_changes(e->apply);
+    }
     apply_close(e->apply);
     e->apply = NULL;
     stream_stop(e->stream);

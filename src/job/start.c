@@ -213,16 +213,6 @@ pass_barrier(struct engine *e, struct error *err)
     return ok;
 }
 
-static char *
-join_statements(const struct string_list *list)
-{
-    struct buffer text = {0};
-
-    for (int i = 0; i < list->count; i++)
-        buffer_printf(&text, "%s%s", i > 0 ? ";\n" : "", list->items[i]);
-    return buffer_take(&text);
-}
-
 static bool
 note_shadow(struct engine *e, struct error *err)
 {
@@ -244,7 +234,7 @@ note_shadow(struct engine *e, struct error *err)
 static bool
 create_shadow(struct engine *e, struct error *err)
 {
-    char *undo = join_statements(&e->plan->drop_shadow), *create = join_statements(&e->plan->create);
+    char *undo = statements_join(&e->plan->drop_shadow), *create = statements_join(&e->plan->create);
     bool ok = ledger_enter(e->control, &e->job, LEDGER_TABLE, e->plan->shadow_sql, undo, err) &&
               session_execute(e->control, err, "BEGIN") && session_execute(e->control, err, create) &&
               note_shadow(e, err) && session_execute(e->control, err, "COMMIT");

@@ -9,7 +9,15 @@
 #include "core/mem.h"
 #include "sql/sql.h"
 
+#define UPDATE_MOST 6       /* values of one update of the job's row */
 #define BACK_SUFFIX "_back" /* of the publication's name */
+
+/* The count of the values and an array of them. */
+#define VALUES(...)                                                                                          \
+    (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)), (const char *const[])          \
+    {                                                                                                        \
+        __VA_ARGS__                                                                                          \
+    }
 
 static const char *const phase_names[] = {"init",        "copy",     "index",   "catchup",
                                           "verify",      "ready",    "cutover", "reverse",
@@ -281,140 +289,102 @@ job_state_take(struct session *s, struct job_state *job, bool again, struct erro
     return ok;
 }
 
-/* After an update of the job's row that names the instance. */
+/*
+ * Write the job's row as its instance: in the statement $1 is the job and $2 the instance, the values come
+ * from $3 on. An instance that has been replaced is refused.
+ */
 static bool
-require_one(const struct result *res, struct error *err)
+update(struct session *s, const struct job_state *job, struct error *err, const char *sql, int count,
+       const char *const *values)
 {
-    if (result_affected(res) == 1)
-        return true;
-    error_set(err, ERROR_FAILED, "another instance has taken over the job");
-    memcpy(err->sqlstate, JOB_LOCKED, sizeof(err->sqlstate));
-    return false;
-}
+    const char *params[2 + UPDATE_MOST];
+    char id[24], instance[24];
+    struct result res = {0};
+    bool ok;
 
-static void
-instance_text(const struct job_state *job, char out[24])
-{
-    snprintf(out, 24, "%" PRId64, job->instance);
+    id_text(job, id);
+    snprintf(instance, sizeof(instance), "%" PRId64, job->instance);
+    params[0] = id;
+    params[1] = instance;
+    memcpy(params + 2, values, (size_t)count * sizeof(*values));
+    ok = session_query_params(s, &res, err, sql, 2 + count, params);
+    if (ok && result_affected(&res) != 1) {
+        ok = error_set(err, ERROR_FAILED, "another instance has taken over the job");
+        memcpy(err->sqlstate, JOB_LOCKED, sizeof(err->sqlstate));
+    }
+    result_free(&res);
+    return ok;
 }
 
 bool
 job_state_set_phase(struct session *s, struct job_state *job, enum job_phase phase, struct error *err)
 {
-    struct result res = {0};
-    char id[24], instance[24];
-    bool ok;
-
-    id_text(job, id);
-    instance_text(job, instance);
-    ok = session_query(s, &res, err,
-                       "UPDATE pgrecast.job SET phase = $3, phase_since = pg_catalog.clock_timestamp() "
-                       "WHERE id = $1 AND instance = $2",
-                       3, id, instance, job_phase_name(phase)) &&
-         require_one(&res, err);
-    result_free(&res);
-    if (ok)
-        job->phase = phase;
-    return ok;
+    if (!update(s, job, err,
+                "UPDATE pgrecast.job SET phase = $3, phase_since = pg_catalog.clock_timestamp() "
+                "WHERE id = $1 AND instance = $2",
+                VALUES(job_phase_name(phase))))
+        return false;
+    job->phase = phase;
+    return true;
 }
 
 bool
 job_state_save_start(struct session *s, const struct job_state *job, struct error *err)
 {
-    struct result res = {0};
-    char id[24], instance[24], x0[24], filenode[16], timeline[16];
+    char x0[24], filenode[16], timeline[16];
     char start[LSN_TEXT_SIZE], barrier[LSN_TEXT_SIZE], exact[LSN_TEXT_SIZE];
-    bool ok;
 
-    id_text(job, id);
-    instance_text(job, instance);
     snprintf(x0, sizeof(x0), "%" PRIu64, job->x0);
     snprintf(filenode, sizeof(filenode), "%" PRIu32, job->copied_filenode);
     snprintf(timeline, sizeof(timeline), "%d", job->timeline);
-    ok = session_query(s, &res, err,
-                       "UPDATE pgrecast.job SET start_lsn = $3, x0 = $4, barrier_lsn = $5, exact_lsn = $6, "
-                       "copied_filenode = $7, timeline = $8 WHERE id = $1 AND instance = $2",
-                       8, id, instance, lsn_format(job->start, start), x0, lsn_format(job->barrier, barrier),
-                       lsn_format(job->exact, exact), filenode, timeline) &&
-         require_one(&res, err);
-    result_free(&res);
-    return ok;
+    return update(s, job, err,
+                  "UPDATE pgrecast.job SET start_lsn = $3, x0 = $4, barrier_lsn = $5, exact_lsn = $6, "
+                  "copied_filenode = $7, timeline = $8 WHERE id = $1 AND instance = $2",
+                  VALUES(lsn_format(job->start, start), x0, lsn_format(job->barrier, barrier),
+                         lsn_format(job->exact, exact), filenode, timeline));
 }
 
 bool
 job_state_save_place(struct session *s, const struct job_state *job, struct error *err)
 {
-    struct result res = {0};
-    char id[24], instance[24], pid[16], host[256] = "";
-    bool ok;
+    char pid[16], host[256] = "";
 
-    id_text(job, id);
-    instance_text(job, instance);
     snprintf(pid, sizeof(pid), "%ld", (long)getpid());
     gethostname(host, sizeof(host) - 1);
-    ok = session_query(s, &res, err,
-                       "UPDATE pgrecast.job SET host = $3, pid = $4, spool_directory = $5 WHERE id = $1 AND "
-                       "instance = $2",
-                       5, id, instance, host, pid, job->spool_directory) &&
-         require_one(&res, err);
-    result_free(&res);
-    return ok;
+    return update(s, job, err,
+                  "UPDATE pgrecast.job SET host = $3, pid = $4, spool_directory = $5 "
+                  "WHERE id = $1 AND instance = $2",
+                  VALUES(host, pid, job->spool_directory));
 }
 
 bool
 job_state_save_options(struct session *s, struct job_state *job, const char *options, struct error *err)
 {
-    struct result res = {0};
-    char id[24], instance[24];
-    bool ok;
-
-    id_text(job, id);
-    instance_text(job, instance);
-    ok = session_query(s, &res, err, "UPDATE pgrecast.job SET options = $3 WHERE id = $1 AND instance = $2",
-                       3, id, instance, options) &&
-         require_one(&res, err);
-    result_free(&res);
-    return ok;
+    return update(s, job, err, "UPDATE pgrecast.job SET options = $3 WHERE id = $1 AND instance = $2",
+                  VALUES(options));
 }
 
 bool
 job_state_save_plan(struct session *s, struct job_state *job, const char *plan, struct error *err)
 {
-    struct result res = {0};
-    char id[24], instance[24];
-    bool ok;
-
-    id_text(job, id);
-    instance_text(job, instance);
-    ok = session_query(s, &res, err,
-                       "UPDATE pgrecast.job SET plan = $3, reverse_maps = NULL WHERE id = $1 AND instance = "
-                       "$2",
-                       3, id, instance, plan) &&
-         require_one(&res, err);
-    result_free(&res);
-    if (ok) {
-        free(job->plan);
-        job->plan = mem_strdup(plan);
-    }
-    return ok;
+    if (!update(s, job, err,
+                "UPDATE pgrecast.job SET plan = $3, reverse_maps = NULL WHERE id = $1 AND instance = $2",
+                VALUES(plan)))
+        return false;
+    free(job->plan);
+    job->plan = mem_strdup(plan);
+    return true;
 }
 
 bool
 job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase, double window_s,
                     const char *fingerprint, struct error *err)
 {
-    struct result res = {0};
-    char id[24], instance[24], window[32];
-    bool ok;
+    char window[32];
 
-    id_text(job, id);
-    instance_text(job, instance);
     snprintf(window, sizeof(window), "%.3f s", window_s);
-    ok = session_query(s, &res, err, sql_job_swap, 5, id, instance, job_phase_name(phase),
-                       window_s < 0 ? NULL : window, fingerprint) &&
-         require_one(&res, err);
-    result_free(&res);
-    return ok;
+    return update(s, job, err, sql_job_swap,
+                  VALUES(job_phase_name(phase), window_s < 0 ? NULL : window, fingerprint));
 }
 
 static char *
@@ -428,13 +398,10 @@ bool
 job_state_save_error(struct session *s, const struct job_state *job, const struct error *reason,
                      struct error *err)
 {
-    char id[24], instance[24], *text = one_text(reason);
-    bool ok;
+    char *text = one_text(reason);
+    bool ok = update(s, job, err, "UPDATE pgrecast.job SET error = $3 WHERE id = $1 AND instance = $2",
+                     VALUES(text));
 
-    id_text(job, id);
-    instance_text(job, instance);
-    ok = session_query(s, NULL, err, "UPDATE pgrecast.job SET error = $3 WHERE id = $1 AND instance = $2", 3,
-                       id, instance, text);
     free(text);
     return ok;
 }

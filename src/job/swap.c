@@ -90,11 +90,7 @@ hook_prepare(void *arg, struct error *err)
         if (clock_ms() - asked < NEAR_MS)
             break;
     }
-    while (!apply_at_boundary(e->apply)) {
-        if (!engine_apply(e, err))
-            return false;
-    }
-    return true;
+    return engine_to_boundary(e, err);
 }
 
 /*
@@ -163,17 +159,6 @@ window_seconds(const struct engine *e)
     return e->options.window_s > 0 ? (double)e->options.window_s : -1;
 }
 
-static char *
-drop_statements(const struct plan *p)
-{
-    struct buffer undo = {0};
-
-    buffer_add_text(&undo, "");
-    for (int i = 0; i < p->drop_old.count; i++)
-        buffer_printf(&undo, "%s%s", i > 0 ? ";\n" : "", p->drop_old.items[i]);
-    return buffer_take(&undo);
-}
-
 /*
  * In the swap's own transaction: the table that will be removed is now the other one. What serves from now on
  * is noted as it is here, so that whatever is made of it afterwards is seen before it would be lost.
@@ -183,7 +168,7 @@ hook_record(void *arg, struct error *err)
 {
     struct engine *e = arg;
     struct session *s = apply_session(e->apply);
-    char *undo = drop_statements(e->plan);
+    char *undo = statements_join(&e->plan->drop_old);
     char *fingerprint =
         table_fingerprint_prepared(s, job_is_turned(&e->job) ? e->job.source_oid : e->job.shadow_oid, err);
     char id[24];
