@@ -30,6 +30,7 @@ struct cutover_hooks {
 
 struct cutover_request {
     const struct plan *plan;
+    const struct plan_swap *swap;
     struct session *session; /* the one the hooks apply with */
     const struct connection_options
         *connection;          /* to ask for the outcome of a commit whose answer was lost */

@@ -132,9 +132,9 @@ struct plan {
     struct plan_index *indexes; /* key first, then largest first, exclusive ones last */
     struct string_list
         finish_shadow; /* before the cutover, no lock anyone feels: owner, grants, statistics, comments */
-    struct string_list swap; /* inside the cutover's transaction, source already locked; the source becomes
-                                old_name, the shadow takes its name; sequences move and are set */
-    struct string_list drop_old;    /* after the cutover: drops the original */
+    struct string_list swap;     /* this table's part of the swap (see struct plan_swap); the source becomes
+                                    old_name, the shadow takes its name; sequences move and are set */
+    struct string_list drop_old; /* after the cutover: drops the original */
     struct string_list drop_shadow; /* abort */
 
     /* For people. */
@@ -143,6 +143,15 @@ struct plan {
         clauses;              /* per clause: its text and what PostgreSQL does for it: "rewrites the table",
                                  "changes the catalog only (ACCESS EXCLUSIVE, instant)", "scans the table", … */
     struct string_list notes; /* advice, warnings */
+};
+
+/* A swap of the whole job: all its tables and what hangs on them. */
+struct plan_swap {
+    struct string_list locks;      /* taken before those of the tables, in this order, each one statement */
+    struct string_list statements; /* in the cutover's transaction, with all locks held */
+    /* After the commit, each by itself, and again where it is not known to have been done: without long locks
+     * they make whole what the swap could only begin (constraints that are NOT VALID). */
+    struct string_list validate;
 };
 
 /*
@@ -170,6 +179,9 @@ struct plan_set {
     struct plan *again;
     struct plan *proof;
     char *why_not_again;             /* a clause, or NULL */
+    struct plan_swap *cutover;       /* to the new table */
+    struct plan_swap *rollback;      /* to the original; NULL like back */
+    struct plan_swap *cutover_again; /* to the new table after that; NULL like again */
     struct string_list reverse_maps; /* in force, as typed */
 };
 

@@ -116,8 +116,8 @@ check_fingerprint(const struct cutover_request *request, struct error *err)
 static bool
 run_swap(const struct cutover_request *request, struct error *err)
 {
-    return session_pipeline(request->session, err, (const char *const *)request->plan->swap.items,
-                            request->plan->swap.count);
+    return session_pipeline(request->session, err, (const char *const *)request->swap->statements.items,
+                            request->swap->statements.count);
 }
 
 /* Everything that happens while the lock is held, with the time each part took for those who look closely. */
@@ -144,6 +144,18 @@ swap(const struct cutover_request *request, struct error *err)
     return ok;
 }
 
+/* What the swap changes beside the tables, in the order in which a query would come to it. */
+static bool
+lock_others(const struct cutover_request *request, struct error *err)
+{
+    const struct string_list *locks = &request->swap->locks;
+
+    for (int i = 0; i < locks->count; i++)
+        if (!session_execute(request->session, err, locks->items[i]))
+            return false;
+    return true;
+}
+
 static bool
 begin_and_lock(const struct cutover_request *request, int timeout_ms, int64_t *asked, struct error *err)
 {
@@ -156,11 +168,12 @@ begin_and_lock(const struct cutover_request *request, int timeout_ms, int64_t *a
                "SET LOCAL client_min_messages = error; LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
                VACUUM_LOCK_TIMEOUT_MS, request->plan->shadow_sql) &&
            ((*asked = clock_us()),
-            session_executef(request->session, err,
-                             "SET LOCAL lock_timeout = %d; "
-                             "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE; SET LOCAL lock_timeout = %d; "
-                             "SET LOCAL statement_timeout = %d",
-                             timeout_ms, request->plan->source_sql, after_ms, STATEMENT_MOST_MS));
+            session_executef(request->session, err, "SET LOCAL lock_timeout = %d", timeout_ms)) &&
+           lock_others(request, err) &&
+           session_executef(request->session, err,
+                            "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE; SET LOCAL lock_timeout = %d; "
+                            "SET LOCAL statement_timeout = %d",
+                            request->plan->source_sql, after_ms, STATEMENT_MOST_MS);
 }
 
 /* Give the lock back. The error that led here stays. */

@@ -23,6 +23,13 @@ list_addf(struct string_list *list, const char *fmt, ...)
     va_end(args);
 }
 
+void
+list_add_all(struct string_list *list, const struct string_list *from)
+{
+    for (int i = 0; i < from->count; i++)
+        list_add(list, mem_strdup(from->items[i]));
+}
+
 bool
 list_has(const struct string_list *list, const char *text)
 {

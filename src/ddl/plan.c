@@ -228,6 +228,26 @@ making_free(struct making *m)
     free(m->clone_schema);
 }
 
+static struct plan_swap *
+swap_of(const struct plan *p)
+{
+    struct plan_swap *swap;
+
+    if (p == NULL)
+        return NULL;
+    swap = mem_alloc(sizeof(*swap));
+    list_add_all(&swap->statements, &p->swap);
+    return swap;
+}
+
+static void
+plan_swaps(struct plan_set *set)
+{
+    set->cutover = swap_of(set->forward);
+    set->rollback = swap_of(set->back);
+    set->cutover_again = swap_of(set->again);
+}
+
 /* What needs the clone, then the plans; the transaction is the caller's to roll back. */
 static bool
 plan_all(struct making *m, const struct plan_options *options, struct plan_set *set,
@@ -271,6 +291,8 @@ plan_set_make(struct session *s, const struct plan_options *options, struct erro
             s, err, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout TO '10s'"))
         goto out;
     ok = plan_all(&m, options, set, &rebuild);
+    if (ok)
+        plan_swaps(set);
     if (!ok && strcmp(err->sqlstate, "55P03") == 0) {
         err->kind = ERROR_REFUSED;
         error_hint(err, "Somebody holds a lock on the table or its sequences: try again later.");

@@ -3,7 +3,7 @@
 #include "catalog/fields.h"
 #include "ddl/plan.h"
 
-#define PLAN_FORMAT 1 /* raised when a field changes its meaning, but neither its name nor its type */
+#define PLAN_FORMAT 2 /* raised when a field changes its meaning, but neither its name nor its type */
 
 FIELDS_COMPLETE(string_list, 16); /* see FIELD_LIST_STRUCT */
 
@@ -87,15 +87,25 @@ static const struct field plan_fields[] = {
 };
 SHAPE(plan, 312);
 
+static const struct field plan_swap_fields[] = {
+    FIELD_LIST_STRUCT(struct plan_swap, locks, NULL),
+    FIELD_LIST_STRUCT(struct plan_swap, statements, NULL),
+    FIELD_LIST_STRUCT(struct plan_swap, validate, NULL),
+};
+static SHAPE(plan_swap, 48);
+
 static const struct field plan_set_fields[] = {
     FIELD_POINTER(struct plan_set, forward, &plan_shape),
     FIELD_POINTER(struct plan_set, back, &plan_shape),
     FIELD_POINTER(struct plan_set, again, &plan_shape),
     FIELD_POINTER(struct plan_set, proof, &plan_shape),
     FIELD(struct plan_set, why_not_again),
+    FIELD_POINTER(struct plan_set, cutover, &plan_swap_shape),
+    FIELD_POINTER(struct plan_set, rollback, &plan_swap_shape),
+    FIELD_POINTER(struct plan_set, cutover_again, &plan_swap_shape),
     FIELD_LIST_STRUCT(struct plan_set, reverse_maps, NULL),
 };
-SHAPE(plan_set, 56);
+SHAPE(plan_set, 80);
 
 static bool
 position_refuse(struct error *err, const char *plan, const char *list, int number, const char *member)
@@ -127,6 +137,9 @@ plan_set_check(const struct plan_set *set, struct error *err)
     if (set->forward == NULL || set->forward->target == NULL)
         return error_set(err, ERROR_FAILED, "plan.forward%s is missing",
                          set->forward == NULL ? "" : ".target");
+    if (set->cutover == NULL || (set->back != NULL) != (set->rollback != NULL) ||
+        (set->again != NULL) != (set->cutover_again != NULL))
+        return error_set(err, ERROR_FAILED, "plan has not a swap for each direction");
     return plan_check(set->forward, "forward", err) &&
            (set->back == NULL || plan_check(set->back, "back", err)) &&
            (set->again == NULL || plan_check(set->again, "again", err)) &&

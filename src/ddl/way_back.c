@@ -74,13 +74,6 @@ name_tables(struct plan *p, const struct plan *forward, const char *source_sql, 
     p->old_sql = mem_strdup(old_sql);
 }
 
-static void
-copy_list(struct string_list *to, const struct string_list *from)
-{
-    for (int i = 0; i < from->count; i++)
-        list_add(to, mem_strdup(from->items[i]));
-}
-
 /* Key first: it is what the apply finds rows by, unless there is more to it than the index. */
 static void
 describe_originals_indexes(struct plan *back, const struct plan *forward, const struct back_key *key,
@@ -142,7 +135,7 @@ plan_back(const struct way_back *w, const struct plan *forward, const struct exc
         return NULL;
     describe_originals_indexes(p, forward, &w->key, x);
     exchange_back(x, &p->swap);
-    copy_list(&p->drop_old, &forward->drop_shadow);
+    list_add_all(&p->drop_old, &forward->drop_shadow);
     return p;
 }
 
@@ -252,7 +245,7 @@ plan_again(const struct plan *forward, const struct transform *transform, const 
         return NULL;
     copy_indexes(p, forward);
     exchange_again(x, &p->swap);
-    copy_list(&p->drop_old, &forward->drop_old);
+    list_add_all(&p->drop_old, &forward->drop_old);
     return p;
 }
 

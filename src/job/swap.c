@@ -240,6 +240,14 @@ turn(struct engine *e, struct error *err)
     return true;
 }
 
+static const struct plan_swap *
+swap_of_leg(const struct engine *e)
+{
+    if (e->job.leg == 0)
+        return e->plans->cutover;
+    return job_is_turned(&e->job) ? e->plans->rollback : e->plans->cutover_again;
+}
+
 bool
 swap_tables(struct engine *e, enum job_phase next, struct error *err)
 {
@@ -254,6 +262,7 @@ swap_tables(struct engine *e, enum job_phase next, struct error *err)
     };
     struct cutover_request request = {
         .plan = e->plan,
+        .swap = swap_of_leg(e),
         .session = apply_session(e->apply),
         .connection = e->options.connection,
         .oldest_snapshot = e->oldest_snapshot,
