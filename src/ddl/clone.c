@@ -6,6 +6,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
+#include "ddl/foreign_key.h"
 #include "ddl/generate.h"
 #include "ddl/list.h"
 #include "ddl/view.h"
@@ -118,7 +119,7 @@ make_clone(struct clone *c, struct error *err)
     for (int i = 0; i < c->source->statistics_count; i++)
         generate_statistics(&g, &c->source->statistics[i], &out);
     generate_identity(&g, &out);
-    if (!run_list(c, &out, err)) {
+    if (!run_list(c, &out, err) || !foreign_keys_clone(c->s, c->source, c->schema, err)) {
         if (!err->connection_lost && !err->stopped)
             err->kind = ERROR_REFUSED;
         if (strcmp(err->sqlstate, "42501") == 0 && strstr(err->message, "database") != NULL)
