@@ -345,13 +345,19 @@ print_needs(const struct plan *p, FILE *out)
 }
 
 static void
+print_list(FILE *out, const struct string_list *list)
+{
+    for (int i = 0; i < list->count; i++)
+        fprintf(out, "  %s;\n", list->items[i]);
+}
+
+static void
 print_statements(FILE *out, const char *title, const struct string_list *list)
 {
     if (list->count == 0)
         return;
     fprintf(out, "  -- %s\n", title);
-    for (int i = 0; i < list->count; i++)
-        fprintf(out, "  %s;\n", list->items[i]);
+    print_list(out, list);
 }
 
 static void
@@ -370,8 +376,9 @@ print_sql(const struct plan *p, const struct plan_swap *swap, FILE *out)
     print_statements(out, "what else it has", &p->finish_shadow);
     print_statements(out, "the locks beside the table's own", &swap->locks);
     print_statements(out, "the swap", &swap->statements);
-    print_statements(out, "after it, without long locks", &swap->validate);
-    print_statements(out, "at the end", &p->drop_old);
+    fprintf(out, "  -- after it\n");
+    print_list(out, &swap->validate);
+    print_list(out, &p->drop_old);
 }
 
 void
