@@ -50,13 +50,6 @@ const loops = {
         if (here.rows[0].note !== there.rows[0].note) throw new Error("the rows differ");
         return here.rows[0];
     })),
-    // A parameter that only the new type of the key can take: as a number that the server reads anew each time.
-    "large keys": async (pool) => withClient(pool, async (client) => {
-        const [named] = (await client.query({
-            name: "large", text: "SELECT count(*)::integer AS named FROM items WHERE id = $1", values: [3000000000],
-        })).rows;
-        return named;
-    }),
 };
 
 async function run(loop, step) {

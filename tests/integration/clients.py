@@ -1,7 +1,7 @@
 """Clients that work on the table while it is swapped: sessions with all kinds of state, pgbench, node-postgres.
 
-Every transaction that changes items changes items_mirror alike. A client that gets an error notes it, ends its transaction
-and goes on, in the same session where it has one; pgbench ends, and is started anew at the next stage.
+Every transaction that changes items changes items_mirror alike. A client that gets an error notes it, and connects anew:
+what applications do at the latest. (Where the error comes again all the same, the client says so.)
 """
 
 import collections
@@ -23,9 +23,9 @@ import psycopg2
 from servers import CLIENT_BIN, cache_folder, die_with_parent, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
-ROWS = 2000  # each client has a range of its own among them
+ROWS = 5000  # each client has a range of its own among them
 OWN = 100
-STAGES = ("before", "swap", "back", "end")
+STAGES = ("before", "swap", "back", "end")  # what the table goes through
 
 TABLES = f"""
 CREATE TABLE items (id serial PRIMARY KEY, n integer NOT NULL, note text, ticket integer GENERATED ALWAYS AS IDENTITY);
@@ -106,7 +106,8 @@ def said(error):
 
 
 class Kind:
-    pace = 0.01  # between two rounds
+    pace = 0.01  # seconds between two rounds
+    recovers = True  # by another session
 
     def __init__(self, database, low):
         self.database = database
@@ -189,7 +190,8 @@ class PreparedStar(Kind):
 
     def step(self, cursor, number):
         key = self.key(number)
-        self.expect(self.rows(cursor, "EXECUTE reads(%s)", key)[0][:3], (key, key, f"note {key}"), "the row")
+        found = [row[:3] for row in self.rows(cursor, "EXECUTE reads(%s)", key)]
+        self.expect(found, [(key, key, f"note {key}")], "the row")
 
 
 class Rowtype(Kind):
@@ -204,6 +206,10 @@ class Loop(Kind):
 
 
 class ReturnsTable(Kind):
+    """A function whose result is declared with the old types: it has to be declared anew."""
+
+    recovers = False
+
     def step(self, cursor, number):
         self.expect(self.rows(cursor, "SELECT a, b FROM rows_of(%s)", self.low),
                     [(self.low + i, self.low + i) for i in range(5)], "rows")
@@ -328,8 +334,8 @@ class RepeatableRead(Kind):
     def step(self, cursor, number):
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM beats")
         time.sleep(0.002)
-        (found,) = self.rows(cursor, f"SELECT count(*) FROM items WHERE id BETWEEN {self.low} AND {self.low + OWN - 1}")
-        self.expect(found, (OWN,), "rows in a snapshot")
+        found = self.rows(cursor, f"SELECT count(*) FROM items WHERE id BETWEEN {self.low} AND {self.low + OWN - 1}")
+        self.expect(found, [(OWN,)], "rows in a snapshot")
         cursor.execute("COMMIT")
 
 
@@ -346,6 +352,9 @@ class Client:
         self.stage = STAGES[0]
         self.errors = collections.defaultdict(collections.Counter)
 
+    def cure(self):
+        """Get rid of what fails again and again."""
+
     def failed(self, message):
         self.errors[self.stage][message] += 1
 
@@ -355,66 +364,78 @@ class Client:
 
 
 class Session(Client):
-    """A session of its own that makes a round after the other, or idles from stage to stage with what it holds."""
+    """A session that makes a round after the other."""
 
-    def __init__(self, database, kind, low, idle=False):
-        super().__init__(f"{'idle' if idle else 'busy'}: {kind.name()}")
+    def __init__(self, database, kind, low):
+        super().__init__(f"{type(self).__name__.lower()}: {kind.name()}")
         self.kind = kind(database, low)
-        self.idle = idle
-        self.rounds = 0
-        self.answers = collections.defaultdict(list)  # by stage, of an idle one
+        self.rounds = self.good = 0
+        self._database = database
         self._numbers = itertools.count()
-        self._conn = database.connect()
-        self._cursor = self._conn.cursor()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def start(self):
+    def connect(self):
+        self._conn = self._database.connect()
+        self._cursor = self._conn.cursor()
         self.kind.prepare(self._cursor)
-        if self.idle:
-            self.look()
-        else:
-            self._thread.start()
+
+    def start(self):
+        self.connect()
+        self._thread.start()
         return self
 
-    def _round(self):
-        """None, or what went wrong."""
+    def round(self):
+        """Whether it went well."""
+        self.rounds += 1
         try:
             self.kind.step(self._cursor, next(self._numbers))
-            return None
+            self.good += 1
+            return True
         except (psycopg2.Error, Wrong) as error:
-            self._conn.cancel() if self._conn.closed else self._cursor.execute("ROLLBACK")
-            return said(error)
+            self.failed(said(error))
+            if not self._conn.closed:
+                self._cursor.execute("ROLLBACK")
+            return False
 
     def _run(self):
         try:
             while not self._ending.is_set():
-                error = self._round()
-                if error:
-                    self.failed(error)
-                self.rounds += 1
+                if not self.round():
+                    self.cure()
                 self._ending.wait(self.kind.pace)
-        except Exception as error:  # it does not go on in this session: let the test see it
+        except Exception as error:  # in its own thread nobody else would see it
             self.failed(f"ended: {said(error)}")
 
-    def look(self):
-        """Two rounds of an idle session."""
-        for _ in range(2):
-            error = self._round()
-            self.answers[self.stage].append(error)
-            if error:
-                self.failed(error)
+    def cure(self):
+        self._conn.close()
+        self.connect()
 
-    def beats(self):
-        return self.rounds
+    def beats(self, good):
+        return self.good if good and self.kind.recovers else self.rounds
 
-    def ended(self):
-        return self.idle or not self._thread.is_alive()
+    def go_on(self):
+        pass
 
     def stop(self):
         self._ending.set()
-        if not self.idle:
-            self._thread.join(60)
+        self._thread.join(60)
+        self._conn.close()
+
+
+class Idle(Session):
+    """A session that makes no round while the tables are swapped, but two after it, and two when it has connected anew."""
+
+    def start(self):
+        self.connect()
+        for _ in range(7):  # from the sixth on, a prepared statement may have one plan for all values
+            self.round()
+        return self
+
+    def go_on(self):
+        self.round()
+
+    def stop(self):
         self._conn.close()
 
 
@@ -425,6 +446,7 @@ class Pgbench(Client):
     """
 
     CLIENTS = 2
+    RATE = 40  # transactions in a second, by all of them
 
     def __init__(self, database, name, mode, script, low, direct=None):
         """direct: the database without the pooler, where there is one."""
@@ -434,7 +456,7 @@ class Pgbench(Client):
         self.low = low
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pgbench-", dir="/tmp"))
         (self.folder / "script").write_text(script)
-        self.command = [str(CLIENT_BIN / "pgbench"), "--no-vacuum", "-M", mode, "-c", str(self.CLIENTS), "-R", "60",
+        self.command = [str(CLIENT_BIN / "pgbench"), "--no-vacuum", "-M", mode, "-c", str(self.CLIENTS), "-R", str(self.RATE),
                         "-T", "900", "-D", f"low={low}", "-f", str(self.folder / "script")]
         self.process = None
 
@@ -446,34 +468,30 @@ class Pgbench(Client):
                                         stderr=self.output, env=environment, preexec_fn=die_with_parent(9))
         return self
 
-    def beats(self):
-        return self.direct.value("SELECT n FROM beats WHERE client = %s", self.low)
+    def beats(self, good):
+        beats = self.direct.value("SELECT n FROM beats WHERE client = %s", self.low)
+        return beats if good else beats + sum(self.errors[self.stage].values())
 
-    def ended(self):
-        return self.process.poll() is not None
+    def go_on(self):
+        """It ends when all of its sessions have failed."""
+        if self.process.poll() is not None:
+            self._end()
+            self.start()
 
     def _end(self):
-        """Collect what it said; only its own complaints are expected there."""
+        """Collect what it said: complaints only."""
         self.process.wait(30)
         self.output.seek(0)
         for line in self.output.read().splitlines():
             found = re.search(r"aborted in command.*?(?:ERROR|FATAL): +(.*)", line)
             if found:
                 self.failed(found[1])
-            elif not re.search("Run was aborted|^pgbench \\(", line):
+            elif not re.search("Run was aborted|^pgbench \\(|^CONTEXT:", line):
                 self.failed(line)
         self.output.close()
 
-    def enter(self, stage):
-        if self.ended():
-            self._end()
-            super().enter(stage)
-            self.start()
-        else:
-            super().enter(stage)
-
     def stop(self):
-        if not self.ended():
+        if self.process.poll() is None:
             self.process.terminate()
         self._end()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -527,55 +545,47 @@ SELECT add_row(:key);
 }
 
 
-class Node(Client):
+class NodeLoop(Client):
     """What one of the loops in client.js does; all of them run in one process."""
 
-    def __init__(self, name):
+    def __init__(self, name, recovers=True):
         super().__init__(f"node-postgres: {name}")
-        self.attempts = 0
-        self.types = collections.defaultdict(list)  # by stage, those that its values had, one after another
-
-    def start(self):
-        return self
+        self.recovers = recovers
+        self.attempts = self.good = 0
+        self.types = collections.defaultdict(set)  # by stage, those of the values that it got
 
     def heard(self, report):
-        if report.get("code"):
-            self.failed(f"{report['code']} {report['message']}")
-        elif report.get("types") and (self.types[self.stage] or [None])[-1] != report["types"]:
-            self.types[self.stage].append(report["types"])
         self.attempts += 1
+        if "types" in report:
+            self.good += 1
+            self.types[self.stage].add(report["types"])
+        else:
+            self.failed(f"{report['code']} {report['message']}")
 
-    def beats(self):
-        return self.attempts
-
-    def ended(self):
-        return False
-
-    def stop(self):
-        pass
+    def beats(self, good):
+        return self.good if good and self.recovers else self.attempts
 
 
-class NodeProcess(Client):
+class Node(Client):
     """node with client.js; .loops are the clients in it."""
 
     DRIVER = "pg@8.13.1"  # as in dev
-    LOOPS = ("named, pool.query", "named, client kept", "unnamed", "named writes", "large keys")
 
     def __init__(self, database, low):
         super().__init__("node")
-        modules = cache_folder() / "node" / self.DRIVER / "node_modules"
-        if not (modules / "pg").is_dir():
-            raise RuntimeError(f"{modules} is not here: ./dev test installs it")
-        self.loops = {name: Node(name) for name in self.LOOPS}
-        self.modules = modules
+        self.modules = cache_folder() / "node" / self.DRIVER / "node_modules"
+        if not (self.modules / "pg").is_dir():
+            raise RuntimeError(f"{self.modules} is not here: ./dev test installs it")
+        self.loops = {name: NodeLoop(name, recovers) for name, recovers in (
+            ("named, pool.query", True), ("named, client kept", False), ("unnamed", True), ("named writes", True))}
         self.database = database
         self.low = low
 
     def start(self):
         environment = {"PATH": os.environ["PATH"], "NODE_PATH": str(self.modules), **self.database.environment()}
-        self.errors_file = tempfile.TemporaryFile("w+")
+        self.complaints = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(["node", str(HERE / "client.js"), str(self.low)], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=self.errors_file, text=True, env=environment,
+                                        stdout=subprocess.PIPE, stderr=self.complaints, text=True, env=environment,
                                         preexec_fn=die_with_parent(9))
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -586,11 +596,21 @@ class NodeProcess(Client):
             report = json.loads(line)
             self.loops[report["loop"]].heard(report)
 
-    def beats(self):
-        return min(loop.beats() for loop in self.loops.values())
+    def enter(self, stage):
+        super().enter(stage)
+        for loop in self.loops.values():
+            loop.enter(stage)
 
-    def ended(self):
-        return self.process.poll() is not None
+    def beats(self, good):
+        return min(loop.beats(good) for loop in self.loops.values())
+
+    def go_on(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"node has ended: {self._complaints()}")
+
+    def _complaints(self):
+        self.complaints.seek(0)
+        return self.complaints.read()[-2000:]
 
     def stop(self):
         self.process.stdin.close()
@@ -601,44 +621,69 @@ class NodeProcess(Client):
             self.process.wait()
         self.reader.join()
         self.process.stdout.close()
-        self.errors_file.seek(0)
-        text = self.errors_file.read()
-        if self.process.returncode != 0 or text:
-            self.failed(f"ended with {self.process.returncode}: {text[-2000:]}")
+        if self.process.returncode != 0 or self._complaints():
+            self.failed(f"ended with {self.process.returncode}: {self._complaints()}")
 
 
 class Traffic:
     """All clients of one database."""
 
-    def __init__(self, clients):
-        self.clients = clients
+    def __init__(self, clients, pooler=None):
+        self._clients = clients
+        self._pooler = pooler
 
     def __enter__(self):
-        for client in self.clients:
-            client.start()
-        self.beat()
+        self._started = []
+        try:
+            for client in self._clients:
+                client.start()
+                self._started.append(client)
+            self._beat(good=True)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *exc_info):
-        for client in self.clients:
+        for client in self._started:
             client.stop()
 
-    def beat(self, count=5):
-        """Until each of them has made so many more rounds, or has ended. Idle sessions look."""
-        for client in self.clients:
-            if isinstance(client, Session) and client.idle and client.stage != STAGES[0]:
-                client.look()
-        targets = [(client, client.beats() + count) for client in self.clients]
-        wait_until(lambda: all(client.ended() or client.beats() >= target for client, target in targets),
-                   "the clients to go on")
-
     def enter(self, stage):
-        for client in self.clients:
+        """What the clients meet from now on belongs to that stage."""
+        for client in self._clients:
             client.enter(stage)
-            for loop in getattr(client, "loops", {}).values():
-                loop.enter(stage)
 
-    def all(self):
-        for client in self.clients:
-            yield client
-            yield from getattr(client, "loops", {}).values()
+    def go_on(self):
+        """Until each has gone on, well or not; then until each of them that failed has got rid of it, and goes on well."""
+        self._beat(good=False)
+        for client in self._clients:
+            if isinstance(client, Idle):
+                client.cure()
+        if self._pooler:
+            self._pooler.reconnect()
+        self._beat(good=True)
+
+    def _beat(self, good):
+        targets = {client: client.beats(good) + (2 if isinstance(client, Idle) else 4) for client in self._clients}
+
+        def reached():
+            for client in [client for client, target in targets.items() if client.beats(good) < target]:
+                client.go_on()
+            return all(client.beats(good) >= target for client, target in targets.items())
+
+        try:
+            wait_until(reached, "the clients to go on", interval=0.03)
+        except TimeoutError:
+            stuck = {client.name: dict(client.errors) for client, target in targets.items()
+                     if client.beats(good) < target}
+            raise AssertionError(f"these do not go on: {stuck}") from None
+
+    def clients(self):
+        for client in self._clients:
+            yield from client.loops.values() if isinstance(client, Node) else [client]
+        yield from (client for client in self._clients if isinstance(client, Node))
+
+    def errors(self):
+        """By client, by stage, how often."""
+        return {client.name: {stage: dict(counter) for stage, counter in client.errors.items()}
+                for client in self.clients() if client.errors}

@@ -24,6 +24,7 @@ class Pooler:
         "server_reset_query": "",  # not used in this mode
         "auth_type": "trust",
         "listen_addr": "",
+        "admin_users": "postgres",
     }
 
     def __init__(self, server, **settings):
@@ -72,6 +73,15 @@ class Pooler:
             self.process.terminate()
             self.process.wait(30)
         self._folder.remove()
+
+    def reconnect(self):
+        """Its sessions with the server are replaced as soon as no client is using them."""
+        conn = self.connect("pgbouncer", "postgres")
+        try:
+            with conn.cursor() as cursor:
+                cursor.execute("RECONNECT")
+        finally:
+            conn.close()
 
     def connect(self, database="postgres", user=APP_ROLE, autocommit=True, **options):
         conn = psycopg2.connect(host=self.socket_folder, port=self.port, dbname=database, user=user,
