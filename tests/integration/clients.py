@@ -98,8 +98,13 @@ class Wrong(Exception):
 def said(error):
     """A server's error as it is compared: SQLSTATE and message."""
     if isinstance(error, psycopg2.Error):
-        return f"{error.pgcode} {(error.diag.message_primary or str(error)).strip()}"
+        return plain(f"{error.pgcode} {(error.diag.message_primary or str(error)).strip()}")
     return f"{type(error).__name__} {error}"
+
+
+def plain(message):
+    """Without what differs from one function to the next, of which one fails first."""
+    return re.sub(r"type of parameter \d+ \(\w+\)(.*) \(\w+\)$", r"type of parameter\1", message)
 
 
 # What a session does again and again. prepare() is done once, step() in each round; low: where its own rows begin.
@@ -452,7 +457,7 @@ class Pgbench(Client):
         """direct: the database without the pooler, where there is one."""
         super().__init__(f"pgbench -M {mode}: {name}")
         self.database = database
-        self.direct = direct or database
+        self.watch = (direct or database).connect()
         self.low = low
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pgbench-", dir="/tmp"))
         (self.folder / "script").write_text(script)
@@ -461,7 +466,8 @@ class Pgbench(Client):
         self.process = None
 
     def start(self):
-        self.direct.execute("INSERT INTO beats VALUES (%s, 0) ON CONFLICT DO NOTHING", self.low)
+        with self.watch.cursor() as cursor:
+            cursor.execute("INSERT INTO beats VALUES (%s, 0) ON CONFLICT DO NOTHING", (self.low,))
         self.output = open(self.folder / "output", "w+")
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **self.database.environment()}
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -469,8 +475,10 @@ class Pgbench(Client):
         return self
 
     def beats(self, good):
-        beats = self.direct.value("SELECT n FROM beats WHERE client = %s", self.low)
-        return beats if good else beats + sum(self.errors[self.stage].values())
+        with self.watch.cursor() as cursor:
+            cursor.execute("SELECT n FROM beats WHERE client = %s", (self.low,))
+            ((beats,),) = cursor.fetchall()
+        return beats if good else beats + sum(self.errors.get(self.stage, {}).values())
 
     def go_on(self):
         """It ends when all of its sessions have failed."""
@@ -485,8 +493,8 @@ class Pgbench(Client):
         for line in self.output.read().splitlines():
             found = re.search(r"aborted in command.*?(?:ERROR|FATAL): +(.*)", line)
             if found:
-                self.failed(found[1])
-            elif not re.search("Run was aborted|^pgbench \\(|^CONTEXT:", line):
+                self.failed(plain(found[1]))
+            elif line.startswith("pgbench: ") and "Run was aborted" not in line:
                 self.failed(line)
         self.output.close()
 
@@ -494,6 +502,7 @@ class Pgbench(Client):
         if self.process.poll() is None:
             self.process.terminate()
         self._end()
+        self.watch.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

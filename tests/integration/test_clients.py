@@ -36,11 +36,16 @@ CHANGES = {
     "rebuild": Change("VACUUM FULL items", "VACUUM FULL items", rebuild=True),
 }
 CASES = [(change, way) for change in CHANGES for way in ("back", "for good")]
+FEWER = [("key", "back"), ("column", "for good"), ("added", "back"), ("rebuild", "for good")]
 
 # Prepared statements that fail: those whose result has another type, or another column.
 RESULT_CHANGED = "0A000 cached plan must not change result type"
 RESULTS_CHANGED = {"key": {"prepared reads", "prepared keys", "prepared star"},
                    "column": {"prepared reads", "prepared star"}, "added": {"prepared star"}, "rebuild": set()}
+
+# What goes on in any case.
+UNHARMED = {"plain", "prepared writes", "sql function", "sql function value", "held cursor", "positioned", "listener",
+            "temporary table", "copy", "currval", "repeatable read"}
 
 # What ALTER TABLE does not have them meet: the sequence of an identity column is another one afterwards.
 IDENTITY = "pg_get_serial_sequence('items', 'ticket')"
@@ -149,14 +154,18 @@ def assert_no_worse(ours, plain):
 @pytest.mark.parametrize("major, case", rotate(CASES))
 def test_sessions(major, case, new_database):
     """Sessions with prepared statements, PL/pgSQL, cursors, temporary tables and more."""
-    for traffic in compared(new_database, sessions, case):
+    ours, plain = compared(new_database, sessions, case)
+    harmed = {name.partition(": ")[2] for name in ours.errors()}
+    assert not harmed & UNHARMED
+    assert case[0] != "rebuild" or harmed <= {"currval identity"}
+    for traffic in (ours, plain):
         # In the idle ones chance has no part. They execute it twice: it fails each time, not once.
         failed = {name.partition(": ")[2]: stages["swap"][RESULT_CHANGED] for name, stages in traffic.errors().items()
                   if name.startswith("idle") and RESULT_CHANGED in stages.get("swap", ())}
         assert failed == {name: 2 for name in RESULTS_CHANGED[case[0]]}
 
 
-@pytest.mark.parametrize("major, case", rotate(CASES, 2))
+@pytest.mark.parametrize("major, case", rotate([*FEWER, ("key", "for good")]))
 def test_drivers(major, case, new_database):
     for traffic in compared(new_database, drivers, case):
         errors = traffic.errors()
@@ -177,15 +186,15 @@ def test_drivers(major, case, new_database):
         # An integer is a number, a bigint is a string.
         types = {loop.name: loop.types["swap"] for loop in traffic.clients() if hasattr(loop, "types")}
         widened = {"key": {"string number"}, "column": {"number string"}}.get(case[0], set())
-        assert types["node-postgres: unnamed"] == {"number number"} | widened
+        assert widened <= types["node-postgres: unnamed"] <= {"number number"} | widened
 
 
-@pytest.mark.parametrize("major, case", rotate(CASES, 4))
+@pytest.mark.parametrize("major, case", rotate(FEWER, 2))
 def test_pooled(major, case, new_database):
     """Without prepared statements only PL/pgSQL can fail, and does in the sessions that the pooler keeps."""
     ours, _ = compared(new_database, pooled, case)
     errors = ours.errors()
-    assert [name for name in errors if not re.search("functions|rowtype", name)] == []
+    assert {name: stages for name, stages in errors.items() if not re.search("functions|rowtype", name)} == {}
     assert case[0] in ("key", "column") or errors == {}
 
 
@@ -207,7 +216,7 @@ class Answers:
         self._conn.close()
 
 
-PARAMETER_CHANGED = "42804 type of parameter 5 (bigint) does not match that when preparing the plan (integer)"
+PARAMETER_CHANGED = "42804 type of parameter does not match that when preparing the plan"
 
 
 @pytest.mark.parametrize("act", [by_alter_table, by_pgrecast])
@@ -247,6 +256,36 @@ def test_what_helps(database, act):
         assert say(f"SELECT currval({IDENTITY})") == (identity if act is by_alter_table else OTHER_SEQUENCE)
         say("SELECT add_row(1)")
         assert say(f"SELECT currval({IDENTITY})") == [(identity[0][0] + 1,)]
+
+
+@pytest.mark.main_major
+@pytest.mark.parametrize("act, rows", [(by_alter_table, 0), (by_pgrecast, 1)])
+def test_serializable(database, act, rows):
+    """A conflict across the swap is not found; with ALTER TABLE the later transaction does not even see its row."""
+    database.execute(TABLES)
+    with contextlib.closing(database.connect()) as one, contextlib.closing(database.connect()) as other:
+        first, second = one.cursor(), other.cursor()
+        for cursor in (first, second):
+            cursor.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+
+        def conflict():
+            second.execute("SELECT n FROM items_mirror WHERE id = 5")
+            first.execute("SELECT n FROM items WHERE id = 5; UPDATE items_mirror SET n = n + 1 WHERE id = 5; COMMIT")
+
+        if act is by_alter_table:
+            conflict()
+            act(database, CHANGES["column"], "for good", Traffic([]))
+        else:
+            second.execute("ROLLBACK")
+            run = CHANGES["column"].start(database, "--cutover=hold", window="0")
+            run.wait_phase("ready")
+            second.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
+            conflict()
+            command(database, "cutover")
+            assert run.wait().status == pgrecast.DONE
+        second.execute("UPDATE items SET n = n + 1 WHERE id = 5")
+        assert second.rowcount == rows
+        second.execute("COMMIT")
 
 
 COMMANDS = (["plan", "--sql", CHANGES["key"].sql], ["run", "--sql", CHANGES["key"].sql, "--rollback-window=0"], ["status"],
