@@ -279,7 +279,7 @@ def without_kept(description):
     A description without the tables that a job keeps until it is finished, and what is theirs, and its publications:
     by the names of whole objects only. What a job has left in the user's own objects stays.
     """
-    kept = re.compile(r"_pgrecast_(new|old)\b|\bpublication(:| relation .* in publication)? pgrecast_|in publication pgrecast_")
+    kept = re.compile(r"_pgrecast_(new|old)(\b|_)|\bpublication(:| relation .* in publication)? pgrecast_|in publication pgrecast_")
     result = {}
     for section, entries in description.items():
         result[section] = {name: value for name, value in entries.items()
@@ -288,6 +288,13 @@ def without_kept(description):
                               for name, whats in result["dependencies"].items()}
     result["dependencies"] = {name: whats for name, whats in result["dependencies"].items() if whats}
     return result
+
+
+def without_values(description):
+    """A description without the values that sequences have reached: these move on whatever is rolled back."""
+    moving = ("last_value", "is_called")
+    return {**description, "sequences": {name: {key: value for key, value in sequence.items() if key not in moving}
+                                         for name, sequence in description["sequences"].items()}}
 
 
 def differences(expected, actual, path=""):
@@ -327,17 +334,18 @@ def dump(server, database):
 
 def _in_order(lines):
     """Lines of a dump, each run of GRANT and REVOKE in the order of its text: access lists have none."""
-    result, run = [], []
+    result, run, role = [], [], None
     for line in lines:
-        if re.match(r"(GRANT|REVOKE) .*;$", line):
-            run.append(line)
-            continue
-        if run and not line:
-            continue  # between two of them, or after the last
-        if run:
-            result += [*sorted(run), ""]
-            run = []
-        result.append(line)
+        session = re.match(r"(?:RESET|SET) SESSION AUTHORIZATION ?(.*);$", line)
+        if session:
+            role = session[1]
+        elif re.match(r"(GRANT|REVOKE) .*;$", line):
+            run.append(f"{line} -- as {role}" if role else line)
+        elif line or not run:  # no blank lines within a run
+            if run:
+                result += [*sorted(run), ""]
+                run = []
+            result.append(line)
     return result + sorted(run)
 
 
