@@ -185,9 +185,8 @@ SELECT DISTINCT a.type || ' ' || a.identity AS name, d.deptype::text || ' ' || b
        pg_identify_object(d.refclassid, d.refobjid, d.refobjsubid) b
  WHERE d.objid >= {FIRST_USER_OID}
    AND a.schema IS DISTINCT FROM 'pgrecast' AND b.schema IS DISTINCT FROM 'pgrecast'
-   AND a.schema IS DISTINCT FROM 'pg_toast' AND b.schema IS DISTINCT FROM 'pg_toast'
    AND b.identity <> 'pgrecast' AND a.identity !~ '(^| )pgrecast\\.'
-   AND a.schema !~ '^pg_temp' IS NOT FALSE AND b.schema !~ '^pg_temp' IS NOT FALSE
+   AND a.schema !~ '^pg_(toast|temp)' IS NOT FALSE AND b.schema !~ '^pg_(toast|temp)' IS NOT FALSE
    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid AND t.tgisinternal)
 UNION
 SELECT DISTINCT a.type || ' ' || a.identity, s.deptype::text || ' role ' || r.rolname
@@ -195,7 +194,8 @@ SELECT DISTINCT a.type || ' ' || a.identity, s.deptype::text || ' role ' || r.ro
   JOIN pg_roles r ON s.refclassid = 'pg_authid'::regclass AND r.oid = s.refobjid
  CROSS JOIN pg_identify_object(s.classid, s.objid, s.objsubid) a
  WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.objid >= {FIRST_USER_OID}
-   AND a.schema IS DISTINCT FROM 'pgrecast' AND a.schema IS DISTINCT FROM 'pg_toast' AND a.identity !~ '(^| )pgrecast(\\.|$)'
+   AND a.schema IS DISTINCT FROM 'pgrecast' AND a.schema !~ '^pg_(toast|temp)' IS NOT FALSE
+   AND a.identity !~ '(^| )pgrecast(\\.|$)'
  ORDER BY 1, 2
 """
 
