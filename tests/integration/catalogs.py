@@ -1,4 +1,7 @@
-"""Describes a table from the catalogs of any major: all that a user can see or set, by names, in order.
+"""Describes tables from the catalogs of any major: all that a user can see or set, by names, in order.
+
+A query here takes the oids of relations (%(oids)s) and tells with each row which one it belongs to (relation): so that
+database.py asks for all of them at once what describe() asks for one.
 
 Two tables made in different ways are the same where their descriptions are equal. Left out are oids, physical
 column numbers, sizes, and the server's own pg_attver (since 15.20 the log position of a column's last change of type
@@ -8,14 +11,14 @@ among the column's options, which nobody can set).
 import re
 
 
-def _acl(acl, default):
-    """SQL for an access list as sorted text; NULL where it says no more than the default."""
-    return (f"(SELECT string_agg(item::text, ' ' ORDER BY item::text) FROM unnest({acl}) AS item"
-            f" WHERE NOT ({acl} @> {default} AND {acl} <@ {default}))")
+def acl_text(acl, default):
+    """SQL for an access list as sorted text; NULL where it says no more than the default, '' where it grants nothing."""
+    return (f"CASE WHEN NOT ({acl} @> {default} AND {acl} <@ {default})"
+            f" THEN (SELECT coalesce(string_agg(item::text, ' ' ORDER BY item::text), '') FROM unnest({acl}) AS item) END")
 
 
 COLUMNS = r"""
-SELECT a.attname AS name,
+SELECT a.attrelid AS relation, a.attname AS name,
        format_type(a.atttypid, a.atttypmod) AS type,
        CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END AS collation,
        a.attnotnull AS not_null,
@@ -34,22 +37,22 @@ SELECT a.attname AS name,
   JOIN pg_class c ON c.oid = a.attrelid
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
- WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
- ORDER BY a.attnum
+ WHERE a.attrelid = ANY (%(oids)s) AND a.attnum > 0 AND NOT a.attisdropped
+ ORDER BY a.attrelid, a.attnum
 """
 
 CONSTRAINTS = """
-SELECT conname AS name, contype::text AS type, pg_get_constraintdef(c.oid) AS definition, convalidated AS validated,
+SELECT conrelid AS relation, conname AS name, contype::text AS type, pg_get_constraintdef(c.oid) AS definition, convalidated AS validated,
        condeferrable AS deferrable, condeferred AS deferred, conislocal AS local, coninhcount AS inherited,
        connoinherit AS no_inherit, i.relname AS index, obj_description(c.oid, 'pg_constraint') AS comment
   FROM pg_constraint c
   LEFT JOIN pg_class i ON i.oid = c.conindid
- WHERE conrelid = %(oid)s
+ WHERE conrelid = ANY (%(oids)s)
  ORDER BY conname
 """
 
 INDEXES = """
-SELECT i.relname AS name, pg_get_indexdef(x.indexrelid) AS definition, x.indisunique AS unique,
+SELECT x.indrelid AS relation, i.relname AS name, pg_get_indexdef(x.indexrelid) AS definition, x.indisunique AS unique,
        x.indisprimary AS primary, x.indisvalid AS valid, x.indisready AS ready, x.indimmediate AS immediate,
        x.indisclustered AS clustered, x.indisreplident AS replica_identity, i.reloptions::text AS options,
        s.spcname AS tablespace, pg_get_userbyid(i.relowner) AS owner, obj_description(i.oid, 'pg_class') AS comment,
@@ -58,35 +61,35 @@ SELECT i.relname AS name, pg_get_indexdef(x.indexrelid) AS definition, x.indisun
   FROM pg_index x
   JOIN pg_class i ON i.oid = x.indexrelid
   LEFT JOIN pg_tablespace s ON s.oid = i.reltablespace
- WHERE x.indrelid = %(oid)s
+ WHERE x.indrelid = ANY (%(oids)s)
  ORDER BY i.relname
 """
 
 STATISTICS = """
-SELECT pg_get_statisticsobjdef(oid) AS definition, coalesce(stxstattarget, -1) AS target,
+SELECT stxrelid AS relation, pg_get_statisticsobjdef(oid) AS definition, coalesce(stxstattarget, -1) AS target,
        pg_get_userbyid(stxowner) AS owner, obj_description(oid, 'pg_statistic_ext') AS comment
   FROM pg_statistic_ext
- WHERE stxrelid = %(oid)s
- ORDER BY stxname
+ WHERE stxrelid = ANY (%(oids)s)
+ ORDER BY stxname, definition
 """
 
-# 'a' is a sequence OWNED BY a column (serial), 'i' one of an identity column.
+# Of a table, or asked for themselves. 'a' is a sequence OWNED BY a column (serial), 'i' one of an identity column.
 SEQUENCES = """
-SELECT s.oid::regclass::text AS name, a.attname AS column, d.deptype::text AS kind, format_type(q.seqtypid, NULL) AS type,
+SELECT d.refobjid AS relation, s.oid::regclass::text AS name, a.attname AS column, d.deptype::text AS kind, format_type(q.seqtypid, NULL) AS type,
        q.seqstart AS start, q.seqincrement AS increment, q.seqmin AS minimum, q.seqmax AS maximum,
        q.seqcache AS cache, q.seqcycle AS cycle, pg_get_userbyid(s.relowner) AS owner, {sequence_acl} AS acl,
        s.relpersistence::text AS persistence, obj_description(s.oid, 'pg_class') AS comment
-  FROM pg_depend d
-  JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+  FROM pg_class s
   JOIN pg_sequence q ON q.seqrelid = s.oid
-  JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
- WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = %(oid)s
+  LEFT JOIN pg_depend d ON d.objid = s.oid AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
    AND d.deptype IN ('a', 'i')
- ORDER BY 1
+  LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+ WHERE d.refobjid = ANY (%(oids)s) OR s.oid = ANY (%(oids)s)
+ ORDER BY 2
 """
 
 TABLE = """
-SELECT c.relname AS name, n.nspname AS schema, c.relkind::text AS kind, c.relpersistence::text AS persistence,
+SELECT c.oid AS relation, c.relname AS name, n.nspname AS schema, c.relkind::text AS kind, c.relpersistence::text AS persistence,
        pg_get_userbyid(c.relowner) AS owner, {table_acl} AS acl, c.reloptions::text AS options,
        t.reloptions::text AS toast_options, s.spcname AS tablespace, m.amname AS access_method,
        c.relreplident::text AS replica_identity, c.relrowsecurity AS row_security,
@@ -98,25 +101,40 @@ SELECT c.relname AS name, n.nspname AS schema, c.relkind::text AS kind, c.relper
   LEFT JOIN pg_tablespace s ON s.oid = c.reltablespace
   LEFT JOIN pg_am m ON m.oid = c.relam
   LEFT JOIN pg_type y ON y.oid = c.reltype
- WHERE c.oid = %(oid)s
+ WHERE c.oid = ANY (%(oids)s)
 """
 
 # What hangs on the table and is not told above: views, policies, triggers, publications, rules …
 DEPENDENTS = """
-SELECT DISTINCT pg_describe_object(classid, objid, objsubid) AS object
+SELECT DISTINCT refobjid AS relation, pg_describe_object(classid, objid, objsubid) AS object
   FROM pg_depend
- WHERE refclassid = 'pg_class'::regclass AND refobjid = %(oid)s AND deptype = 'n'
+ WHERE refclassid = 'pg_class'::regclass AND refobjid = ANY (%(oids)s) AND deptype = 'n'
    AND classid NOT IN ('pg_attrdef'::regclass, 'pg_constraint'::regclass)
- ORDER BY 1
+ ORDER BY 2
 """
 
+PARTS = {"table": TABLE, "columns": COLUMNS, "constraints": CONSTRAINTS, "indexes": INDEXES, "statistics": STATISTICS,
+         "sequences": SEQUENCES, "dependents": DEPENDENTS}
 
-def _rows(cursor, query, parameters):
-    cursor.execute(query.replace("{column_acl}", _acl("a.attacl", "acldefault('c', c.relowner)"))
-                   .replace("{sequence_acl}", _acl("s.relacl", "acldefault('s', s.relowner)"))
-                   .replace("{table_acl}", _acl("c.relacl", "acldefault('r', c.relowner)")), parameters)
+
+def rows_by_relation(cursor, query, oids):
+    """What a query says of these relations: oid to a list of its rows, as dicts."""
+    cursor.execute(query.replace("{column_acl}", acl_text("a.attacl", "acldefault('c', c.relowner)"))
+                   .replace("{sequence_acl}", acl_text("s.relacl", "acldefault('s', s.relowner)"))
+                   .replace("{table_acl}", acl_text("c.relacl", "acldefault('r', c.relowner)")), {"oids": oids})
     names = [column.name for column in cursor.description]
-    return [dict(zip(names, row)) for row in cursor.fetchall()]
+    found = {}
+    for values in cursor.fetchall():
+        row = dict(zip(names, values))
+        found.setdefault(row.pop("relation"), []).append(row)
+    return found
+
+
+def add_values(cursor, sequences):
+    """Where each of the sequences stands."""
+    for sequence in sequences:
+        cursor.execute(f"SELECT last_value, is_called FROM {sequence['name']}")
+        sequence["last_value"], sequence["is_called"] = cursor.fetchone()
 
 
 def describe(conn, schema, table):
@@ -128,19 +146,10 @@ def describe(conn, schema, table):
         found = cursor.fetchone()
         if found is None:
             return None
-        parameters = {"oid": found[0]}
-        description = {
-            "table": _rows(cursor, TABLE, parameters)[0],
-            "columns": _rows(cursor, COLUMNS, parameters),
-            "constraints": _rows(cursor, CONSTRAINTS, parameters),
-            "indexes": _rows(cursor, INDEXES, parameters),
-            "statistics": _rows(cursor, STATISTICS, parameters),
-            "sequences": _rows(cursor, SEQUENCES, parameters),
-            "dependents": _rows(cursor, DEPENDENTS, parameters),
-        }
-        for sequence in description["sequences"]:
-            cursor.execute(f"SELECT last_value, is_called FROM {sequence['name']}")
-            sequence["last_value"], sequence["is_called"] = cursor.fetchone()
+        description = {section: rows_by_relation(cursor, query, [found[0]]).get(found[0], [])
+                       for section, query in PARTS.items()}
+        description["table"] = description["table"][0]
+        add_values(cursor, description["sequences"])
         return description
 
 
@@ -160,7 +169,7 @@ def relations(conn):
 def lines(description):
     """The description as a list of lines, for a readable comparison."""
     text = []
-    for section in ("table", "columns", "constraints", "indexes", "statistics", "sequences", "dependents"):
+    for section in PARTS:
         entries = description[section]
         for entry in entries if isinstance(entries, list) else [entries]:
             name = entry.get("name") or entry.get("object") or entry.get("definition")
