@@ -3,6 +3,7 @@
 
 #include "core/mem.h"
 #include "ddl/plan.h"
+#include "ddl/print.h"
 #include "ddl/types.h"
 
 static void
@@ -43,15 +44,15 @@ fate_of(const struct plan *back, int position)
 }
 
 static void
-print_columns(const struct plan_set *set, FILE *out)
+print_columns(const struct plan *back, FILE *out)
 {
     bool any = false;
 
-    for (int i = 0; i < set->back->column_count; i++) {
-        char *fate = fate_of(set->back, i);
+    for (int i = 0; i < back->column_count; i++) {
+        char *fate = fate_of(back, i);
 
         if (fate != NULL)
-            print_column(out, set->back->columns[i].name, fate);
+            print_column(out, back->columns[i].name, fate);
         any = any || fate != NULL;
         free(fate);
     }
@@ -97,21 +98,25 @@ print_statements(const struct plan *back, FILE *out)
 }
 
 void
-plan_set_print(const struct plan_set *set, FILE *out)
+print_way_back(const struct plan_set *set, FILE *out)
 {
-    plan_print(set->forward, out);
-    fprintf(out, "\nThe way back\n");
-    if (set->back == NULL) {
-        fprintf(out, "  None was asked for: after the swap the original is dropped.\n");
+    if (set->rollback == NULL) {
+        fprintf(out, "\nThe way back\n  None was asked for: after the swap the original%s dropped.\n",
+                set->table_count > 1 ? "s are" : " is");
         return;
     }
-    print_columns(set, out);
-    print_key(set->back, out);
-    print_not_proven(set->proof, out);
-    if (set->again != NULL)
-        fprintf(out, "  After a rollback the new table can come to serve again.\n");
-    else
-        fprintf(out, "  After a rollback the new table cannot come to serve again: %s.\n",
-                set->why_not_again);
-    print_statements(set->back, out);
+    for (int i = 0; i < set->table_count; i++) {
+        const struct plan_table *t = &set->tables[i];
+
+        print_heading(set, i, "The way back", out);
+        print_columns(t->back, out);
+        print_key(t->back, out);
+        print_not_proven(t->proof, out);
+        if (t->again != NULL)
+            fprintf(out, "  After a rollback the new table can come to serve again.\n");
+        else
+            fprintf(out, "  After a rollback the new table cannot come to serve again: %s.\n",
+                    t->why_not_again);
+        print_statements(t->back, out);
+    }
 }
