@@ -27,7 +27,7 @@
 
 #define CHANGE_HELP                                                                                          \
     "What to change:\n"                                                                                      \
-    "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements, on one table or several\n"  \
+    "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements, on one table or several\n" \
     "  -f, --file=FILE          the same from a file; - is standard input\n"                                 \
     "      --rebuild -t TABLE   no change: a fresh table without bloat\n"
 

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
+#include "pg/redact.h"
 #include "sql/sql.h"
 
 #define TICK_MS 500
@@ -105,6 +106,13 @@ engine_forget_dirty(struct engine *e)
         dirty_free(e->tables[i].dirty);
         e->tables[i].dirty = NULL;
     }
+}
+
+void
+engine_name_table(const struct engine *e, const struct engine_table *t, struct error *err)
+{
+    if (e->table_count > 1 && (error_is_of_a_row(err) || err->kind == ERROR_PARITY))
+        error_context(err, "table %s", t->plan->source_sql);
 }
 
 const char *
@@ -432,6 +440,7 @@ step_all(struct engine *e, enum turn turn, struct error *err)
             continue;
         switch (apply_step(t->apply, err)) {
         case APPLY_FAILED:
+            engine_name_table(e, t, err);
             return APPLY_FAILED;
         case APPLY_LATE:
             return APPLY_LATE;

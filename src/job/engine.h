@@ -101,6 +101,9 @@ bool engine_dirty_truncated(const struct engine *e);
 bool engine_has_dirty(const struct engine *e);
 void engine_forget_dirty(struct engine *e);
 
+/* What an error says of a row's key does not tell of which table the row is. */
+void engine_name_table(const struct engine *e, const struct engine_table *t, struct error *err);
+
 /* "s" for several tables. */
 const char *engine_plural(const struct engine *e);
 

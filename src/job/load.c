@@ -52,6 +52,8 @@ copy_once(struct engine *e, int table, enum copy_outcome *outcome, struct error 
         engine_show_copy(e);
     }
     *outcome = copy_finish(copy, err);
+    if (*outcome == COPY_FAILED)
+        engine_name_table(e, &e->tables[table], err);
     if (!ok)
         error_move(err, &stop);
     error_clear(&stop);
