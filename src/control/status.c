@@ -148,6 +148,17 @@ read_blocked(struct session *s, struct job_status *j, const char *id, struct err
     return true;
 }
 
+/* A table or column that is not there: it is no state of this version. */
+static bool
+blame_version(struct error *err)
+{
+    if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "42703") == 0) {
+        error_set(err, ERROR_FAILED, "the state in schema pgrecast was made by another version of pgrecast");
+        error_hint(err, "Use that version. The first run of a newer one brings it up to date.");
+    }
+    return false;
+}
+
 bool
 status_read(struct session *s, const char *name, struct status_list *list, struct error *err)
 {
@@ -157,7 +168,7 @@ status_read(struct session *s, const char *name, struct status_list *list, struc
     memset(list, 0, sizeof(*list));
     if (!status_schema_exists(s, &exists, err))
         return false;
-    ok = !exists || session_query(s, &res, err, sql_status_jobs, 1, name);
+    ok = !exists || session_query(s, &res, err, sql_status_jobs, 1, name) || blame_version(err);
     list->jobs = mem_alloc((size_t)result_rows(&res) * sizeof(*list->jobs));
     for (int i = 0; ok && i < result_rows(&res); i++) {
         take_row(&list->jobs[i], &res, i);

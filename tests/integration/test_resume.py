@@ -625,6 +625,8 @@ def test_state_of_an_older_version(database):
     outcome = pgrecast.run(database, "ALTER TABLE items ALTER n TYPE bigint")
     assert outcome.status == pgrecast.REFUSED and '"first"' in outcome.stderr, str(outcome)
     assert "pgrecast abort first" in outcome.stderr, str(outcome)
+    outcome = pgrecast.call(database, "status")
+    assert outcome.status == FAILED and "another version" in outcome.stderr, str(outcome)
     assert pgrecast.call(database, "abort", "first").status == DONE
     outcome = pgrecast.run(database, "ALTER TABLE items ALTER n TYPE bigint")
     assert outcome.status == DONE, str(outcome)
