@@ -27,7 +27,7 @@
 
 #define CHANGE_HELP                                                                                          \
     "What to change:\n"                                                                                      \
-    "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements on one table\n"             \
+    "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements, on one table or several\n" \
     "  -f, --file=FILE          the same from a file; - is standard input\n"                                 \
     "      --rebuild -t TABLE   no change: a fresh table without bloat\n"
 
@@ -39,7 +39,7 @@ static const struct command commands[] = {
     {"run", "(--sql=SQL | -f FILE | --rebuild -t TABLE) [OPTION...]", "change the table online",
      CHANGE_HELP
      "\nHow:\n"
-     "      --job=NAME           name of the job; default: the table's name\n"
+     "      --job=NAME           name of the job; default: the (first) table's name\n"
      "      --jobs=N             parallel sessions (the number of processors, 2 to 8)\n"
      "      --chunk-size=SIZE    bytes a copy starts with per transaction (8MB); adapts itself\n"
      "      --no-verify          leave out the proof of parity\n"

@@ -430,7 +430,8 @@ generate_statistics_schema(const struct generate *g, const struct extended_stati
 void
 generate_statistics(const struct generate *g, const struct extended_statistics *x, struct string_list *out)
 {
-    char *name = name_qualified(g->shadow ? x->schema : g->schema, name_map_find(g->statistics, x->name));
+    char *schema = generate_statistics_schema(g, x);
+    char *name = name_qualified(schema, name_map_find(g->statistics, x->name));
     char *self = name_qualified(g->schema, g->name);
 
     list_addf(out, "CREATE STATISTICS %s %s FROM %s", name, x->definition, self);
