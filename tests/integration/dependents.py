@@ -422,13 +422,6 @@ ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM writer;
 }
 
 
-def _sink(major):
-    """All kinds in one schema, where they do not differ on purpose."""
-    kinds = [kind for kind in KINDS.values() if kind.in_sink and major in kind.majors]
-    drops = [kind.drop for kind in reversed(kinds) if kind.drop]
-    return kinds, drops
-
-
 @dataclasses.dataclass
 class Change:
     """sql: None for a rebuild. dropped: PostgreSQL wants what hangs on the table dropped first. a: its name afterwards."""
@@ -436,7 +429,6 @@ class Change:
     sql: str | None
     dropped: bool = False
     a: str = "a"
-    rename: str = ""  # in the twin, before all else
 
 
 CHANGES = {
@@ -452,10 +444,13 @@ class Schema:
     """A kind's schema, or the sink's, in a database."""
 
     def __init__(self, name, major):
-        self.kinds, self.drops = _sink(major) if name == "sink" else ([KINDS[name]], [KINDS[name].drop or ""])
+        if name == "sink":
+            self.kinds = [kind for kind in KINDS.values() if kind.in_sink and major in kind.majors]
+        else:
+            self.kinds = [KINDS[name]]
         self.arguments = [word for kind in self.kinds for word in kind.arguments]
         self.bypass = any(kind.bypass for kind in self.kinds)
-        self.dropped = any(kind.drop for kind in self.kinds)
+        self.drops = [kind.drop for kind in reversed(self.kinds) if kind.drop]
         self.may_refuse = [word for kind in self.kinds for word in kind.may_refuse]
 
     @staticmethod
@@ -466,8 +461,8 @@ class Schema:
             server.role(role, member)
 
     def build(self, database):
-        database.superuser("GRANT USAGE, CREATE ON SCHEMA public TO friend, stranger")
-        database.superuser(f'GRANT CREATE ON DATABASE "{database.name}" TO friend')
+        database.superuser("GRANT USAGE, CREATE ON SCHEMA public TO friend, stranger;"
+                           f' GRANT CREATE ON DATABASE "{database.name}" TO friend')
         database.execute(BASE)
         for kind in self.kinds:
             if kind.base:
@@ -495,8 +490,7 @@ class Schema:
         for statement in statements[:-1]:
             database.execute(statement)
         for drop in self.drops:
-            if drop:
-                database.superuser(drop)
+            database.superuser(drop)
         database.execute(statements[-1])
         self.hang(database, [kind for kind in self.kinds if kind.drop], change.a)
 
