@@ -351,6 +351,14 @@ class Writer:
         if not commit:
             self.effects = []
 
+    def obey(self, command):
+        """What a load of another kind may be told while it runs."""
+        raise ValueError(command)
+
+    @staticmethod
+    def kind_of_failure(error):
+        return error.pgcode
+
     def recover(self):
         """After an error: be outside any transaction, with a session that works, knowing what is there."""
         doubtful = {number for _, number, _ in self.effects}
@@ -405,7 +413,7 @@ class Result:
     transactions: int = 0
     seconds: float = 0.0
     kinds: dict = dataclasses.field(default_factory=dict)
-    failed: dict = dataclasses.field(default_factory=dict)  # by SQLSTATE: [count, the first message]
+    failed: dict = dataclasses.field(default_factory=dict)  # by kind_of_failure: [count, the first message]
     disconnected: int = 0
     longest_ms: float = 0.0
     longest_kind: str = ""
@@ -422,25 +430,26 @@ class Result:
         return self.transactions / self.seconds if self.seconds else 0.0
 
 
-def write(options, commands, report):
-    """Be a writer until told to stop or left alone; return what was done."""
-    writer = Writer(options["dsn"], workloads.workload(options["workload"]), options["number"], options["writers"],
-                    options["rows"], options["seed"], options["weights"], options["generation"])
+def write(writer, rate, commands, report):
+    """Be a writer until told to stop or left alone; return what was done. rate: transactions a second, 0: all that go."""
     result = Result()
     durations = []
     started = reported = time.monotonic()
     due = started
     paused = False
     while True:
-        due += writer.rng.expovariate(options["rate"]) if options["rate"] else 0
+        due += writer.rng.expovariate(rate) if rate else 0
         due = max(due, time.monotonic() - 1)  # what was missed by a long wait is not all made up for
         wait = 3600 if paused else max(0, due - time.monotonic())
         if select.select([commands], [], [], wait)[0]:
             command = commands.readline().decode().strip()
             if command in ("", "stop"):
                 break
-            paused = command == "pause"
-            report({"paused": paused})
+            if command in ("pause", "continue"):
+                paused = command == "pause"
+                report({"paused": paused})
+            else:
+                writer.obey(command)
             continue
         begun = time.monotonic()
         try:
@@ -449,7 +458,7 @@ def write(options, commands, report):
             result.broken = str(error)
             break
         except psycopg2.Error as error:
-            count_failure(result, error)
+            count_failure(result, error, writer.kind_of_failure(error))
             writer.recover()
             continue
         took = (time.monotonic() - begun) * 1000
@@ -469,11 +478,11 @@ def write(options, commands, report):
     return result
 
 
-def count_failure(result, error):
+def count_failure(result, error, kind):
     if error.pgcode is None or error.pgcode.startswith(("57P", "08")):
         result.disconnected += 1
         return
-    entry = result.failed.setdefault(error.pgcode, [0, str(error).strip()])
+    entry = result.failed.setdefault(kind, [0, str(error).strip()])
     entry[0] += 1
 
 
@@ -486,6 +495,8 @@ class Load:
             ...
         assert load.result.failures == 0
     """
+
+    program = pathlib.Path(__file__).resolve()
 
     def __init__(self, database, workload="int_key", writers=3, rows=20000, seed=1, rate=60, weights=None,
                  generation=0):
@@ -518,12 +529,15 @@ class Load:
         conn.close()
         return self
 
+    def options(self, number):
+        """What one writer is told."""
+        return {"dsn": self.database.dsn(), "workload": self.workload_name, "number": number, "writers": self.writers,
+                "rows": self.rows, "seed": self.seed, "rate": self.rate, "weights": self.weights,
+                "generation": self.generation}
+
     def start(self):
         for number in range(self.writers):
-            options = {"dsn": self.database.dsn(), "workload": self.workload_name, "number": number,
-                       "writers": self.writers, "rows": self.rows, "seed": self.seed, "rate": self.rate,
-                       "weights": self.weights, "generation": self.generation}
-            process = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).resolve()), json.dumps(options)],
+            process = subprocess.Popen([sys.executable, str(self.program), json.dumps(self.options(number))],
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                        text=True, bufsize=1, start_new_session=True)
             self._processes.append(process)
@@ -644,14 +658,21 @@ def combine(results):
     return total
 
 
-def main():
+def main(make_writer):
+    """Be a writer, made from the options that this program was given."""
     def report(message):
         print(json.dumps(message), flush=True)
 
+    options = json.loads(sys.argv[1])
     # Without a buffer, in which a command could wait unseen by select().
-    result = write(json.loads(sys.argv[1]), open(0, "rb", buffering=0), report)
+    result = write(make_writer(options), options["rate"], open(0, "rb", buffering=0), report)
     report({"transactions": result.transactions, "result": dataclasses.asdict(result)})
 
 
+def writer_of(options):
+    return Writer(options["dsn"], workloads.workload(options["workload"]), options["number"], options["writers"],
+                  options["rows"], options["seed"], options["weights"], options["generation"])
+
+
 if __name__ == "__main__":
-    main()
+    main(writer_of)

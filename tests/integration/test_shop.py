@@ -1,0 +1,186 @@
+"""Each table of a whole shop rewritten while people work in it, with everything that hangs on it."""
+
+import contextlib
+import os
+import re
+
+import pytest
+
+import database as databases
+import pgrecast
+import shop
+import shop_oracle
+import shop_traffic
+from conftest import MAJORS, rotate
+
+# Dealt out so that the tables of one part of the shop are not all in one test.
+REWRITTEN = [name for name in shop.CHANGES if name not in shop.REFUSED]
+SLICES = [tuple(REWRITTEN[first::5]) for first in range(5)]
+BACK = ("sales.order", "crm.customer", "catalogue.product", "crm.message", "stock.movement")
+
+EVERYTHING = os.environ.get("PGRECAST_SHOP") == "all"
+
+TRAFFIC_AFTER = 40  # transactions with the new table before it is looked at
+
+
+def slices():
+    """(major, number of the slice): each on one major, in turn, or all on all of them."""
+    if not EVERYTHING:
+        return list(rotate([str(number) for number in range(len(SLICES))]))
+    return [pytest.param(major, str(number), id=f"pg{major}-{number}") for major in MAJORS for number in range(len(SLICES))]
+
+
+def back():
+    if not EVERYTHING:
+        return list(rotate(BACK, first=2))
+    return [pytest.param(major, name, id=f"pg{major}-{name}") for major in MAJORS for name in BACK]
+
+
+class Shop:
+    """A shop at work, what must be the case in it, and a twin that takes the plain ALTER TABLEs."""
+
+    def __init__(self, database, twin):
+        self.database = shop.load(database)
+        self.twin = shop.load(twin, data=False)
+        self.before = describe(database)
+        assert databases.differences(describe(twin), self.before) == []
+        self.history = shop_oracle.History(database)
+        self.traffic = shop_traffic.Traffic(database)
+        self.retyped = []  # tables whose statements may have to be prepared again
+
+    def alter_twin(self, name):
+        if shop.CHANGES[name]:
+            self.retyped.append(name)
+            self.twin.execute(shop.CHANGES[name])
+
+    def start(self, name, *arguments, **options):
+        """The job that changes, or rebuilds, the table."""
+        change = shop.CHANGES[name]
+        if change is None:
+            arguments = ("--rebuild", "-t", shop_traffic.quoted(name), *arguments)
+        return pgrecast.start_run(self.database, change, "--job", "shop", *arguments, **options)
+
+    @contextlib.contextmanager
+    def closed(self):
+        """For a moment nobody writes."""
+        self.traffic.pause()
+        yield
+        self.traffic.go_on()
+
+    def assert_right(self, *names):
+        """The named tables (or all) hold what was written to them, and the shop adds up. Nobody writes now."""
+        assert self.history.differences(names) == []
+        assert self.history.audit_differences() == []
+        assert self.history.orphans() == []
+        for what, query in shop_traffic.SUMS.items():
+            assert self.database.execute(query + " LIMIT 3") == [], f"{what} do not add up"
+
+    def assert_unharmed(self):
+        """What the traffic has met is what ALTER TABLE makes it meet."""
+        result = self.traffic.stop()
+        assert not result.broken, result.broken
+        assert result.disconnected == 0
+        harm = {kind: what for kind, what in result.failed.items()
+                if kind not in [f"cached plan: {name}" for name in self.retyped]}
+        assert harm == {}
+
+    def assert_clean(self):
+        assert [thing for thing in pgrecast.leftovers(self.database) if shop_oracle.SLOT not in thing] == []
+
+    def close(self):
+        self.traffic.stop()
+        self.history.close()
+
+
+def describe(database):
+    """The description of the database, but for what its sequences have reached."""
+    conn = database.connect("postgres")
+    try:
+        description = databases.without_kept(databases.describe(conn))
+    finally:
+        conn.close()
+    for sequence in description["sequences"].values():
+        del sequence["last_value"], sequence["is_called"]
+    return description
+
+
+@pytest.fixture
+def work(new_database):
+    found = Shop(new_database(), new_database())
+    with found.traffic:
+        yield found
+    found.close()
+
+
+def is_refused(outcome):
+    """Whether the program says that it cannot carry something over."""
+    if shop.NOT_YET is None or outcome.status != pgrecast.REFUSED:
+        return False
+    assert re.search(shop.NOT_YET, outcome.text), str(outcome)
+    return True
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("major, part", slices())
+def test_each_table(major, part, work):
+    """One after another, in one database: the same as plain ALTER TABLEs, and nobody has noticed."""
+    for name in SLICES[int(part)]:
+        work.traffic.look_at(name)
+        outcome = work.start(name).wait()
+        if is_refused(outcome):
+            work.assert_clean()
+            continue
+        assert outcome.status == pgrecast.DONE, f"{name}: {outcome}"
+        work.alter_twin(name)
+        work.traffic.wait_for(TRAFFIC_AFTER)
+        with work.closed():
+            work.assert_right(name)
+    work.assert_unharmed()
+    work.assert_right()
+    work.assert_clean()
+    assert databases.differences(describe(work.twin), describe(work.database)) == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("major, name", back())
+def test_back(major, name, work):
+    """The change is rolled back with the shop at work: as if it had not been, with all that was written since."""
+    work.traffic.look_at(name)
+    job = work.start(name, window=None)
+    try:
+        job.wait_phase("reverse")
+    except AssertionError:
+        if is_refused(job.wait()):
+            pytest.skip("the table cannot be rewritten")
+        raise
+    work.alter_twin(name)
+    work.traffic.wait_for(TRAFFIC_AFTER)
+    with work.closed():
+        work.assert_right(name)
+        assert databases.differences(describe(work.twin), describe(work.database)) == []
+    outcome = pgrecast.call(work.database, "rollback", "shop")
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    work.traffic.wait_for(TRAFFIC_AFTER)
+    with work.closed():
+        work.assert_right(name)
+        assert databases.differences(work.before, describe(work.database)) == []
+    assert pgrecast.call(work.database, "finish", "shop").status == pgrecast.DONE
+    assert job.wait().status == pgrecast.DONE
+    work.assert_unharmed()
+    work.assert_right()
+    work.assert_clean()
+    assert databases.differences(work.before, describe(work.database)) == []
+
+
+def test_partitions_are_refused(database):
+    """Partitioned tables and their partitions: nothing is made, and the reason is named."""
+    shop.load(database)
+    before = describe(database)
+    for name, reason in shop.REFUSED.items():
+        outcome = pgrecast.run(database, shop.CHANGES[name])
+        assert outcome.status == pgrecast.REFUSED and re.search(reason, outcome.text), f"{name}: {outcome}"
+    for name in ("sales.payment_2024_01", "crm.notification_of_others"):
+        outcome = pgrecast.rebuild(database, name)
+        assert outcome.status == pgrecast.REFUSED and "a single partition" in outcome.text, f"{name}: {outcome}"
+    assert pgrecast.leftovers(database) == []
+    assert databases.differences(before, describe(database)) == []
