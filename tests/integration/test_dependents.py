@@ -19,6 +19,14 @@ from servers import APP_ROLE, wait_until
 
 ENDS = ("back", "again")  # finished after the rollback, or after one more cutover
 
+# Kinds that the program still refuses, or gets wrong. Strict: whoever teaches it one takes the name from here.
+NOT_CARRIED = set()
+
+
+def carried(name):
+    """The marks of a case of this name."""
+    return [pytest.mark.xfail(strict=True, raises=AssertionError, reason="not carried over yet")] if name in NOT_CARRIED else []
+
 
 def whole(database):
     connection = database.connect("postgres")
@@ -85,7 +93,8 @@ class Trial:
 
     @staticmethod
     def assert_same(expected, found):
-        assert differences(expected, found) == []
+        found = differences(expected, found)
+        assert not found, "\n".join(found)
 
     def run(self):
         """Start the job, and let it copy; the outcome, if it is refused instead."""
@@ -96,7 +105,7 @@ class Trial:
 
     def assert_refused(self, outcome):
         """It may be, with nothing done, by the name of what is in the way. The SQL may be wrong where PostgreSQL says so too."""
-        wrong = [pgrecast.USAGE] if self.change.dropped and self.schema.dropped else []
+        wrong = [pgrecast.USAGE] if self.change.dropped and self.schema.drops else []
         assert outcome.status in [pgrecast.REFUSED, *wrong] and self.schema.may_refuse, str(outcome)
         for word in self.schema.may_refuse:
             assert word in outcome.stderr, str(outcome)
@@ -184,10 +193,11 @@ def cases():
     for number, (name, kind) in enumerate(KINDS.items()):
         majors = [major for major in MAJORS if major in kind.majors]
         others = [change for change in kind.changes if change != "retype"]
-        for turn, change in enumerate(["retype"] + ([] if kind.in_sink else [others[number % len(others)]])):
+        chosen = [*("retype" for change in kind.changes if change == "retype"), *([] if kind.in_sink else [others[number % len(others)]])]
+        for turn, change in enumerate(chosen):
             if majors:
                 major, end = majors[(number + turn) % len(majors)], ENDS[(number + turn) % 2]
-                yield pytest.param(major, name, change, end, id=f"pg{major}-{name}-{change}-{end}")
+                yield pytest.param(major, name, change, end, id=f"pg{major}-{name}-{change}-{end}", marks=carried(name))
 
 
 @pytest.mark.parametrize("major, name, change, end", cases())
@@ -198,10 +208,10 @@ def test_kind(trial, name, change, end):
 def sinks():
     """The types are changed on every major, the rest on one of them in turn."""
     for number, major in enumerate(MAJORS):
-        yield pytest.param(major, "retype", ENDS[number % 2], id=f"pg{major}-retype")
+        yield pytest.param(major, "retype", ENDS[number % 2], id=f"pg{major}-retype", marks=carried("sink"))
     for number, change in enumerate(change for change in CHANGES if change != "retype"):
         major = MAJORS[(number + 1) % len(MAJORS)]
-        yield pytest.param(major, change, ENDS[(number + 1) % 2], id=f"pg{major}-{change}")
+        yield pytest.param(major, change, ENDS[(number + 1) % 2], id=f"pg{major}-{change}", marks=carried("sink"))
 
 
 @pytest.mark.parametrize("major, change, end", sinks())
@@ -210,7 +220,7 @@ def test_kitchen_sink(trial, change, end):
     there_and_back(trial("sink", change), end)
 
 
-# What cannot be done right: how it is made, the statement (None: a rebuild), what the refusal names.
+# What cannot be done right: how it is made, the statement (None: a rebuild), what the refusal names, who makes it.
 
 RETYPE = CHANGES["retype"].sql
 DROP = "ALTER TABLE t DROP e, ALTER f TYPE varchar(100)"
@@ -251,16 +261,14 @@ REFUSED = {
                              DROP, ["f_of_e"]),
     "column_of_a_child": ("ALTER TABLE t ADD CONSTRAINT e_key UNIQUE (e);"
                           "CREATE TABLE child (e integer CONSTRAINT child_of_e REFERENCES t (e))", DROP, ["child_of_e"]),
-}
-
-REFUSED_SUPER = {
-    "extension_member": ("ALTER EXTENSION plpgsql ADD TABLE t", None, ["plpgsql"]),
+    "extension_member": ("ALTER EXTENSION plpgsql ADD TABLE t", None, ["plpgsql"], "postgres"),
 }
 
 
 def refusals():
-    for number, name in enumerate([*REFUSED, *REFUSED_SUPER]):
-        yield pytest.param(MAJORS[number % len(MAJORS)], name, id=f"pg{MAJORS[number % len(MAJORS)]}-{name}")
+    for number, name in enumerate(REFUSED):
+        major = MAJORS[number % len(MAJORS)]
+        yield pytest.param(major, name, id=f"pg{major}-{name}", marks=carried(name))
 
 
 @pytest.mark.parametrize("major, name", refusals())
@@ -268,8 +276,8 @@ def test_refused(server, new_database, name):
     """By name, before anything is made."""
     Schema.prepare(server)
     database = Schema("nothing", server.major).build(new_database())
-    sql, alter, words = (REFUSED | REFUSED_SUPER)[name]
-    database.execute(sql, user="postgres" if name in REFUSED_SUPER else APP_ROLE)
+    sql, alter, words, *user = REFUSED[name]
+    database.execute(sql, user=user[0] if user else APP_ROLE)
     before = whole(database)
     if alter:
         outcome = pgrecast.run(database, alter)
@@ -291,10 +299,9 @@ def test_a_broken_twin_is_seen(trial):
     found.assert_altered(kept=False)
     for sql in ("ALTER TABLE t DISABLE TRIGGER t_always", "REVOKE SELECT (a) ON v_plain FROM writer",
                 "COMMENT ON CONSTRAINT both_of_t ON side.child_both IS NULL", "DROP POLICY p_other ON other",
-                "ALTER FUNCTION row_out(integer) OWNER TO app_owner", "DELETE FROM log WHERE n = 1"):
-        found.both("INSERT INTO log (what) VALUES ('a row')")
+                "ALTER FUNCTION row_out(integer) OWNER TO app_owner", "INSERT INTO log (what) VALUES ('a row')"):
         found.database.superuser(sql)
         with pytest.raises(AssertionError):
             found.assert_altered(kept=False)
         found.twin.superuser(sql)
-        found.assert_altered(kept=False)
+    found.assert_altered(kept=False)
