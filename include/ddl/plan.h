@@ -25,6 +25,8 @@
 struct plan_options {
     const char *sql;           /* the user's statements, or NULL with rebuild */
     const char *rebuild_table; /* as typed, maybe qualified and quoted; or NULL */
+    bool rebuild_invalid;      /* an invalid index is no reason to refuse */
+    bool accept_published;     /* nor are publications that the working tables come under by themselves */
     bool way_back;             /* a rollback must be possible: what stands against it refuses */
     int reverse_map_count;
     /* "column=expression": a column of the original from the new table's; "table.column=expression" */

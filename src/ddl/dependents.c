@@ -361,8 +361,10 @@ tell_fates(struct work *w)
         for (int i = 0; i < source->dependent_count; i++) {
             const struct hanging *item = item_of(w, &source->dependents[i]);
 
+            if (item == NULL)
+                continue;
             free(source->dependents[i].fate);
-            source->dependents[i].fate = item == NULL ? NULL : mem_strdup(fates[item->fate]);
+            source->dependents[i].fate = mem_strdup(fates[item->fate]);
         }
     }
 }

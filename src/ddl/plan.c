@@ -25,6 +25,7 @@
 struct making {
     struct session *s;
     struct error *err;
+    const struct plan_options *options;
     const struct table_group *group;
     struct plan_table *plans;
     struct statement_list statements;
@@ -88,9 +89,9 @@ explore(struct making *m, const struct making *others, struct plan *p)
     if (p->source == NULL || !read_names(m, others, p))
         return false;
     name_tables(p);
-    refuse_source(p->source, &m->reasons, &m->hints);
+    refuse_source(p->source, m->options, &m->reasons, &m->hints);
     if (m->reasons.count == 0)
-        refuse_dependents(p->source, &m->reasons);
+        refuse_dependents(p->source, m->options, &m->reasons, &m->hints);
     refuse_names(p, &m->relations, &m->reasons, &m->hints);
     if (!refuse_if(p->source, &m->reasons, &m->hints, m->err))
         return false;
@@ -240,6 +241,40 @@ deal_maps(struct making *makings, const struct plan_options *options, struct pla
     return true;
 }
 
+static bool
+changes_type(const struct plan *p, const char *columns)
+{
+    for (int i = 0; i < p->target->column_count; i++) {
+        const struct column *c = &p->target->columns[i];
+        char *quoted = name_quoted(c->name);
+        bool named = strcmp(columns, c->name) == 0 || strcmp(columns, quoted) == 0;
+
+        free(quoted);
+        if (named)
+            return c->attnum <= p->source->column_count &&
+                   strcmp(c->type, p->source->columns[c->attnum - 1].type) != 0;
+    }
+    return false;
+}
+
+/* An id that outgrows the columns which refer to it. */
+static void
+note_references(const struct plan_set *set, struct plan *p)
+{
+    for (int i = 0; i < p->target->foreign_key_count; i++) {
+        const struct foreign_key *f = &p->target->foreign_keys[i];
+        bool other = f->ref_oid == p->source->oid && f->on_oid != p->source->oid;
+
+        for (int k = 0; k < set->table_count; k++)
+            other = other && set->tables[k].forward->source->oid != f->on_oid;
+        if (other && changes_type(p, f->ref_columns))
+            list_addf(&p->notes,
+                      "%s (%s) refers to %s, whose type changes, and keeps its own type: a new value may not "
+                      "fit there (its table can be changed in the same job)",
+                      f->on_name, f->columns, f->ref_columns);
+    }
+}
+
 /* What hangs on the tables, on their clones as they are now. */
 static bool
 plan_dependents(struct making *makings, struct plan_set *set, struct dependents_plan *dependents,
@@ -253,6 +288,8 @@ plan_dependents(struct making *makings, struct plan_set *set, struct dependents_
         tables[i] = (struct dependents_table){.source = set->tables[i].forward->source,
                                               .target = set->tables[i].forward->target,
                                               .clone_schema = makings[i].clone_schema};
+    for (int i = 0; i < set->table_count; i++)
+        note_references(set, set->tables[i].forward);
     ok = dependents_plan_make(dependents, first->s, tables, set->table_count, &first->reasons, err) &&
          refuse_if(first->plans->forward->source, &first->reasons, &first->hints, err);
     free(tables);
@@ -301,8 +338,8 @@ plan_groups(struct session *s, const struct plan_options *options, struct table_
     set->tables = mem_alloc((size_t)groups->count * sizeof(*set->tables));
     qsort(groups->items, (size_t)groups->count, sizeof(*groups->items), by_oid);
     for (int i = 0; i < groups->count; i++) {
-        makings[i] =
-            (struct making){.s = s, .err = err, .group = &groups->items[i], .plans = &set->tables[i]};
+        makings[i] = (struct making){
+            .s = s, .err = err, .options = options, .group = &groups->items[i], .plans = &set->tables[i]};
         set->first = groups->items[i].oid == first ? i : set->first;
     }
     ok = plan_tables(makings, options, set, &dependents, err);
