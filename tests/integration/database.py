@@ -245,6 +245,9 @@ def _relations(cursor):
         if kind != "S":
             relations[name] = {**tables[oid][0], **more[oid][0], **{part: rows.get(oid, []) for part, rows in parts.items()}}
             del relations[name]["has_triggers"]  # stays set until a VACUUM
+            for constraint in relations[name]["constraints"]:
+                if constraint["type"] == "f":
+                    del constraint["no_inherit"]  # means nothing here: tells whether the partition's was made first
     oids = [oid for oid, _, kind in found if kind == "S"]
     sequences = []
     for owner, rows in catalogs.rows_by_relation(cursor, catalogs.SEQUENCES, oids).items():
@@ -279,7 +282,7 @@ def without_kept(description):
     A description without the tables that a job keeps until it is finished, and what is theirs, and its publications:
     by the names of whole objects only. What a job has left in the user's own objects stays.
     """
-    kept = re.compile(r"_pgrecast_(new|old)(\b|_)|\bpublication(:| relation .* in publication)? pgrecast_|in publication pgrecast_")
+    kept = re.compile(r"_pgrecast_(new|old)\d*(\b|_)|\bpublication(:| relation .* in publication)? pgrecast_|in publication pgrecast_")
     result = {}
     for section, entries in description.items():
         result[section] = {name: value for name, value in entries.items()

@@ -405,7 +405,7 @@ COMMENT ON STATISTICS t_statistics IS 'statistics';
     "statistics_elsewhere": Kind("""
 CREATE STATISTICS side.t_statistics ON @a, b, c FROM t;
 COMMENT ON STATISTICS side.t_statistics IS 'far away';
-""", in_sink=False),
+"""),
     # What is made from now on gets privileges that the rest has not. The last, so that it comes after all others.
     "default_privileges": Kind("""
 ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO writer;
