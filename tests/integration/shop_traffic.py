@@ -250,7 +250,6 @@ class Writer:
         self.kinds = list(weights)
         self.weights = list(weights.values())
         self.count = 0
-        self.ready = set()  # names of prepared statements
         self.connect()
 
     # Sessions and statements
@@ -260,11 +259,11 @@ class Writer:
         self.conn.autocommit = True
         self.cursor = self.conn.cursor()
         self.run("SELECT set_config('lock_timeout', %s, false)", LOCK_TIMEOUT)
+        self.prepare_all()
         self.look_around()
 
     def look_around(self):
         """What there is for this writer's tenants."""
-        self.ready.clear()
         # Rows of the old system, which break a constraint, are left alone.
         self.customers = self.rows(f"SELECT id, tenant_id FROM crm.customer WHERE {self.own} AND name !~ '^old ' ORDER BY id")
 
@@ -582,10 +581,6 @@ class Writer:
                              " FOR NO KEY UPDATE SKIP LOCKED", PRODUCTS)
         if product is None:
             return
-        if "reword" not in self.ready:
-            self.run("PREPARE reword (integer, text) AS UPDATE catalogue.product SET description = $2, active = NOT active"
-                     " WHERE id = $1")
-            self.ready.add("reword")
         text = "Text" if self.rng.random() < 0.7 else "".join(str(self.rng.random()) for _ in range(300))
         self.change("EXECUTE reword (%s, %s)", product, text)
         self.run("UPDATE catalogue.product_image SET position = 3 - position WHERE product_id = %s AND position <= 2", product)
@@ -659,14 +654,17 @@ class Writer:
             self.cursor.execute(sql, self.known())
             self.cursor.fetchall()
 
+    def prepare_all(self):
+        self.run("DEALLOCATE ALL")
+        for name, (sql, _) in PREPARED.items():
+            self.run(f"PREPARE {name} (integer) AS {sql}")
+        self.run("PREPARE reword (integer, text) AS UPDATE catalogue.product SET description = $2, active = NOT active"
+                 " WHERE id = $1")
+
     def prepared(self):
         """Kept statements; after a change of a type the server refuses them once, as after ALTER TABLE."""
         name = self.rng.choice(list(PREPARED))
-        sql, what = PREPARED[name]
-        if name not in self.ready:
-            self.run(f"PREPARE {name} (integer) AS {sql}")
-            self.ready.add(name)
-        self.rows(f"EXECUTE {name} (%s)", self.known()[what])
+        self.rows(f"EXECUTE {name} (%s)", self.known()[PREPARED[name][1]])
 
     def report(self):
         """One snapshot for several questions, asked one after another."""
@@ -740,7 +738,9 @@ class Writer:
         return kind
 
     def obey(self, command):
+        """Statements are prepared anew, so that one that is refused was prepared before the rewrite of this table."""
         self.focus = command.removeprefix("focus ")
+        self.prepare_all()
 
     def kind_of_failure(self, error):
         if "cached plan must not change result type" in str(error):
@@ -751,7 +751,7 @@ class Writer:
         if self.conn.closed:
             return self.connect()
         self.run("ROLLBACK")
-        self.run("DEALLOCATE ALL")
+        self.prepare_all()
         return self.look_around()
 
 

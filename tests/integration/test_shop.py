@@ -40,8 +40,7 @@ class Shop:
     """A shop at work, what must be the case in it, and a twin that takes the plain ALTER TABLEs."""
 
     def __init__(self, database, twin):
-        self.database = shop.load(database)
-        self.twin = shop.load(twin, data=False)
+        self.database, self.twin = database, twin
         self.before = describe(database)
         assert databases.differences(describe(twin), self.before) == []
         self.history = shop_oracle.History(database)
@@ -105,8 +104,8 @@ def describe(database):
 
 
 @pytest.fixture
-def work(new_database):
-    found = Shop(new_database(), new_database())
+def work(server, new_database):
+    found = Shop(new_database(shop.template(server)), new_database(shop.template(server, data=False)))
     with found.traffic:
         yield found
     found.close()
@@ -172,9 +171,9 @@ def test_back(major, name, work):
     assert databases.differences(work.before, describe(work.database)) == []
 
 
-def test_partitions_are_refused(database):
+def test_partitions_are_refused(server, new_database):
     """Partitioned tables and their partitions: nothing is made, and the reason is named."""
-    shop.load(database)
+    database = new_database(shop.template(server))
     before = describe(database)
     for name, reason in shop.REFUSED.items():
         outcome = pgrecast.run(database, shop.CHANGES[name])
@@ -184,3 +183,41 @@ def test_partitions_are_refused(database):
         assert outcome.status == pgrecast.REFUSED and "a single partition" in outcome.text, f"{name}: {outcome}"
     assert pgrecast.leftovers(database) == []
     assert databases.differences(before, describe(database)) == []
+
+# What a bad swap does: what happens to the shop, and how the oracle tells it.
+COPY = ("CREATE TABLE crm.other (LIKE crm.permission INCLUDING ALL);"
+        "INSERT INTO crm.other SELECT {columns} FROM crm.permission WHERE code <> '{without}';"
+        "ALTER TABLE crm.permission RENAME TO original; ALTER TABLE crm.other RENAME TO permission;")
+FAULTS = {
+    "lost": (COPY.format(columns="code, description, level", without="permission-3"), "lost: ('permission-3',)"),
+    "invented": (COPY.format(columns="code, description, level", without="") + "ALTER TABLE crm.permission RENAME TO other;"
+                 "INSERT INTO crm.other VALUES ('more'); ALTER TABLE crm.other RENAME TO permission", "invented: ('more',)"),
+    "changed": (COPY.format(columns="code, upper(description), level", without=""), "description is 'MAY DO "),
+    "no trigger": ("ALTER TABLE sales.coupon DISABLE TRIGGER zz_audit; UPDATE sales.coupon SET discount = 7 WHERE tenant_id = 1"
+                   " AND code = 'COUPON-1'", "happened 1 times and was logged 0 times"),
+    "two triggers": ("CREATE TRIGGER once_more AFTER UPDATE ON sales.coupon FOR EACH ROW"
+                     " EXECUTE FUNCTION audit.record('tenant_id', 'code'); UPDATE sales.coupon SET discount = 7"
+                     " WHERE tenant_id = 1 AND code = 'COUPON-1'", "happened 1 times and was logged 2 times"),
+    "orphan": ("ALTER TABLE sales.order_note DROP CONSTRAINT order_note_order_id_fkey;"
+               "INSERT INTO sales.order_note (order_id, body) VALUES (999999999, 'orphan')", "1 rows break sales.order_note."),
+}
+
+
+@pytest.mark.main_major
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_found(server, new_database, fault):
+    """The oracle tells each of them, and nothing before."""
+    database = new_database(shop.template(server))
+    history = shop_oracle.History(database)
+
+    def found():
+        return history.differences() + history.audit_differences() + history.orphans()
+
+    database.execute("UPDATE crm.permission SET level = 2; DELETE FROM crm.review WHERE id < 5")
+    before = found()
+    statements, wanted = FAULTS[fault]
+    database.execute(statements)
+    after = found()
+    history.close()
+    assert before == []
+    assert any(wanted in line for line in after), after
