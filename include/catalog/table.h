@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/error.h"
+#include "core/list.h"
 #include "pg/session.h"
 
 typedef uint32_t oid_t;
@@ -139,11 +140,49 @@ struct extended_statistics {
     char *owner;
 };
 
-/* What hangs on the table and is none of the above. */
+/*
+ * What hangs on the table and is none of the above: a view, a trigger, a function over its row type … Its
+ * statements are by name, so that they are about whatever table has the name then.
+ */
 struct dependent {
-    char *kind;        /* "view", "trigger", "foreign key", "policy", "publication", … */
+    oid_t class_oid; /* its place in pg_depend; 0: there for information, or as a reason to refuse */
+    oid_t oid;
+    char *kind;        /* "view", "trigger", "policy", "publication", … */
     char *description; /* pg_describe_object, or a like text */
-    char *reason;      /* why it is not carried over, a clause; NULL: no objection, for information */
+    char *reason;      /* why it is not carried over, a clause; NULL: no objection */
+    char *schema;      /* of a view or function, quoted where it has to be, like … */
+    char *name;        /* … its name */
+    int base_count;
+    int *bases;       /* positions in table.dependents of what it hangs on beside the table … */
+    bool direct;      /* … and whether it hangs on the table itself */
+    bool replaceable; /* CREATE OR REPLACE turns it to the new table, as long as what it gives keeps its types
+                       */
+    char *columns;    /* of a view: "name type, …", to see whether that is so */
+    struct string_list lock;      /* what to run first, so that nobody uses it meanwhile */
+    struct string_list detach;    /* takes it away … */
+    struct string_list attach;    /* … and makes it again as it is now … */
+    struct string_list replace;   /* … or does both at once */
+    struct string_list obstacles; /* why it cannot be made again, clauses */
+    char *fate;                   /* what becomes of it, for people; the plan's to say */
+};
+
+struct foreign_key {
+    oid_t oid;
+    char *name;
+    oid_t on_oid; /* the referencing table … */
+    char *on_name;
+    char *columns;
+    oid_t ref_oid; /* … and the referenced one; names are qualified, and quoted where they have to be */
+    char *ref_name;
+    char *ref_columns;
+    char *options; /* "ON DELETE CASCADE DEFERRABLE …", never NOT VALID */
+    bool validated;
+    char on_kind; /* pg_class.relkind of the referencing table */
+    char *comment;
+    char *description;
+    char *reason;    /* as above */
+    char *lock;      /* of the other table; NULL where that is this one too, or the role may not lock it */
+    oid_t other_oid; /* of the other table; 0: both are this one */
 };
 
 struct table {
@@ -173,6 +212,8 @@ struct table {
     bool is_partition;
     bool is_system; /* in pg_catalog, information_schema or a temporary schema */
     bool row_security;
+    bool force_row_security;
+    bool row_security_active; /* for the session's role: it does not see all rows */
     bool has_toast;
     int64_t bytes; /* pg_table_size: heap and TOAST */
     int64_t heap_bytes;
@@ -186,6 +227,8 @@ struct table {
     struct index *indexes;
     int statistics_count;
     struct extended_statistics *statistics;
+    int foreign_key_count;
+    struct foreign_key *foreign_keys; /* of the table, and those that point at it */
     int dependent_count;
     struct dependent *dependents;
 

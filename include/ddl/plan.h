@@ -19,6 +19,7 @@
 
 #include "catalog/table.h"
 #include "core/error.h"
+#include "core/list.h"
 #include "pg/session.h"
 
 struct plan_options {
@@ -67,11 +68,6 @@ struct plan_key_column {
      * column's type would fail, or find another row, for a value that it cannot hold; else NULL.
      */
     char *shadow_value;
-};
-
-struct string_list {
-    int count;
-    char **items;
 };
 
 /* Statements as one text, to be run or kept together. The caller frees it. */
@@ -217,8 +213,8 @@ struct buffer;
 void plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side,
                         const char *alias, const char *value);
 
-/* The plan as text for people; of a set also what the way back is. */
-void plan_print(const struct plan *p, FILE *out);
+/* The plan as text for people: the way there, or all of it. */
+void plan_print(const struct plan_set *set, FILE *out);
 void plan_set_print(const struct plan_set *set, FILE *out);
 void plan_free(struct plan *p); /* NULL-safe */
 

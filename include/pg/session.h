@@ -2,8 +2,9 @@
  * A session with the server. Every one is opened by session_open(), which pins all settings that change how
  * values are written or names are found, so that two sessions never see one row differently.
  *
- * Refuses: waiting without end on a socket (every wait also watches for a stop), and statements whose text
- * holds values: those are parameters. Not thread-safe: a session belongs to one thread.
+ * Refuses: a connection pooler in between (ERROR_REFUSED; nothing is changed in the session that it lends),
+ * waiting without end on a socket (every wait also watches for a stop), and statements whose text holds
+ * values: those are parameters. Not thread-safe: a session belongs to one thread.
  */
 #ifndef PGRECAST_PG_SESSION_H
 #define PGRECAST_PG_SESSION_H

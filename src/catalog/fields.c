@@ -115,12 +115,40 @@ static const struct field extended_statistics_fields[] = {
 };
 static SHAPE(extended_statistics, 56);
 
+FIELDS_COMPLETE(string_list, 16); /* see FIELD_LIST_STRUCT */
+
 static const struct field dependent_fields[] = {
+    FIELD(struct dependent, class_oid),
+    FIELD(struct dependent, oid),
     FIELD(struct dependent, kind),
     FIELD(struct dependent, description),
     FIELD(struct dependent, reason),
+    FIELD(struct dependent, schema),
+    FIELD(struct dependent, name),
+    FIELD_LIST(struct dependent, bases, base_count, NULL),
+    FIELD(struct dependent, direct),
+    FIELD(struct dependent, replaceable),
+    FIELD(struct dependent, columns),
+    FIELD_LIST_STRUCT(struct dependent, lock, NULL),
+    FIELD_LIST_STRUCT(struct dependent, detach, NULL),
+    FIELD_LIST_STRUCT(struct dependent, attach, NULL),
+    FIELD_LIST_STRUCT(struct dependent, replace, NULL),
+    FIELD_LIST_STRUCT(struct dependent, obstacles, NULL),
+    FIELD(struct dependent, fate),
 };
-static SHAPE(dependent, 24);
+static SHAPE(dependent, 168);
+
+static const struct field foreign_key_fields[] = {
+    FIELD(struct foreign_key, oid),         FIELD(struct foreign_key, name),
+    FIELD(struct foreign_key, on_oid),      FIELD(struct foreign_key, on_name),
+    FIELD(struct foreign_key, columns),     FIELD(struct foreign_key, ref_oid),
+    FIELD(struct foreign_key, ref_name),    FIELD(struct foreign_key, ref_columns),
+    FIELD(struct foreign_key, options),     FIELD(struct foreign_key, validated),
+    FIELD(struct foreign_key, on_kind),     FIELD(struct foreign_key, comment),
+    FIELD(struct foreign_key, description), FIELD(struct foreign_key, reason),
+    FIELD(struct foreign_key, lock),        FIELD(struct foreign_key, other_oid),
+};
+static SHAPE(foreign_key, 120);
 
 static const struct field table_fields[] = {
     FIELD(struct table, oid),
@@ -148,6 +176,8 @@ static const struct field table_fields[] = {
     FIELD(struct table, is_partition),
     FIELD(struct table, is_system),
     FIELD(struct table, row_security),
+    FIELD(struct table, force_row_security),
+    FIELD(struct table, row_security_active),
     FIELD(struct table, has_toast),
     FIELD(struct table, bytes),
     FIELD(struct table, heap_bytes),
@@ -156,10 +186,11 @@ static const struct field table_fields[] = {
     FIELD_LIST(struct table, constraints, constraint_count, &constraint_shape),
     FIELD_LIST(struct table, indexes, index_count, &index_shape),
     FIELD_LIST(struct table, statistics, statistics_count, &extended_statistics_shape),
+    FIELD_LIST(struct table, foreign_keys, foreign_key_count, &foreign_key_shape),
     FIELD_LIST(struct table, dependents, dependent_count, &dependent_shape),
     FIELD(struct table, fingerprint),
 };
-SHAPE(table, 280);
+SHAPE(table, 296);
 
 void
 table_free(struct table *t)

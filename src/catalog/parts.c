@@ -6,30 +6,28 @@
 #include "core/mem.h"
 #include "sql/sql.h"
 
-static char *
-text_of(const struct result *r, int row, int col)
+char *
+part_text(const struct result *r, int row, int col)
 {
     return mem_strdup(result_text(r, row, col));
 }
 
-/* The one letter of a "char" column; '\0' for an empty one. */
-static char
-letter_of(const struct result *r, int row, int col)
+char
+part_letter(const struct result *r, int row, int col)
 {
     const char *text = result_text(r, row, col);
 
     return text == NULL ? '\0' : text[0];
 }
 
-static oid_t
-oid_of(const struct result *r, int row, int col)
+oid_t
+part_oid(const struct result *r, int row, int col)
 {
     return (oid_t)result_int(r, row, col);
 }
 
-/* "1 5 2" as numbers. Returns their count. */
-static int
-numbers_of(const char *text, int **numbers)
+int
+part_numbers(const char *text, int **numbers)
 {
     int count = 0;
     char *end;
@@ -46,7 +44,7 @@ numbers_of(const char *text, int **numbers)
     return count;
 }
 
-static bool
+bool
 part_query(struct session *s, const struct table *t, const char *sql, struct result *r, struct error *err)
 {
     char oid[16];
@@ -59,33 +57,33 @@ static void
 column_fill(struct column *c, const struct result *r, int row)
 {
     c->attnum = (int)result_int(r, row, 0);
-    c->name = text_of(r, row, 1);
-    c->type_oid = oid_of(r, row, 2);
-    c->base_type_oid = oid_of(r, row, 3);
-    c->type = text_of(r, row, 4);
-    c->base_type = text_of(r, row, 5);
-    c->collation = text_of(r, row, 6);
+    c->name = part_text(r, row, 1);
+    c->type_oid = part_oid(r, row, 2);
+    c->base_type_oid = part_oid(r, row, 3);
+    c->type = part_text(r, row, 4);
+    c->base_type = part_text(r, row, 5);
+    c->collation = part_text(r, row, 6);
     c->not_null = result_bool(r, row, 7);
-    c->not_null_name = text_of(r, row, 8);
+    c->not_null_name = part_text(r, row, 8);
     c->not_null_invalid = !result_bool(r, row, 9);
     c->not_null_no_inherit = result_bool(r, row, 10);
-    c->not_null_comment = text_of(r, row, 11);
-    c->default_expr = text_of(r, row, 12);
-    c->generated = letter_of(r, row, 13);
-    c->identity = letter_of(r, row, 14);
-    c->missing = text_of(r, row, 15);
-    c->storage = letter_of(r, row, 16);
-    c->type_storage = letter_of(r, row, 17);
-    c->compression = letter_of(r, row, 18);
+    c->not_null_comment = part_text(r, row, 11);
+    c->default_expr = part_text(r, row, 12);
+    c->generated = part_letter(r, row, 13);
+    c->identity = part_letter(r, row, 14);
+    c->missing = part_text(r, row, 15);
+    c->storage = part_letter(r, row, 16);
+    c->type_storage = part_letter(r, row, 17);
+    c->compression = part_letter(r, row, 18);
     c->statistics = (int)result_int(r, row, 19);
-    c->options = text_of(r, row, 20);
-    c->comment = text_of(r, row, 21);
-    c->acl = text_of(r, row, 22);
-    c->typtype = letter_of(r, row, 23);
+    c->options = part_text(r, row, 20);
+    c->comment = part_text(r, row, 21);
+    c->acl = part_text(r, row, 22);
+    c->typtype = part_letter(r, row, 23);
     c->toastable = result_bool(r, row, 24);
-    c->generated_from_count = numbers_of(result_text(r, row, 25), &c->generated_from);
-    c->element_type_oid = oid_of(r, row, 26);
-    c->element_typtype = letter_of(r, row, 27);
+    c->generated_from_count = part_numbers(result_text(r, row, 25), &c->generated_from);
+    c->element_type_oid = part_oid(r, row, 26);
+    c->element_typtype = part_letter(r, row, 27);
 }
 
 bool
@@ -119,17 +117,17 @@ sequences_read(struct session *s, struct table *t, struct error *err)
         if (column == NULL)
             continue;
         sequence = mem_alloc(sizeof(*sequence));
-        sequence->oid = oid_of(&r, i, 1);
-        sequence->schema = text_of(&r, i, 2);
-        sequence->name = text_of(&r, i, 3);
+        sequence->oid = part_oid(&r, i, 1);
+        sequence->schema = part_text(&r, i, 2);
+        sequence->name = part_text(&r, i, 3);
         sequence->identity = result_bool(&r, i, 4);
-        sequence->type = text_of(&r, i, 5);
-        sequence->options = text_of(&r, i, 6);
-        sequence->comment = text_of(&r, i, 7);
-        sequence->acl = text_of(&r, i, 8);
+        sequence->type = part_text(&r, i, 5);
+        sequence->options = part_text(&r, i, 6);
+        sequence->comment = part_text(&r, i, 7);
+        sequence->acl = part_text(&r, i, 8);
         sequence->unlogged = result_bool(&r, i, 9);
         sequence->used_elsewhere = result_bool(&r, i, 10);
-        sequence->quoted_name = text_of(&r, i, 11);
+        sequence->quoted_name = part_text(&r, i, 11);
         for (last = &t->columns[column - t->columns].sequence; *last != NULL; last = &(*last)->next)
             ;
         *last = sequence;
@@ -150,16 +148,16 @@ constraints_read(struct session *s, struct table *t, struct error *err)
     for (int i = 0; i < t->constraint_count; i++) {
         struct constraint *c = &t->constraints[i];
 
-        c->oid = oid_of(&r, i, 0);
-        c->name = text_of(&r, i, 1);
-        c->type = letter_of(&r, i, 2);
-        c->definition = text_of(&r, i, 3);
+        c->oid = part_oid(&r, i, 0);
+        c->name = part_text(&r, i, 1);
+        c->type = part_letter(&r, i, 2);
+        c->definition = part_text(&r, i, 3);
         c->validated = result_bool(&r, i, 4);
-        c->index_oid = oid_of(&r, i, 5);
+        c->index_oid = part_oid(&r, i, 5);
         c->deferrable = result_bool(&r, i, 6);
         c->deferred = result_bool(&r, i, 7);
         c->temporal = result_bool(&r, i, 8);
-        c->comment = text_of(&r, i, 9);
+        c->comment = part_text(&r, i, 9);
     }
     result_free(&r);
     return true;
@@ -170,7 +168,7 @@ static void
 index_fill_statistics(struct index *x, const char *text)
 {
     int *numbers;
-    int count = numbers_of(text, &numbers);
+    int count = part_numbers(text, &numbers);
 
     x->statistics_count = count / 2;
     x->statistics = mem_alloc(((size_t)x->statistics_count + 1) * sizeof(*x->statistics));
@@ -205,26 +203,26 @@ index_fill_keys(struct index *x, const char *equals, const char *opclasses, cons
 static bool
 index_fill(struct index *x, const struct result *r, int row, struct error *err)
 {
-    x->oid = oid_of(r, row, 0);
-    x->name = text_of(r, row, 1);
-    x->definition = text_of(r, row, 2);
+    x->oid = part_oid(r, row, 0);
+    x->name = part_text(r, row, 1);
+    x->definition = part_text(r, row, 2);
     x->unique = result_bool(r, row, 3);
     x->primary = result_bool(r, row, 4);
     x->valid = result_bool(r, row, 5);
     x->replica_identity = result_bool(r, row, 6);
     x->clustered = result_bool(r, row, 7);
-    x->tablespace = text_of(r, row, 8);
-    x->constraint_oid = oid_of(r, row, 9);
+    x->tablespace = part_text(r, row, 8);
+    x->constraint_oid = part_oid(r, row, 9);
     x->key_count = (int)result_int(r, row, 10);
-    if (numbers_of(result_text(r, row, 11), &x->key_attnums) != x->key_count)
+    if (part_numbers(result_text(r, row, 11), &x->key_attnums) != x->key_count)
         return error_set(err, ERROR_FAILED, "cannot read the columns of index \"%s\"", x->name);
     x->partial = result_bool(r, row, 12);
     x->immediate = result_bool(r, row, 13);
     x->nulls_not_distinct = result_bool(r, row, 14);
     x->bytes = result_int(r, row, 15);
-    x->comment = text_of(r, row, 16);
+    x->comment = part_text(r, row, 16);
     index_fill_statistics(x, result_text(r, row, 17));
-    x->predicate = text_of(r, row, 18);
+    x->predicate = part_text(r, row, 18);
     index_fill_keys(x, result_text(r, row, 19), result_text(r, row, 20), result_text(r, row, 21));
     if (x->definition == NULL)
         return error_set(err, ERROR_FAILED,
@@ -271,13 +269,13 @@ statistics_read(struct session *s, struct table *t, struct error *err)
     for (int i = 0; i < t->statistics_count; i++) {
         struct extended_statistics *x = &t->statistics[i];
 
-        x->oid = oid_of(&r, i, 0);
-        x->schema = text_of(&r, i, 1);
-        x->name = text_of(&r, i, 2);
-        x->definition = text_of(&r, i, 3);
+        x->oid = part_oid(&r, i, 0);
+        x->schema = part_text(&r, i, 1);
+        x->name = part_text(&r, i, 2);
+        x->definition = part_text(&r, i, 3);
         x->target = (int)result_int(&r, i, 4);
-        x->comment = text_of(&r, i, 5);
-        x->owner = text_of(&r, i, 6);
+        x->comment = part_text(&r, i, 5);
+        x->owner = part_text(&r, i, 6);
         if (x->definition == NULL && ok)
             ok = error_set(err, ERROR_FAILED,
                            "the server's definition of statistics \"%s\" does not look as expected", x->name);
@@ -315,48 +313,18 @@ grants_read(struct session *s, struct table *t, struct error *err)
         return false;
     for (int i = 0; i < result_rows(&r); i++) {
         struct grant_list *list =
-            grants_of(t, letter_of(&r, i, 0), oid_of(&r, i, 1), (int)result_int(&r, i, 2));
+            grants_of(t, part_letter(&r, i, 0), part_oid(&r, i, 1), (int)result_int(&r, i, 2));
 
         if (list == NULL)
             continue;
         list->items = mem_array(list->items, (size_t)list->count + 1, sizeof(*list->items));
         list->items[list->count++] = (struct grant){
-            .grantee = text_of(&r, i, 3),
-            .privileges = text_of(&r, i, 4),
+            .grantee = part_text(&r, i, 3),
+            .privileges = part_text(&r, i, 4),
             .grantable = result_bool(&r, i, 5),
             .by_owner = result_bool(&r, i, 6),
         };
     }
-    result_free(&r);
-    return true;
-}
-
-static void
-dependents_add(struct table *t, const struct result *r)
-{
-    int count = result_rows(r);
-
-    t->dependents =
-        mem_array(t->dependents, (size_t)(t->dependent_count + count) + 1, sizeof(*t->dependents));
-    for (int i = 0; i < count; i++)
-        t->dependents[t->dependent_count++] = (struct dependent){
-            .kind = text_of(r, i, 0), .description = text_of(r, i, 1), .reason = text_of(r, i, 2)};
-}
-
-bool
-dependents_read(struct session *s, struct table *t, struct error *err)
-{
-    struct result r = {0};
-
-    if (!part_query(s, t, sql_catalog_dependents, &r, err))
-        return false;
-    dependents_add(t, &r);
-    result_free(&r);
-    if (session_major(s) < 15)
-        return true;
-    if (!part_query(s, t, sql_catalog_publication_schemas, &r, err))
-        return false;
-    dependents_add(t, &r);
     result_free(&r);
     return true;
 }

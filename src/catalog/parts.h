@@ -13,6 +13,18 @@ bool constraints_read(struct session *s, struct table *t, struct error *err);
 bool indexes_read(struct session *s, struct table *t, struct error *err);
 bool statistics_read(struct session *s, struct table *t, struct error *err);
 bool grants_read(struct session *s, struct table *t, struct error *err);
+bool foreign_keys_read(struct session *s, struct table *t, struct error *err);
 bool dependents_read(struct session *s, struct table *t, struct error *err);
+
+/* A query with the table's oid as its only parameter. */
+bool part_query(struct session *s, const struct table *t, const char *sql, struct result *r,
+                struct error *err);
+
+/* Fields of its rows. Texts are copies; the letter of a "char" is '\0' where it is empty; "1 5 2" as numbers
+ * gives their count. */
+char *part_text(const struct result *r, int row, int col);
+char part_letter(const struct result *r, int row, int col);
+oid_t part_oid(const struct result *r, int row, int col);
+int part_numbers(const char *text, int **numbers);
 
 #endif

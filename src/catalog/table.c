@@ -71,6 +71,8 @@ table_fill(struct table *t, const struct result *r)
     t->owner_is_session = strcmp(t->session_role, t->owner) == 0;
     t->owner_may_be_given = result_bool(r, 0, 24);
     t->may_create_in_schema = result_bool(r, 0, 25);
+    t->force_row_security = result_bool(r, 0, 26);
+    t->row_security_active = result_bool(r, 0, 27);
 }
 
 /* Everything of the table, in the transaction that is open. */
@@ -92,7 +94,8 @@ table_read_parts(struct session *s, const char *schema, const char *name, struct
     result_free(&r);
     if (!columns_read(s, t, err) || !sequences_read(s, t, err) || !constraints_read(s, t, err) ||
         !indexes_read(s, t, err) || !statistics_read(s, t, err) || !grants_read(s, t, err) ||
-        !dependents_read(s, t, err) || (t->fingerprint = table_fingerprint(s, t->oid, err)) == NULL) {
+        !foreign_keys_read(s, t, err) || !dependents_read(s, t, err) ||
+        (t->fingerprint = table_fingerprint(s, t->oid, err)) == NULL) {
         error_context(err, "reading table \"%s.%s\"", schema, name);
         table_free(t);
         return NULL;

@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "ddl/list.h"
 
+#define CATALOG_ONLY "it changes the catalog only", "Run it plainly: it needs no rewrite."
 #define AT(name) PG_QUERY__ALTER_TABLE_TYPE__AT_##name
 
 /* Clauses that are refused, why, and what to do instead. */
@@ -13,35 +14,30 @@ static const struct {
     const char *reason;
     const char *hint;
 } refused_clauses[] = {
-    {AT(ChangeOwner), "it changes the catalog only", "Run it plainly: it needs no rewrite."},
-    {AT(AlterConstraint), "foreign keys are not carried over yet", NULL},
+    {AT(ChangeOwner), CATALOG_ONLY},
     {AT(SetLogged), "only ordinary, logged tables are rewritten", "Run it plainly."},
     {AT(SetUnLogged), "an unlogged table has no change stream to follow", "Run it plainly."},
     {AT(SetAccessMethod), "only heap tables are supported", NULL},
-    {AT(EnableTrig), "triggers are not carried over yet", NULL},
-    {AT(EnableAlwaysTrig), "triggers are not carried over yet", NULL},
-    {AT(EnableReplicaTrig), "triggers are not carried over yet", NULL},
-    {AT(DisableTrig), "triggers are not carried over yet", NULL},
-    {AT(EnableTrigAll), "triggers are not carried over yet", NULL},
-    {AT(DisableTrigAll), "triggers are not carried over yet", NULL},
-    {AT(EnableTrigUser), "triggers are not carried over yet", NULL},
-    {AT(DisableTrigUser), "triggers are not carried over yet", NULL},
-    {AT(EnableRule), "rules are not carried over yet", NULL},
-    {AT(EnableAlwaysRule), "rules are not carried over yet", NULL},
-    {AT(EnableReplicaRule), "rules are not carried over yet", NULL},
-    {AT(DisableRule), "rules are not carried over yet", NULL},
+    {AT(EnableTrig), CATALOG_ONLY},
+    {AT(EnableAlwaysTrig), CATALOG_ONLY},
+    {AT(EnableReplicaTrig), CATALOG_ONLY},
+    {AT(DisableTrig), CATALOG_ONLY},
+    {AT(EnableTrigAll), CATALOG_ONLY},
+    {AT(DisableTrigAll), CATALOG_ONLY},
+    {AT(EnableTrigUser), CATALOG_ONLY},
+    {AT(DisableTrigUser), CATALOG_ONLY},
+    {AT(EnableRule), CATALOG_ONLY},
+    {AT(EnableAlwaysRule), CATALOG_ONLY},
+    {AT(EnableReplicaRule), CATALOG_ONLY},
+    {AT(DisableRule), CATALOG_ONLY},
     {AT(AddInherit), "inheritance is not supported yet", NULL},
     {AT(DropInherit), "inheritance is not supported yet", NULL},
     {AT(AddOf), "typed tables are not supported yet", NULL},
     {AT(DropOf), "typed tables are not supported yet", NULL},
-    {AT(EnableRowSecurity), "row-level security is not carried over yet",
-     "Run it plainly, after the rewrite."},
-    {AT(DisableRowSecurity), "row-level security is not carried over yet",
-     "Run it plainly, before the rewrite."},
-    {AT(ForceRowSecurity), "row-level security is not carried over yet",
-     "Run it plainly, after the rewrite."},
-    {AT(NoForceRowSecurity), "row-level security is not carried over yet",
-     "Run it plainly, before the rewrite."},
+    {AT(EnableRowSecurity), CATALOG_ONLY},
+    {AT(DisableRowSecurity), CATALOG_ONLY},
+    {AT(ForceRowSecurity), CATALOG_ONLY},
+    {AT(NoForceRowSecurity), CATALOG_ONLY},
     {AT(GenericOptions), "foreign tables are not supported", NULL},
     {AT(AlterColumnGenericOptions), "foreign tables are not supported", NULL},
     {AT(AttachPartition), "partitioned tables are not supported yet", NULL},
@@ -65,7 +61,7 @@ bool
 clause_allowed(const PgQuery__AlterTableCmd *cmd, const char *text, struct error *err)
 {
     if (adds_foreign_key(cmd)) {
-        error_set(err, ERROR_REFUSED, "cannot do \"%s\": foreign keys are not carried over yet", text);
+        error_set(err, ERROR_REFUSED, "cannot do \"%s\": a foreign key is not added by a rewrite", text);
         return error_hint(err, "Add the foreign key after the rewrite, NOT VALID, and validate it then.");
     }
     for (size_t i = 0; i < sizeof(refused_clauses) / sizeof(refused_clauses[0]); i++) {

@@ -6,6 +6,8 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
+#include "ddl/foreign_key.h"
+#include "ddl/generated.h"
 #include "ddl/generate.h"
 #include "ddl/list.h"
 #include "ddl/view.h"
@@ -22,6 +24,7 @@ struct clone {
     struct clone_result *result;
     bool apart; /* the source's names are not its own */
     char oid[16];
+    struct released released;    /* generated columns that are plain for the time being */
     struct string_list reserved; /* names held in the scratch schema, each after its kind */
 };
 
@@ -118,7 +121,7 @@ make_clone(struct clone *c, struct error *err)
     for (int i = 0; i < c->source->statistics_count; i++)
         generate_statistics(&g, &c->source->statistics[i], &out);
     generate_identity(&g, &out);
-    if (!run_list(c, &out, err)) {
+    if (!run_list(c, &out, err) || !foreign_keys_clone(c->s, c->source, c->schema, err)) {
         if (!err->connection_lost && !err->stopped)
             err->kind = ERROR_REFUSED;
         if (strcmp(err->sqlstate, "42501") == 0 && strstr(err->message, "database") != NULL)
@@ -184,6 +187,28 @@ read_stage(struct clone *c, const struct stage *before, struct stage *stage, str
         };
     result_free(&r);
     return evaluate_constants(c, before, stage, err);
+}
+
+static bool
+release_generated(struct clone *c, const struct statement *statement, struct released *released,
+                  struct error *err)
+{
+    char *self = name_qualified(c->schema, c->source->name);
+    bool ok = generated_release(c->s, self, c->oid, statement, released, err);
+
+    free(self);
+    return ok;
+}
+
+/* What the statements have made of the clone. */
+static bool
+read_after(struct clone *c, struct error *err)
+{
+    struct clone_result *result = c->result;
+
+    result->after = table_read(c->s, c->schema, c->source->name, err);
+    return result->after != NULL &&
+           generated_restore(c->s, c->schema, c->source, result->after, &c->released, err);
 }
 
 static struct view_place
@@ -282,7 +307,7 @@ run_statement(struct clone *c, const struct statement *statement, struct error *
         goto out;
     if (!read_casts(c, statement, &before, &casts, err))
         goto out;
-    if (!view_search_path(c->s, true, err))
+    if (!release_generated(c, statement, &c->released, err) || !view_search_path(c->s, true, err))
         goto out;
     if (!session_execute(c->s, err, statement->sql)) {
         view_blame(c->schema, statement->text, err);
@@ -378,7 +403,8 @@ judge_statements(struct clone *c, struct error *err)
         struct string_list verdicts = {0};
         bool rewrites = false;
 
-        ok = session_execute(c->s, err, "SAVEPOINT pgrecast_clauses");
+        ok = release_generated(c, statement, NULL, err) &&
+             session_execute(c->s, err, "SAVEPOINT pgrecast_clauses");
         if (ok && !judge_clauses(c, statement, &verdicts, &rewrites)) {
             list_free(&verdicts);
             rewrites = false;
@@ -515,10 +541,8 @@ clone_run(struct session *s, const struct table *source, const char *schema,
     struct clone c = {.s = s, .schema = schema, .source = source, .statements = statements, .result = result};
     bool ok = make_clone(&c, err) && judge_statements(&c, err) && run_statements(&c, err);
 
-    if (ok) {
-        result->after = table_read(s, schema, source->name, err);
-        ok = result->after != NULL && read_restarts(&c, err);
-    }
+    ok = ok && read_after(&c, err) && read_restarts(&c, err);
+    free(c.released.attnums);
     list_free(&c.reserved);
     return ok;
 }
@@ -552,12 +576,12 @@ clone_run_apart(struct session *s, const struct table *source, const char *schem
 
     forget_sequences(described);
     ok = make_clone(&c, err) && run_statements(&c, err);
-    if (ok)
-        result->after = table_read(s, schema, source->name, err);
+    ok = ok && read_after(&c, err);
+    free(c.released.attnums);
     /* the transform is of the caller's table */
     result->transform.source = source;
     table_free(described);
-    return ok && result->after != NULL;
+    return ok;
 }
 
 void

@@ -6,6 +6,8 @@
 
 #include "core/mem.h"
 #include "ddl/clone.h"
+#include "ddl/dependents.h"
+#include "ddl/foreign_key.h"
 #include "ddl/key.h"
 #include "ddl/list.h"
 #include "ddl/names.h"
@@ -27,6 +29,7 @@ struct making {
     struct clone_result clone;
     struct exchange exchange;
     struct way_back way_back;
+    struct dependents_plan dependents;
     struct string_list relations; /* names taken in the table's schema */
     struct string_list statistics;
     struct string_list reasons;
@@ -191,6 +194,9 @@ explore(struct making *m, struct plan *p, struct typed_name *rebuild)
     list_add(&m->relations, mem_strdup(p->old_name));
     if (!clone_run(m->s, p->source, m->clone_schema, &m->statements, &m->clone, m->err))
         return false;
+    if (!dependents_plan_make(&m->dependents, m->s, p->source, m->clone.after, m->clone_schema, &m->reasons,
+                              m->err))
+        return false;
     return notes_add(m->s, p, &m->clone, m->err);
 }
 
@@ -221,6 +227,7 @@ making_free(struct making *m)
     clone_result_free(&m->clone);
     exchange_free(&m->exchange);
     way_back_free(&m->way_back);
+    dependents_plan_free(&m->dependents);
     list_free(&m->relations);
     list_free(&m->statistics);
     list_free(&m->reasons);
@@ -228,24 +235,53 @@ making_free(struct making *m)
     free(m->clone_schema);
 }
 
+/* Locks of other tables, each once; what hangs on the table comes before them, as in a query. */
+static void
+swap_locks(struct plan_swap *swap, const struct dependents_plan *d, const struct table *source)
+{
+    list_add_all(&swap->locks, &d->locks);
+    for (int i = 0; i < source->foreign_key_count; i++) {
+        const char *lock = source->foreign_keys[i].lock;
+
+        if (lock != NULL && !list_has(&swap->locks, lock))
+            list_add(&swap->locks, mem_strdup(lock));
+    }
+}
+
+/*
+ * All that hangs on p->source is taken away, the tables change places, and it is made again, on what serves
+ * from then on. Statements about dependents know the original's column names only.
+ */
 static struct plan_swap *
-swap_of(const struct plan *p)
+swap_of(const struct plan *p, const struct dependents_plan *d, const struct table *original, bool renamed)
 {
     struct plan_swap *swap;
 
     if (p == NULL)
         return NULL;
     swap = mem_alloc(sizeof(*swap));
+    renamed = renamed && d->attach.count > 0;
+    swap_locks(swap, d, original);
+    foreign_keys_detach(p->source, &swap->statements);
+    list_add_all(&swap->statements, &d->detach);
     list_add_all(&swap->statements, &p->swap);
+    if (renamed)
+        list_add_all(&swap->statements, &d->names_before);
+    list_add_all(&swap->statements, &d->attach);
+    if (renamed)
+        list_add_all(&swap->statements, &d->names_after);
+    foreign_keys_attach(p->target, &swap->statements, &swap->validate);
     return swap;
 }
 
 static void
-plan_swaps(struct plan_set *set)
+plan_swaps(struct plan_set *set, const struct dependents_plan *d)
 {
-    set->cutover = swap_of(set->forward);
-    set->rollback = swap_of(set->back);
-    set->cutover_again = swap_of(set->again);
+    const struct table *original = set->forward->source;
+
+    set->cutover = swap_of(set->forward, d, original, true);
+    set->rollback = swap_of(set->back, d, original, false);
+    set->cutover_again = swap_of(set->again, d, original, true);
 }
 
 /* What needs the clone, then the plans; the transaction is the caller's to roll back. */
@@ -292,7 +328,7 @@ plan_set_make(struct session *s, const struct plan_options *options, struct erro
         goto out;
     ok = plan_all(&m, options, set, &rebuild);
     if (ok)
-        plan_swaps(set);
+        plan_swaps(set, &m.dependents);
     if (!ok && strcmp(err->sqlstate, "55P03") == 0) {
         err->kind = ERROR_REFUSED;
         error_hint(err, "Somebody holds a lock on the table or its sequences: try again later.");

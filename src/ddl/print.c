@@ -182,7 +182,7 @@ print_key(const struct plan *p, FILE *out)
 }
 
 static void
-print_steps(const struct plan *p, FILE *out)
+print_steps(const struct plan_swap *swap, FILE *out)
 {
     static const char *const steps[][2] = {
         {"publication and replication slot", "SHARE UPDATE EXCLUSIVE on the table, instant"},
@@ -191,13 +191,20 @@ print_steps(const struct plan *p, FILE *out)
         {"build the indexes and constraints", "on the new table only"},
         {"apply changes, verify every row", "ACCESS SHARE, given up between parts"},
         {"swap, in one transaction", "ACCESS EXCLUSIVE, milliseconds"},
+        {"validate foreign keys", "SHARE UPDATE EXCLUSIVE: reads and writes go on"},
         {"drop the original", "ACCESS EXCLUSIVE on the original only"},
     };
 
+    int number = 0;
+
     fprintf(out, "\nSteps, and the locks they take\n");
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
-        fprintf(out, "  %zu. %-46s %s\n", i + 1, steps[i][0], steps[i][1]);
-    fprintf(out, "  The swap is %d statements; it reads no table.\n", p->swap.count);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        bool validates = strncmp(steps[i][0], "validate", strlen("validate")) == 0;
+
+        if (!validates || swap->validate.count > 0)
+            fprintf(out, "  %d. %-46s %s\n", ++number, steps[i][0], steps[i][1]);
+    }
+    fprintf(out, "  The swap is %d statements; it reads no table.\n", swap->statements.count);
 }
 
 static void
@@ -254,6 +261,44 @@ print_sequences(const struct plan *p, FILE *out)
                                      : "the same; moves in the swap");
 }
 
+static const struct foreign_key *
+foreign_key_named(const struct table *t, const struct foreign_key *like)
+{
+    for (int i = 0; i < t->foreign_key_count; i++)
+        if (t->foreign_keys[i].on_oid == like->on_oid && strcmp(t->foreign_keys[i].name, like->name) == 0)
+            return &t->foreign_keys[i];
+    return NULL;
+}
+
+static void
+print_foreign_keys(const struct plan *p, FILE *out)
+{
+    for (int i = 0; i < p->target->foreign_key_count; i++) {
+        const struct foreign_key *f = &p->target->foreign_keys[i];
+
+        print_part(out, "foreign key", f->description + strlen("foreign key "),
+                   f->validated ? "NOT VALID in the swap, validated after it" : "kept NOT VALID");
+    }
+    for (int i = 0; i < p->source->foreign_key_count; i++)
+        if (foreign_key_named(p->target, &p->source->foreign_keys[i]) == NULL)
+            print_part(out, "foreign key", p->source->foreign_keys[i].description + strlen("foreign key "),
+                       "dropped or renamed");
+}
+
+static void
+print_dependent(const struct dependent *d, FILE *out)
+{
+    size_t kind = strlen(d->kind);
+    const char *name = d->description;
+
+    if (strncmp(name, d->kind, kind) == 0 && name[kind] == ' ')
+        name += kind + 1;
+    print_part(out, d->kind, name,
+               d->reason != NULL ? d->reason
+               : d->fate != NULL ? d->fate
+                                 : "for information: it will see the statements of the job");
+}
+
 static void
 print_parts(const struct plan *p, FILE *out)
 {
@@ -271,14 +316,13 @@ print_parts(const struct plan *p, FILE *out)
     print_sequences(p, out);
     for (int i = 0; i < p->target->statistics_count; i++)
         print_part(out, "statistics", p->target->statistics[i].name, "made anew, same name");
+    print_foreign_keys(p, out);
     for (int i = 0; i < p->source->dependent_count; i++)
-        print_part(out, p->source->dependents[i].kind, p->source->dependents[i].description,
-                   p->source->dependents[i].reason == NULL ? "stays as it is"
-                                                           : p->source->dependents[i].reason);
+        print_dependent(&p->source->dependents[i], out);
     print_wrapped(
         out, 2,
-        "Owner, privileges, comments, storage parameters, statistics targets and replica identity come "
-        "along.");
+        "Owner, privileges, row security, comments, storage parameters, statistics targets and replica "
+        "identity come along.");
 }
 
 static void
@@ -301,17 +345,23 @@ print_needs(const struct plan *p, FILE *out)
 }
 
 static void
-print_statements(FILE *out, const char *title, const struct string_list *list)
+print_list(FILE *out, const struct string_list *list)
 {
-    if (list->count == 0)
-        return;
-    fprintf(out, "  -- %s\n", title);
     for (int i = 0; i < list->count; i++)
         fprintf(out, "  %s;\n", list->items[i]);
 }
 
 static void
-print_sql(const struct plan *p, FILE *out)
+print_statements(FILE *out, const char *title, const struct string_list *list)
+{
+    if (list->count == 0)
+        return;
+    fprintf(out, "  -- %s\n", title);
+    print_list(out, list);
+}
+
+static void
+print_sql(const struct plan *p, const struct plan_swap *swap, FILE *out)
 {
     fprintf(out, "\nThe statements\n");
     print_statements(out, "the new table", &p->create);
@@ -324,20 +374,25 @@ print_sql(const struct plan *p, FILE *out)
     for (int i = 0; i < p->index_count; i++)
         fprintf(out, "  %s;\n", p->indexes[i].sql);
     print_statements(out, "what else it has", &p->finish_shadow);
-    print_statements(out, "the swap", &p->swap);
-    print_statements(out, "after it", &p->drop_old);
+    print_statements(out, "the locks beside the table's own", &swap->locks);
+    print_statements(out, "the swap", &swap->statements);
+    fprintf(out, "  -- after it\n");
+    print_list(out, &swap->validate);
+    print_list(out, &p->drop_old);
 }
 
 void
-plan_print(const struct plan *p, FILE *out)
+plan_print(const struct plan_set *set, FILE *out)
 {
+    const struct plan *p = set->forward;
+
     print_head(p, out);
     print_clauses(p, out);
     print_notes(p, out);
     print_columns(p, out);
     print_key(p, out);
     print_parts(p, out);
-    print_steps(p, out);
+    print_steps(set->cutover, out);
     print_needs(p, out);
-    print_sql(p, out);
+    print_sql(p, set->cutover, out);
 }

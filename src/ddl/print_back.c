@@ -80,7 +80,7 @@ print_key(const struct plan *back, FILE *out)
 }
 
 static void
-print_statements(const struct plan *back, FILE *out)
+print_statements(const struct plan *back, const struct plan_swap *swap, FILE *out)
 {
     fprintf(out, "\n  -- rows that change after the swap\n");
     fprintf(
@@ -89,9 +89,11 @@ print_statements(const struct plan *back, FILE *out)
         "AS pgrecast_src\n    CROSS JOIN LATERAL (%s) AS pgrecast_new;\n",
         back->shadow_sql, back->insert_columns, back->transform_insert);
     fprintf(out, "  -- the swap back\n");
-    for (int i = 0; i < back->swap.count; i++)
-        fprintf(out, "  %s;\n", back->swap.items[i]);
+    for (int i = 0; i < swap->statements.count; i++)
+        fprintf(out, "  %s;\n", swap->statements.items[i]);
     fprintf(out, "  -- after it\n");
+    for (int i = 0; i < swap->validate.count; i++)
+        fprintf(out, "  %s;\n", swap->validate.items[i]);
     for (int i = 0; i < back->drop_old.count; i++)
         fprintf(out, "  %s;\n", back->drop_old.items[i]);
 }
@@ -99,7 +101,7 @@ print_statements(const struct plan *back, FILE *out)
 void
 plan_set_print(const struct plan_set *set, FILE *out)
 {
-    plan_print(set->forward, out);
+    plan_print(set, out);
     fprintf(out, "\nThe way back\n");
     if (set->back == NULL) {
         fprintf(out, "  None was asked for: after the swap the original is dropped.\n");
@@ -113,5 +115,5 @@ plan_set_print(const struct plan_set *set, FILE *out)
     else
         fprintf(out, "  After a rollback the new table cannot come to serve again: %s.\n",
                 set->why_not_again);
-    print_statements(set->back, out);
+    print_statements(set->back, set->rollback, out);
 }

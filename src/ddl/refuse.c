@@ -60,6 +60,10 @@ refuse_rights(const struct table *t, struct string_list *reasons, struct string_
                   t->owner, t->schema);
         list_addf(hints, "GRANT CREATE ON SCHEMA to the owner.");
     }
+    if (t->row_security_active) {
+        list_addf(reasons, "its row security is forced on the session's role, which may not see all rows");
+        list_addf(hints, "Connect as a role with BYPASSRLS that is a member of the owner.");
+    }
     if (!t->may_create_in_schema) {
         list_addf(reasons, "the session's role may not create in schema \"%s\"", t->schema);
         list_addf(hints, "GRANT CREATE ON SCHEMA to the role.");
@@ -87,9 +91,12 @@ refuse_dependents(const struct table *t, struct string_list *reasons)
     for (int i = 0; i < t->dependent_count; i++) {
         const struct dependent *d = &t->dependents[i];
 
-        if (d->reason != NULL)
+        if (d->reason != NULL && d->direct) /* of the others it is to be seen whether they are affected */
             list_addf(reasons, "%s: %s", d->description, d->reason);
     }
+    for (int i = 0; i < t->foreign_key_count; i++)
+        if (t->foreign_keys[i].reason != NULL)
+            list_addf(reasons, "%s: %s", t->foreign_keys[i].description, t->foreign_keys[i].reason);
 }
 
 static bool

@@ -148,6 +148,10 @@ plan_finish(struct plan *p, const struct generate *g)
         }
     }
     generate_identity(g, &p->finish_shadow);
+    if (t->row_security)
+        list_addf(&p->finish_shadow, "ALTER TABLE %s ENABLE ROW LEVEL SECURITY", p->shadow_sql);
+    if (t->force_row_security)
+        list_addf(&p->finish_shadow, "ALTER TABLE %s FORCE ROW LEVEL SECURITY", p->shadow_sql);
     grants_give(g, &p->finish_shadow);
 }
 

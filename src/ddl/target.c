@@ -5,6 +5,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
+#include "ddl/foreign_key.h"
 #include "ddl/list.h"
 #include "ddl/names.h"
 
@@ -189,6 +190,8 @@ clone_is_like(const struct table *source, const struct table *clone, struct erro
     for (int i = 0; i < source->statistics_count; i++)
         if (!same_statistics(&source->statistics[i], &clone->statistics[i]))
             return unlike("statistics object", source->statistics[i].name, err);
+    if (!foreign_keys_are_like(source, clone))
+        return unlike("a foreign key of table", source->name, err);
     return true;
 }
 
@@ -210,6 +213,9 @@ target_settle(const struct table *source, const char *clone_schema, struct clone
 
     if (!clone_is_like(source, result->before, err))
         return false;
+    foreign_keys_settle(source, target);
+    target->row_security = source->row_security;
+    target->force_row_security = source->force_row_security;
     replace(&target->schema, source->schema);
     replace(&target->owner, source->owner);
     replace(&target->acl, source->acl);

@@ -18,9 +18,8 @@ view_search_path(struct session *s, bool users, struct error *err)
                                  : "SET LOCAL search_path TO ''; SET LOCAL default_tablespace TO ''");
 }
 
-/* The server's words, without the scratch schema. */
-static void
-strip_schema(const char *schema, char *text)
+void
+view_strip_schema(const char *schema, char *text)
 {
     char *prefix = mem_printf("%s.", schema);
     char *at;
@@ -33,9 +32,9 @@ strip_schema(const char *schema, char *text)
 bool
 view_blame(const char *schema, const char *text, struct error *err)
 {
-    strip_schema(schema, err->message);
-    strip_schema(schema, err->detail);
-    strip_schema(schema, err->hint);
+    view_strip_schema(schema, err->message);
+    view_strip_schema(schema, err->detail);
+    view_strip_schema(schema, err->hint);
     if (!err->connection_lost && !err->stopped)
         err->kind = strcmp(err->sqlstate, "42501") == 0 ? ERROR_REFUSED : ERROR_USAGE;
     return error_context(err, "the server does not accept \"%s\"", text);

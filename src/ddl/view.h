@@ -19,6 +19,9 @@ struct view_place {
 /* Names are resolved as in the user's own session while his text is read; ours need none. */
 bool view_search_path(struct session *s, bool users, struct error *err);
 
+/* The server's words (NULL-safe), without the scratch schema. */
+void view_strip_schema(const char *schema, char *text);
+
 /* What the user's text made the server say is his to mend: ERROR_USAGE, without the scratch schema. */
 bool view_blame(const char *schema, const char *text, struct error *err);
 

@@ -38,32 +38,36 @@ ending_orphans(struct session *s, const struct job_state *job, struct error *err
 }
 
 /* What becomes of the other table, and that it is the end: both or neither. */
-static bool
-begin_end(struct session *s, struct job_state *job, bool keep, struct error *err)
-{
-    bool ok = session_execute(s, err, "BEGIN") && job_state_set_phase(s, job, PHASE_FINISHED, err) &&
-              (!keep || ledger_forget_kind(s, job, LEDGER_TABLE, err)) && session_execute(s, err, "COMMIT");
-
-    if (!ok)
-        session_rollback(s);
-    return ok;
-}
-
 bool
-ending_finish(struct session *s, struct job_state *job, bool keep, struct error *err)
+ending_begin(struct session *s, struct job_state *job, bool keep, struct error *err)
 {
     bool ok;
 
     engine_kill_point("finish-begun");
+    ok = session_execute(s, err, "BEGIN") && job_state_set_phase(s, job, PHASE_FINISHED, err) &&
+         (!keep || ledger_forget_kind(s, job, LEDGER_TABLE, err)) && session_execute(s, err, "COMMIT");
+    if (!ok)
+        session_rollback(s);
+    return ok && ledger_undo_one(s, job, LEDGER_SLOT, job->slot_name, err);
+}
+
+bool
+ending_finish(struct session *s, struct job_state *job, struct error *err)
+{
+    bool ok;
+
     stop_hold(); /* the end must not be interrupted half-way */
-    ok = begin_end(s, job, keep, err) && ledger_undo(s, job, err);
+    ok = ledger_undo(s, job, err);
     if (ok)
         engine_kill_point("finish-dropped");
     ok = ok && job_state_end(s, job, PHASE_FINISHED, NULL, err);
     stop_release();
-    if (!ok) {
-        error_context(err, "the swap is done, but the clean-up is not complete");
-        error_hint(err, "Complete it with: pgrecast finish %s", job->name);
-    }
     return ok;
+}
+
+bool
+ending_incomplete(const struct job_state *job, struct error *err)
+{
+    error_context(err, "the swap is done, but the clean-up is not complete");
+    return error_hint(err, "Complete it with: pgrecast finish %s", job->name);
 }

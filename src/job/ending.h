@@ -12,9 +12,15 @@
 bool ending_orphans(struct session *s, const struct job_state *job, struct error *err);
 
 /*
- * The table that does not serve goes, unless it is to be kept, and with it all that the job has made. May be
- * called again after a crash: then it goes on where it was. The job's lock is held.
+ * The end in two steps, between which there is time for what is still to be done without the slot. First:
+ * from now on it is the end, and what becomes of the table that does not serve is settled; the log is no
+ * longer held back. Then that table goes, unless it is to be kept, and with it all that the job has made.
+ * Each may be called again after a crash. The job's lock is held.
  */
-bool ending_finish(struct session *s, struct job_state *job, bool keep, struct error *err);
+bool ending_begin(struct session *s, struct job_state *job, bool keep, struct error *err);
+bool ending_finish(struct session *s, struct job_state *job, struct error *err);
+
+/* Of an error in one of them: what state that leaves. Returns false. */
+bool ending_incomplete(const struct job_state *job, struct error *err);
 
 #endif

@@ -53,6 +53,9 @@ struct engine {
     int verify_requested;
     int verify_answered;
 
+    struct parallel *validation; /* of one constraint, after a swap; see validate.h … */
+    int validated;               /* … and how many are done with */
+
     bool rollback_only; /* this run ends with the rollback, or with why there is none */
     enum job_phase next;
     struct cutover_report cutover;

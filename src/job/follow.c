@@ -9,6 +9,7 @@
 #include "core/mem.h"
 #include "engine.h"
 #include "sql/sql.h"
+#include "validate.h"
 
 #define RETRY_MS 1000 /* between two tries of rows set aside */
 
@@ -147,6 +148,7 @@ try_swap(struct engine *e, enum job_phase next, struct error *err)
 {
     struct error failed = {0};
 
+    validate_stop(e); /* its locks would be in the way */
     /* First what has been committed: it may bring a row that does not fit. Then twice: a key that is only
      * missing in the source is taken back the second time. */
     if (engine_sync(e, &failed) && retry_blocked(e, true, &failed) && retry_blocked(e, true, &failed) &&
@@ -201,7 +203,7 @@ end_following(struct engine *e, struct error *err)
     log_info("the new table is no longer kept in sync: %s. End the job with: pgrecast finish %s",
              e->plans->why_not_again != NULL ? e->plans->why_not_again : "it was not planned", e->job.name);
     return ledger_undo_one(e->control, &e->job, LEDGER_SLOT, e->job.slot_name, err) &&
-                   remove_last_spool(e, err)
+                   remove_last_spool(e, err) && validate_all(e, err)
                ? STEP_LEAVE
                : STEP_FAILED;
 }
@@ -222,7 +224,7 @@ phase_follow(struct engine *e, struct error *err)
         return is_over(e) ? (e->next = PHASE_FINISHED, STEP_NEXT) : end_following(e, err);
     if (e->stream == NULL &&
         (turned ? e->options.exit == EXIT_CUT_OVER && !e->rollback_only : e->rollback_only))
-        return STEP_LEAVE;
+        return validate_all(e, err) ? STEP_LEAVE : STEP_FAILED;
     if (!open_leg(e, err))
         return STEP_FAILED;
     if (!e->rollback_only)
@@ -232,7 +234,7 @@ phase_follow(struct engine *e, struct error *err)
 
         if (turned && e->rollback_requested && e->remap_requested)
             return remap_and_swap(e, err);
-        if (!follow_some(e, err))
+        if (!follow_some(e, err) || !validate_some(e, err))
             return STEP_FAILED;
         if (turned && apply_changes(e->apply) > before)
             engine_kill_point("reverse");

@@ -16,6 +16,7 @@
 #include "ending.h"
 #include "engine.h"
 #include "options.h"
+#include "validate.h"
 
 static const struct phase_step {
     enum job_phase phase, next;
@@ -198,7 +199,9 @@ finish(struct engine *e, struct error *err)
     bool keep = e->finish_requested == FINISH_KEEP || (e->options.keep_original && turned);
 
     e->report->outcome = turned ? JOB_FINISHED : JOB_UNDONE;
-    return ending_finish(e->control, &e->job, keep, err);
+    return (ending_begin(e->control, &e->job, keep, err) && validate_all(e, err) &&
+            ending_finish(e->control, &e->job, err)) ||
+           ending_incomplete(&e->job, err);
 }
 
 /* Somebody wants it gone, or it can never go on: nothing is left behind. */

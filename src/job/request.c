@@ -12,6 +12,7 @@
 #include "job/job.h"
 #include "job/state.h"
 #include "options.h"
+#include "validate.h"
 
 #define POLL_MS 200
 #define LOCK_SOON_MS 5000 /* a session that has just been closed still holds its lock */
@@ -339,6 +340,23 @@ not_taken_up(const struct job_state *job, struct error *err)
     return error_hint(err, "Look at it with: pgrecast status %s; and ask again.", job->name);
 }
 
+/* What the last swap has left to validate. */
+static bool
+validate(struct session *s, const struct job_state *job, struct error *err)
+{
+    struct plan_set *plans = plan_set_read(job->plan, err);
+    bool ok;
+
+    if (plans == NULL) { /* of another version: it can be finished all the same */
+        log_warning("foreign keys are not validated: %s", err->message);
+        error_clear(err);
+        return true;
+    }
+    ok = validate_here(s, plans, job->leg, err);
+    plan_set_free(plans);
+    return ok;
+}
+
 /* As a running instance would. */
 static bool
 finish_here(struct session *s, struct job_state *job, bool keep_original, struct error *err)
@@ -354,7 +372,9 @@ finish_here(struct session *s, struct job_state *job, bool keep_original, struct
     if (!job_options_read(&options, job->options, err))
         return false;
     keep_original = keep_original || (options.keep_original && job_is_turned(job));
-    return ending_finish(s, job, keep_original, err);
+    return (ending_begin(s, job, keep_original, err) && validate(s, job, err) &&
+            ending_finish(s, job, err)) ||
+           ending_incomplete(job, err);
 }
 
 bool

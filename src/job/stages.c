@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "validate.h"
 
 #define SEGMENT_BYTES (UINT64_C(64) * 1024 * 1024)
 #define SLOT_FREE_MS                                                                                         \
@@ -253,6 +254,7 @@ stages_open_apply(struct engine *e, struct error *err)
 void
 stages_close(struct engine *e)
 {
+    validate_stop(e);
     if (e->apply != NULL) {
         if (e->proven)
             e->dirty = apply_take_dirty(e->apply);

@@ -56,6 +56,8 @@ static const char *const pinned_settings[][2] = {
     {"tcp_user_timeout", "30s"},
 };
 
+static bool collect_results(struct session *s, struct result *out, struct error *err);
+
 static void
 collect_notice(void *arg, const PGresult *res)
 {
@@ -128,6 +130,33 @@ session_error(struct session *s, const PGresult *res, enum error_kind kind, stru
     return false;
 }
 
+/*
+ * A pooler hands the server's sessions from one client to another: the settings of ours would be found in the
+ * application's (an empty search_path above all), and locks, settings and prepared statements of ours be
+ * lost. It shows by the process that it names to its clients, for cancelling: one of its own invention. So
+ * this comes before any setting, and nothing is left in the session that was lent.
+ */
+static bool
+check_direct(struct session *s, struct error *err)
+{
+    struct result res = {0};
+    bool ok;
+
+    if (PQsendQuery(s->conn, "SELECT pg_catalog.pg_backend_pid()") == 0)
+        return connection_error(s, err);
+    if (!collect_results(s, &res, err))
+        return false;
+    ok = result_rows(&res) == 1 && result_int(&res, 0, 0) == PQbackendPID(s->conn);
+    result_free(&res);
+    if (!ok) {
+        error_set(err, ERROR_REFUSED, "there is a connection pooler between pgrecast and the server");
+        error_detail(err, "A job needs sessions of its own, and a replication connection.");
+        error_hint(err, "Connect to the server itself: its own host and port, not those of the pooler. The "
+                        "application may go on using the pooler.");
+    }
+    return ok;
+}
+
 static bool
 pin_settings(struct session *s, struct error *err)
 {
@@ -169,8 +198,9 @@ session_open(const struct connection_options *options, enum session_kind kind, c
         return NULL;
     }
     PQsetNoticeReceiver(s->conn, collect_notice, s);
-    if (!pin_settings(s, err)) {
-        error_context(err, "setting up the session");
+    if ((kind == SESSION_SQL && !check_direct(s, err)) || !pin_settings(s, err)) {
+        if (err->kind != ERROR_REFUSED)
+            error_context(err, "setting up the session");
         session_close(s);
         return NULL;
     }

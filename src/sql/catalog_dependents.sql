@@ -1,11 +1,11 @@
--- What hangs on a table and is not part of it: kind, description, and why it is not carried over (NULL: for
--- information). The sweep over pg_depend starts from everything that makes up the table, so that a class of objects
--- nobody thought of is found too and refused under its own name.
+-- What hangs on a table and is not part of it, foreign keys aside: each object with what it is, why it is not carried
+-- over (NULL: no objection), and what it hangs on, which may be another of them (a view over a view). The sweep over
+-- pg_depend starts from everything that makes up the table, so that a class of objects nobody thought of is found too
+-- and refused under its own name.
 -- $1 oid of the table
 WITH RECURSIVE
 me AS (
-    SELECT c.oid, c.reltype, c.reltoastrelid, c.relnamespace, c.relname, c.reloftype, c.relispartition,
-           c.relrowsecurity, c.relforcerowsecurity
+    SELECT c.oid, c.reltype, c.reltoastrelid, c.relnamespace, c.relname, c.reloftype, c.relispartition
     FROM pg_catalog.pg_class c
     WHERE c.oid = $1::pg_catalog.oid
 ),
@@ -36,120 +36,204 @@ ours (classid, objid, serial) AS (
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
       AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
 ),
-hanging (classid, objid, serial) AS (
-    SELECT d.classid, d.objid, pg_catalog.bool_and(ours.serial)
-    FROM pg_catalog.pg_depend d
-    JOIN ours ON d.refclassid = ours.classid AND d.refobjid = ours.objid
-    WHERE d.deptype NOT IN ('e', 'x')
-      AND NOT EXISTS (SELECT FROM ours o WHERE o.classid = d.classid AND o.objid = d.objid)
-    GROUP BY d.classid, d.objid
+-- One row for each object and each that it hangs on; the table stands for all that makes it up.
+hanging (classid, objid, base_classid, base_objid, serial) AS (
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, me.oid, 0::pg_catalog.oid, 0::pg_catalog.oid, false
+    FROM me
+    UNION
+    SELECT owner.classid, owner.objid, h.classid, h.objid, part.serial
+    FROM hanging h
+    CROSS JOIN me
+    CROSS JOIN LATERAL (
+        SELECT o.classid, o.objid, o.serial FROM ours o WHERE h.objid = me.oid
+        UNION ALL
+        SELECT h.classid, h.objid, false
+        WHERE h.objid <> me.oid AND h.classid IN ('pg_catalog.pg_class'::pg_catalog.regclass,
+                                                  'pg_catalog.pg_proc'::pg_catalog.regclass)
+        UNION ALL
+        SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid, false
+        FROM pg_catalog.pg_class v
+        JOIN pg_catalog.pg_type t ON t.oid = v.reltype OR t.typelem = v.reltype
+        WHERE h.objid <> me.oid AND h.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND v.oid = h.objid
+          AND v.relkind IN ('v', 'm')
+    ) part
+    JOIN pg_catalog.pg_depend d ON d.refclassid = part.classid AND d.refobjid = part.objid AND d.deptype NOT IN ('e', 'x')
+    -- the rule, row type, default or index of a view is the view, its TOAST table too
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN of_view.oid IS NULL THEN d.classid
+               ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END AS classid,
+               COALESCE(of_view.oid, d.objid) AS objid
+        FROM (SELECT) one
+        LEFT JOIN LATERAL (
+            SELECT v.oid
+            FROM pg_catalog.pg_class v
+            WHERE v.relkind IN ('v', 'm')
+              AND v.oid = CASE d.classid
+                  WHEN 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN
+                      (SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid AND r.rulename = '_RETURN')
+                  WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN
+                      (SELECT a.adrelid FROM pg_catalog.pg_attrdef a WHERE a.oid = d.objid)
+                  WHEN 'pg_catalog.pg_type'::pg_catalog.regclass THEN
+                      (SELECT CASE WHEN t.typelem <> 0 THEN e.typrelid ELSE t.typrelid END
+                       FROM pg_catalog.pg_type t
+                       LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
+                       WHERE t.oid = d.objid)
+                  WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN
+                      COALESCE((SELECT x.indrelid FROM pg_catalog.pg_index x WHERE x.indexrelid = d.objid),
+                               (SELECT m.oid FROM pg_catalog.pg_class m WHERE m.reltoastrelid = d.objid))
+                  WHEN 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass THEN
+                      (SELECT s.stxrelid FROM pg_catalog.pg_statistic_ext s WHERE s.oid = d.objid)
+                  END
+        ) of_view ON true
+    ) owner
+    WHERE (owner.classid, owner.objid) <> (h.classid, h.objid)
+      AND NOT EXISTS (SELECT FROM ours o WHERE o.classid = owner.classid AND o.objid = owner.objid)
 ),
-found (kind, description, reason) AS (
-    SELECT CASE
+dependent (classid, objid, bases, direct, serial) AS (
+    SELECT h.classid, h.objid,
+           pg_catalog.string_agg(DISTINCT h.base_classid::pg_catalog.text || ' ' || h.base_objid, ' ')
+               FILTER (WHERE h.base_objid <> me.oid),
+           pg_catalog.bool_or(h.base_objid = me.oid AND NOT h.serial),
+           pg_catalog.bool_and(h.serial)
+    FROM hanging h
+    CROSS JOIN me
+    WHERE h.objid <> me.oid
+    GROUP BY h.classid, h.objid
+),
+kind AS (
+    SELECT h.*,
+           CASE
                WHEN rel.relkind = 'v' THEN 'view'
                WHEN rel.relkind = 'm' THEN 'materialized view'
                WHEN rule.oid IS NOT NULL THEN 'rule'
                WHEN trigger.oid IS NOT NULL THEN 'trigger'
-               WHEN con.contype = 'f' THEN 'foreign key'
                WHEN policy.oid IS NOT NULL THEN 'policy'
                WHEN pub.oid IS NOT NULL THEN 'publication'
                WHEN child.inhrelid IS NOT NULL THEN 'inheritance child'
                WHEN proc.oid IS NOT NULL THEN 'function'
                ELSE 'object'
-           END,
-           CASE WHEN rel.relkind IN ('v', 'm')
-               THEN pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, rel.oid, 0)
-               ELSE pg_catalog.pg_describe_object(h.classid, h.objid, 0)
-                    || CASE WHEN con.contype = 'f' AND con.confrelid = me.oid AND con.conrelid <> me.oid
-                           THEN ' (points to the table)' ELSE '' END
-           END,
-           CASE WHEN h.serial THEN NULL
-               WHEN rel.relkind IN ('v', 'm') THEN 'it would stay with the old table'
-               WHEN rule.oid IS NOT NULL THEN 'rules are not carried over yet'
-               WHEN trigger.oid IS NOT NULL THEN 'triggers are not carried over yet'
-               WHEN con.contype = 'f' THEN 'foreign keys are not carried over yet'
-               WHEN policy.oid IS NOT NULL THEN 'policies are not carried over yet'
-               WHEN pub.oid IS NOT NULL THEN 'publications are not carried over yet'
-               WHEN child.inhrelid IS NOT NULL THEN 'tables with children are not supported yet'
-               ELSE 'it depends on the table or its row type and would stay with the old table'
-           END
-    FROM hanging h
-    CROSS JOIN me
+           END AS kind,
+           COALESCE(holder.relowner, pub.pubowner, proc.proowner) AS owner,
+           COALESCE(holder.relname, pub.pubname, proc.proname) AS holder,
+           COALESCE(rel.relnamespace, proc.pronamespace) AS namespace,
+           COALESCE(rel.relname, proc.proname) AS name,
+           proc.prokind,
+           proc.oid IS NOT NULL AND NOT EXISTS (
+               SELECT FROM hanging base
+               JOIN pg_catalog.pg_class c ON c.oid = base.base_objid
+               JOIN pg_catalog.pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype
+               WHERE base.classid = h.classid AND base.objid = h.objid AND c.reltype <> 0
+                 AND base.base_classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                 AND t.oid = ANY (COALESCE(proc.proallargtypes, proc.proargtypes::pg_catalog.oid[]) || proc.prorettype))
+               AS body_only,
+           (SELECT e.extname
+            FROM pg_catalog.pg_depend d
+            JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+            WHERE d.classid = h.classid AND d.objid = h.objid
+              AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype IN ('e', 'x')
+            LIMIT 1) AS extension,
+           (SELECT pg_catalog.string_agg(a.attname || ' ' || pg_catalog.format_type(a.atttypid, a.atttypmod)
+                                         || CASE WHEN a.attcollation <> 0 THEN ' ' || a.attcollation ELSE '' END, ', '
+                                         ORDER BY a.attnum)
+            FROM pg_catalog.pg_attribute a
+            WHERE a.attrelid = rel.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns
+    FROM dependent h
+    LEFT JOIN pg_catalog.pg_class rel
+        ON h.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND rel.oid = h.objid
     LEFT JOIN pg_catalog.pg_rewrite rule
         ON h.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND rule.oid = h.objid
-    LEFT JOIN pg_catalog.pg_class rel ON rel.oid = rule.ev_class AND rule.rulename = '_RETURN'
     LEFT JOIN pg_catalog.pg_trigger trigger
         ON h.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND trigger.oid = h.objid
-    LEFT JOIN pg_catalog.pg_constraint con
-        ON h.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND con.oid = h.objid
     LEFT JOIN pg_catalog.pg_policy policy
         ON h.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND policy.oid = h.objid
+    LEFT JOIN pg_catalog.pg_class holder
+        ON holder.oid = COALESCE(rel.oid, rule.ev_class, trigger.tgrelid, policy.polrelid)
     LEFT JOIN pg_catalog.pg_publication_rel member
         ON h.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND member.oid = h.objid
     LEFT JOIN pg_catalog.pg_publication pub ON pub.oid = member.prpubid
     LEFT JOIN pg_catalog.pg_inherits child
         ON h.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND child.inhrelid = h.objid
-           AND child.inhparent = me.oid
+           AND child.inhparent = $1::pg_catalog.oid
     LEFT JOIN pg_catalog.pg_proc proc
         ON h.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND proc.oid = h.objid
+    LEFT JOIN pg_catalog.pg_constraint con
+        ON h.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND con.oid = h.objid
     WHERE NOT COALESCE(trigger.tgisinternal, false)
+      AND COALESCE(con.contype, ' ') NOT IN ('f', 't') -- read by themselves; of a constraint trigger
       AND NOT COALESCE(pg_catalog.starts_with(pub.pubname, 'pgrecast_'), false)
+),
+found (classid, objid, kind, description, reason, schema, name, bases, direct, replaceable, columns) AS (
+    SELECT k.classid, k.objid, k.kind,
+           pg_catalog.pg_describe_object(k.classid, k.objid, 0),
+           CASE
+               WHEN k.serial THEN NULL
+               WHEN k.kind = 'materialized view' THEN
+                   'it would stay with the old table, and making it anew takes as long as its query'
+               WHEN k.kind = 'inheritance child' THEN 'tables with children are not supported yet'
+               WHEN k.kind = 'object' OR k.prokind = 'a' THEN
+                   'it depends on the table or its row type and would stay with the old table'
+               WHEN k.extension IS NOT NULL THEN 'it belongs to extension ' || pg_catalog.quote_ident(k.extension)
+               WHEN NOT pg_catalog.pg_has_role(k.owner, 'USAGE') THEN
+                   pg_catalog.format('%I belongs to role %I, which the session''s role is not a member of', k.holder,
+                                     pg_catalog.pg_get_userbyid(k.owner))
+           END,
+           pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(k.name), k.bases, k.direct,
+           k.kind = 'view' OR k.body_only,
+           k.columns
+    FROM kind k
+    LEFT JOIN pg_catalog.pg_namespace n ON n.oid = k.namespace
     UNION ALL
-    SELECT 'foreign key', pg_catalog.pg_describe_object('pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid, 0),
-           'foreign keys are not carried over yet'
-    FROM pg_catalog.pg_constraint c, me
-    WHERE c.contype = 'f' AND (c.conrelid = me.oid OR c.confrelid = me.oid)
-      AND NOT EXISTS (SELECT FROM hanging h
-                      WHERE h.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND h.objid = c.oid)
-    UNION ALL
-    SELECT 'publication', 'publication ' || p.pubname || ' (for all tables)',
-           'the shadow table would be published too'
-    FROM pg_catalog.pg_publication p
-    WHERE p.puballtables AND NOT pg_catalog.starts_with(p.pubname, 'pgrecast_')
-    UNION ALL
-    SELECT 'subscription', 'subscription ' || s.subname, 'a table that is fed by replication is not supported yet'
-    FROM pg_catalog.pg_subscription_rel r
-    JOIN me ON r.srrelid = me.oid
-    JOIN pg_catalog.pg_subscription s ON s.oid = r.srsubid
-    UNION ALL
-    SELECT 'inheritance parent', i.inhparent::pg_catalog.regclass::pg_catalog.text,
-           'tables with parents are not supported yet'
-    FROM pg_catalog.pg_inherits i, me
-    WHERE i.inhrelid = me.oid AND NOT me.relispartition
-    UNION ALL
-    SELECT 'partition', 'partition of ' || i.inhparent::pg_catalog.regclass::pg_catalog.text,
-           'a single partition is not supported yet'
-    FROM pg_catalog.pg_inherits i, me
-    WHERE i.inhrelid = me.oid AND me.relispartition
-    UNION ALL
-    SELECT 'type', 'typed table of ' || pg_catalog.format_type(me.reloftype, NULL), 'typed tables are not supported yet'
-    FROM me WHERE me.reloftype <> 0
-    UNION ALL
-    SELECT 'row security', 'row-level security of the table', 'row-level security is not carried over yet'
-    FROM me WHERE me.relrowsecurity OR me.relforcerowsecurity
-    UNION ALL
-    SELECT 'extension', pg_catalog.pg_describe_object(d.classid, d.objid, 0) || ' of '
-                        || pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0),
-           'membership in an extension is not carried over'
-    FROM pg_catalog.pg_depend d
-    JOIN ours ON d.classid = ours.classid AND d.objid = ours.objid
-    WHERE d.deptype IN ('e', 'x')
-    UNION ALL
-    SELECT 'security label', 'security label (' || l.provider || ') on '
-                             || pg_catalog.pg_describe_object(l.classoid, l.objoid, l.objsubid),
-           'security labels are not carried over yet'
-    FROM pg_catalog.pg_seclabel l
-    JOIN ours ON l.classoid = ours.classid AND l.objoid = ours.objid
-    UNION ALL
-    SELECT 'statistics', pg_catalog.pg_describe_object('pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid, 0),
-           'extended statistics in another schema than the table are not carried over yet'
-    FROM pg_catalog.pg_statistic_ext s
-    JOIN me ON s.stxrelid = me.oid AND s.stxnamespace <> me.relnamespace
-    UNION ALL
-    SELECT 'event trigger', 'event trigger ' || e.evtname || ' (' || e.evtevent || ')', NULL
-    FROM pg_catalog.pg_event_trigger e
-    WHERE e.evtenabled <> 'D' AND e.evtevent <> 'login'
+    SELECT 0, 0, i.kind, i.description, i.reason, NULL, NULL, NULL, true, false, NULL
+    FROM (
+        SELECT 'publication', 'publication ' || p.pubname || ' (for all tables)',
+               'the shadow table would be published too'
+        FROM pg_catalog.pg_publication p
+        WHERE p.puballtables AND NOT pg_catalog.starts_with(p.pubname, 'pgrecast_')
+        UNION ALL
+        SELECT 'subscription', 'subscription ' || s.subname,
+               'a table that is fed by replication is not supported yet'
+        FROM pg_catalog.pg_subscription_rel r
+        JOIN me ON r.srrelid = me.oid
+        JOIN pg_catalog.pg_subscription s ON s.oid = r.srsubid
+        UNION ALL
+        SELECT 'inheritance parent', i.inhparent::pg_catalog.regclass::pg_catalog.text,
+               'tables with parents are not supported yet'
+        FROM pg_catalog.pg_inherits i, me
+        WHERE i.inhrelid = me.oid AND NOT me.relispartition
+        UNION ALL
+        SELECT 'partition', 'partition of ' || i.inhparent::pg_catalog.regclass::pg_catalog.text,
+               'a single partition is not supported yet'
+        FROM pg_catalog.pg_inherits i, me
+        WHERE i.inhrelid = me.oid AND me.relispartition
+        UNION ALL
+        SELECT 'type', 'typed table of ' || pg_catalog.format_type(me.reloftype, NULL),
+               'typed tables are not supported yet'
+        FROM me WHERE me.reloftype <> 0
+        UNION ALL
+        SELECT 'extension', pg_catalog.pg_describe_object(d.classid, d.objid, 0) || ' of '
+                            || pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0),
+               'membership in an extension is not carried over'
+        FROM pg_catalog.pg_depend d
+        JOIN ours ON d.classid = ours.classid AND d.objid = ours.objid
+        WHERE d.deptype IN ('e', 'x')
+        UNION ALL
+        SELECT 'security label', 'security label (' || l.provider || ') on '
+                                 || pg_catalog.pg_describe_object(l.classoid, l.objoid, l.objsubid),
+               'security labels are not carried over yet'
+        FROM pg_catalog.pg_seclabel l
+        JOIN ours ON l.classoid = ours.classid AND l.objoid = ours.objid
+        UNION ALL
+        SELECT 'statistics',
+               pg_catalog.pg_describe_object('pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid, 0),
+               'extended statistics in another schema than the table are not carried over yet'
+        FROM pg_catalog.pg_statistic_ext s
+        JOIN me ON s.stxrelid = me.oid AND s.stxnamespace <> me.relnamespace
+        UNION ALL
+        SELECT 'event trigger', 'event trigger ' || e.evtname || ' (' || e.evtevent || ')', NULL
+        FROM pg_catalog.pg_event_trigger e
+        WHERE e.evtenabled <> 'D' AND e.evtevent <> 'login'
+    ) i (kind, description, reason)
 )
-SELECT DISTINCT f.kind, f.description, f.reason
+SELECT f.classid, f.objid, f.kind, f.description, f.reason, f.schema, f.name, f.bases, f.direct, f.replaceable, f.columns
 FROM found f
 ORDER BY f.kind, f.description;

@@ -18,7 +18,7 @@ SELECT c.oid,
        c.relreplident,
        pg_catalog.obj_description(c.oid, 'pg_class'),
        c.relacl::pg_catalog.text,
-       c.relrowsecurity OR c.relforcerowsecurity,
+       c.relrowsecurity,
        c.reltoastrelid <> 0,
        pg_catalog.pg_table_size(c.oid),
        pg_catalog.pg_relation_size(c.oid),
@@ -27,7 +27,9 @@ SELECT c.oid,
        n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_(toast|temp)',
        current_user,
        pg_catalog.pg_has_role(c.relowner, 'MEMBER') AND pg_catalog.has_schema_privilege(c.relowner, n.oid, 'CREATE'),
-       pg_catalog.has_schema_privilege(n.oid, 'CREATE')
+       pg_catalog.has_schema_privilege(n.oid, 'CREATE'),
+       c.relforcerowsecurity,
+       pg_catalog.row_security_active(c.oid)
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_catalog.pg_database d ON d.datname = pg_catalog.current_database()

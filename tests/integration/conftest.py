@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-pytest.register_assert_rewrite("campaign", "pgrecast", "rewrite", "tables")
+pytest.register_assert_rewrite("campaign", "database", "pgrecast", "rewrite", "tables")
 
 import servers  # noqa: E402 (needs the path)
 

@@ -185,9 +185,8 @@ SELECT DISTINCT a.type || ' ' || a.identity AS name, d.deptype::text || ' ' || b
        pg_identify_object(d.refclassid, d.refobjid, d.refobjsubid) b
  WHERE d.objid >= {FIRST_USER_OID}
    AND a.schema IS DISTINCT FROM 'pgrecast' AND b.schema IS DISTINCT FROM 'pgrecast'
-   AND a.schema IS DISTINCT FROM 'pg_toast' AND b.schema IS DISTINCT FROM 'pg_toast'
    AND b.identity <> 'pgrecast' AND a.identity !~ '(^| )pgrecast\\.'
-   AND a.schema !~ '^pg_temp' IS NOT FALSE AND b.schema !~ '^pg_temp' IS NOT FALSE
+   AND a.schema !~ '^pg_(toast|temp)' IS NOT FALSE AND b.schema !~ '^pg_(toast|temp)' IS NOT FALSE
    AND NOT EXISTS (SELECT FROM pg_trigger t WHERE d.classid = 'pg_trigger'::regclass AND t.oid = d.objid AND t.tgisinternal)
 UNION
 SELECT DISTINCT a.type || ' ' || a.identity, s.deptype::text || ' role ' || r.rolname
@@ -195,7 +194,8 @@ SELECT DISTINCT a.type || ' ' || a.identity, s.deptype::text || ' role ' || r.ro
   JOIN pg_roles r ON s.refclassid = 'pg_authid'::regclass AND r.oid = s.refobjid
  CROSS JOIN pg_identify_object(s.classid, s.objid, s.objsubid) a
  WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND s.objid >= {FIRST_USER_OID}
-   AND a.schema IS DISTINCT FROM 'pgrecast' AND a.schema IS DISTINCT FROM 'pg_toast' AND a.identity !~ '(^| )pgrecast(\\.|$)'
+   AND a.schema IS DISTINCT FROM 'pgrecast' AND a.schema !~ '^pg_(toast|temp)' IS NOT FALSE
+   AND a.identity !~ '(^| )pgrecast(\\.|$)'
  ORDER BY 1, 2
 """
 
@@ -279,7 +279,7 @@ def without_kept(description):
     A description without the tables that a job keeps until it is finished, and what is theirs, and its publications:
     by the names of whole objects only. What a job has left in the user's own objects stays.
     """
-    kept = re.compile(r"_pgrecast_(new|old)\b|\bpublication(:| relation .* in publication)? pgrecast_|in publication pgrecast_")
+    kept = re.compile(r"_pgrecast_(new|old)(\b|_)|\bpublication(:| relation .* in publication)? pgrecast_|in publication pgrecast_")
     result = {}
     for section, entries in description.items():
         result[section] = {name: value for name, value in entries.items()
@@ -288,6 +288,13 @@ def without_kept(description):
                               for name, whats in result["dependencies"].items()}
     result["dependencies"] = {name: whats for name, whats in result["dependencies"].items() if whats}
     return result
+
+
+def without_values(description):
+    """A description without the values that sequences have reached: these move on whatever is rolled back."""
+    moving = ("last_value", "is_called")
+    return {**description, "sequences": {name: {key: value for key, value in sequence.items() if key not in moving}
+                                         for name, sequence in description["sequences"].items()}}
 
 
 def differences(expected, actual, path=""):
@@ -327,17 +334,18 @@ def dump(server, database):
 
 def _in_order(lines):
     """Lines of a dump, each run of GRANT and REVOKE in the order of its text: access lists have none."""
-    result, run = [], []
+    result, run, role = [], [], None
     for line in lines:
-        if re.match(r"(GRANT|REVOKE) .*;$", line):
-            run.append(line)
-            continue
-        if run and not line:
-            continue  # between two of them, or after the last
-        if run:
-            result += [*sorted(run), ""]
-            run = []
-        result.append(line)
+        session = re.match(r"(?:RESET|SET) SESSION AUTHORIZATION ?(.*);$", line)
+        if session:
+            role = session[1]
+        elif re.match(r"(GRANT|REVOKE) .*;$", line):
+            run.append(f"{line} -- as {role}" if role else line)
+        elif line or not run:  # no blank lines within a run
+            if run:
+                result += [*sorted(run), ""]
+                run = []
+            result.append(line)
     return result + sorted(run)
 
 

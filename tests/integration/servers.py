@@ -109,7 +109,7 @@ def wait_until(condition, what, timeout=60, interval=0.02):
         time.sleep(interval)
 
 
-def _free_port():
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -176,7 +176,7 @@ class Server:
             self._make()
         for _ in range(5):
             if self.port is None:
-                self.port = _free_port()
+                self.port = free_port()
             self._write_settings()
             self._spawn()
             if self._wait_ready():
@@ -259,7 +259,7 @@ class Server:
         target = self.data / "postgresql.conf"
         target.write_text("\n".join(lines) + "\n")
 
-    def _process_options(self):
+    def process_options(self):
         options = {"cwd": self._folder.path, "start_new_session": True, "stdin": subprocess.DEVNULL}
         if self.user:
             options.update(user=self.user.pw_uid, group=self.user.pw_gid, extra_groups=[])
@@ -283,7 +283,7 @@ class Server:
     def _run(self, *command):
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
         done = subprocess.run([str(word) for word in command], env=environment, text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, check=False, **self._process_options())
+                              stderr=subprocess.STDOUT, check=False, **self.process_options())
         if done.returncode != 0:
             raise RuntimeError(f"{command[0]} failed:\n{done.stdout}")
 
@@ -292,7 +292,7 @@ class Server:
             self.process = subprocess.Popen(
                 [str(self.bin / "postgres"), "-D", str(self.data)], stdout=log, stderr=log,
                 env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
-                preexec_fn=die_with_parent(signal.SIGQUIT), **self._process_options())
+                preexec_fn=die_with_parent(signal.SIGQUIT), **self.process_options())
 
     def _wait_ready(self):
         """True once it answers, False if it ended."""

@@ -227,22 +227,13 @@ def test_no_usable_key(database, definition):
 
 
 DEPENDENTS = {
-    "foreign_key_out": ("CREATE TABLE o (id int PRIMARY KEY); ALTER TABLE t ADD CONSTRAINT to_other"
-                        " FOREIGN KEY (a) REFERENCES o NOT VALID", "to_other"),
-    "foreign_key_in": ("CREATE TABLE o (id int PRIMARY KEY, t int CONSTRAINT from_other REFERENCES t)", "from_other"),
-    "foreign_key_self": ("ALTER TABLE t ADD CONSTRAINT to_self FOREIGN KEY (a) REFERENCES t NOT VALID", "to_self"),
-    "view": ("CREATE VIEW the_view AS SELECT id, b FROM t", "the_view"),
     "materialized_view": ("CREATE MATERIALIZED VIEW the_view AS SELECT id, b FROM t", "the_view"),
-    "rule": ("CREATE RULE the_rule AS ON DELETE TO t DO ALSO NOTHING", "the_rule"),
-    "trigger": ("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
-                "CREATE TRIGGER the_trigger BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()", "the_trigger"),
-    "policy": ("CREATE POLICY the_policy ON t USING (true)", "the_policy"),
-    "row_security": ("ALTER TABLE t ENABLE ROW LEVEL SECURITY", "security"),
-    "publication": ("CREATE PUBLICATION the_publication FOR TABLE t", "the_publication"),
     "row_type_column": ("CREATE TABLE the_user (id int, x t)", "the_user"),
-    "row_type_function": ("CREATE FUNCTION the_function(t) RETURNS int LANGUAGE sql AS 'SELECT 1'", "the_function"),
-    "atomic_function": ("CREATE FUNCTION the_function() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM t; END",
-                        "the_function"),
+    "domain": ("CREATE DOMAIN the_domain AS t", "the_domain"),
+    "aggregate": ("CREATE FUNCTION f(t, t) RETURNS t LANGUAGE sql AS 'SELECT $1';"
+                  "CREATE AGGREGATE the_aggregate(t) (SFUNC = f, STYPE = t)", "the_aggregate"),
+    "view_that_does_not_fit": ("CREATE FUNCTION of_int(int) RETURNS int LANGUAGE sql AS 'SELECT 1';"
+                               "CREATE VIEW the_view AS SELECT of_int(id) FROM t", "the_view"),
 }
 
 

@@ -111,17 +111,16 @@ receive_message(struct fake_server *f, char *kind, struct buffer *body)
     return receive(f, body->data, body->len);
 }
 
+/* A row of one column. */
 static void
-send_confirmed(struct fake_server *f)
+send_row(struct fake_server *f, const char *name, uint32_t type, const char *text)
 {
     struct buffer body = {0};
-    char text[LSN_TEXT_SIZE];
 
-    lsn_format(f->confirmed, text);
     add_number(&body, 1, 2);
-    buffer_add(&body, "confirmed_flush_lsn", 20);
+    buffer_add(&body, name, strlen(name) + 1);
     add_number(&body, 0, 6);
-    add_number(&body, 3220, 4);
+    add_number(&body, type, 4);
     add_number(&body, 8, 2);
     add_number(&body, UINT32_MAX, 4);
     add_number(&body, 0, 2);
@@ -132,6 +131,15 @@ send_confirmed(struct fake_server *f)
     buffer_add(&body, text, strlen(text));
     send_message(f, 'D', &body);
     buffer_free(&body);
+}
+
+static void
+send_confirmed(struct fake_server *f)
+{
+    char text[LSN_TEXT_SIZE];
+
+    lsn_format(f->confirmed, text);
+    send_row(f, "confirmed_flush_lsn", 3220, text);
 }
 
 /* True when the stream has begun. */
@@ -147,6 +155,9 @@ answer(struct fake_server *f, const char *sql)
     } else {
         if (strncmp(sql, "SELECT confirmed_flush_lsn", 26) == 0)
             send_confirmed(f);
+        if (strstr(sql, "pg_backend_pid()") != NULL)
+            send_row(f, "pg_backend_pid", 23, f->pooled ? "4711" : "0");
+        f->settings += strstr(sql, "set_config") != NULL;
         send_texts(f, 'C', "SELECT 1", NULL);
     }
     send_number(f, 'Z', 'I', 1);
@@ -160,7 +171,7 @@ welcome(struct fake_server *f)
     send_texts(f, 'S', "server_version", "15.0");
     send_texts(f, 'S', "client_encoding", "UTF8");
     send_texts(f, 'S', "standard_conforming_strings", "on");
-    send_number(f, 'K', 1, 8);
+    send_number(f, 'K', 1, 8); /* process 0 */
     send_number(f, 'Z', 'I', 1);
 }
 

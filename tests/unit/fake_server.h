@@ -18,6 +18,8 @@ struct fake_server {
     const char *refusal;     /* an SQLSTATE to answer the first packet with, "" to hang up, or NULL */
     const char *start_error; /* an SQLSTATE to answer START_REPLICATION with, or NULL */
     lsn_t confirmed;         /* of the slot */
+    bool pooled;             /* it names another process to its client than the one that it is */
+    int settings;            /* how many statements changed settings */
 };
 
 /* The options are set between these two. */

@@ -124,6 +124,30 @@ test_the_user_wins(void **state)
     directory_drop(directory);
 }
 
+/* Its sessions are others' too: none of them is changed. */
+static void
+test_pooler(void **state)
+{
+    struct connection_options connection = {0};
+    struct fake_server server;
+    struct error err = {0};
+
+    (void)state;
+    fake_server_open(&server);
+    server.pooled = true;
+    connection.dbname = server.dbname;
+    fake_server_run(&server);
+    assert_null(session_open(&connection, SESSION_SQL, "unit", &err));
+    fake_server_ready(&server);
+    assert_int_equal(err.kind, ERROR_REFUSED);
+    assert_false(err.connection_lost);
+    assert_non_null(strstr(err.hint, "the server itself"));
+    assert_int_equal(server.settings, 0);
+    assert_non_null(strstr(err.message, "a connection pooler"));
+    error_clear(&err);
+    fake_server_close(&server);
+}
+
 int
 main(void)
 {
@@ -131,6 +155,7 @@ main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_without_a_server),
         cmocka_unit_test(test_the_user_wins),
+        cmocka_unit_test(test_pooler),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,231 @@
+#include "ddl/foreign_key.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buffer.h"
+#include "core/mem.h"
+#include "ddl/list.h"
+#include "ddl/names.h"
+#include "sql/sql.h"
+
+#define STAND_IN "pgrecast_table_"
+
+static char *
+stand_in_name(const char *schema, oid_t oid)
+{
+    return mem_printf("%s." STAND_IN "%u", schema, oid);
+}
+
+/* False in *made where there is no such table any more. */
+static bool
+make_stand_in(struct session *s, const char *schema, oid_t oid, bool *made, struct error *err)
+{
+    char *name = stand_in_name(schema, oid), text[16];
+    struct result r = {0};
+    bool ok;
+
+    snprintf(text, sizeof(text), "%u", oid);
+    ok = session_query(s, &r, err, sql_catalog_stand_in, 2, text, name);
+    *made = ok && result_rows(&r) > 0;
+    for (int i = 0; ok && i < result_rows(&r); i++)
+        ok = session_execute(s, err, result_text(&r, i, 1));
+    result_free(&r);
+    free(name);
+    return ok;
+}
+
+/* The name that one side has: a real table's, or its stand-in's. */
+static char *
+side_on_clone(const struct table *source, const char *schema, oid_t oid)
+{
+    return oid == source->oid ? name_qualified(schema, source->name) : stand_in_name(schema, oid);
+}
+
+static char *
+add_statement(const struct foreign_key *f, const char *on, const char *ref, bool valid)
+{
+    char *name = name_quoted(f->name);
+    char *sql = mem_printf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s) %s%s", on,
+                           name, f->columns, ref, f->ref_columns, f->options, valid ? "" : " NOT VALID");
+
+    free(name);
+    return sql;
+}
+
+static char *
+comment_statement(const struct foreign_key *f, const char *on)
+{
+    struct buffer sql = {0};
+
+    buffer_add_text(&sql, "COMMENT ON CONSTRAINT ");
+    buffer_add_identifier(&sql, f->name);
+    buffer_printf(&sql, " ON %s IS ", on);
+    buffer_add_literal(&sql, f->comment);
+    return buffer_take(&sql);
+}
+
+static bool
+clone_one(struct session *s, const struct table *source, const struct foreign_key *f, const char *schema,
+          struct error *err)
+{
+    char *on = side_on_clone(source, schema, f->on_oid), *ref = side_on_clone(source, schema, f->ref_oid);
+    char *add = add_statement(f, on, ref, f->validated);
+    char *comment = f->comment != NULL ? comment_statement(f, on) : NULL;
+    bool ok = session_execute(s, err, add) && (comment == NULL || session_execute(s, err, comment));
+
+    free(comment);
+    free(add);
+    free(ref);
+    free(on);
+    return ok;
+}
+
+/* One stand-in for each other table, however many keys there are between the two. */
+static bool
+had_before(const struct table *source, int number)
+{
+    for (int i = 0; i < number; i++)
+        if (source->foreign_keys[i].other_oid == source->foreign_keys[number].other_oid)
+            return true;
+    return false;
+}
+
+bool
+foreign_keys_clone(struct session *s, const struct table *source, const char *schema, struct error *err)
+{
+    bool *made = mem_alloc((size_t)source->foreign_key_count + 1), ok = true;
+
+    for (int i = 0; ok && i < source->foreign_key_count; i++) {
+        const struct foreign_key *f = &source->foreign_keys[i];
+
+        made[i] = true;
+        if (f->other_oid == 0)
+            continue;
+        if (!had_before(source, i)) {
+            ok = make_stand_in(s, schema, f->other_oid, &made[i], err);
+            continue;
+        }
+        for (int k = 0; k < i; k++)
+            if (source->foreign_keys[k].other_oid == f->other_oid)
+                made[i] = made[k];
+    }
+    for (int i = 0; ok && i < source->foreign_key_count; i++)
+        ok = !made[i] || clone_one(s, source, &source->foreign_keys[i], schema, err);
+    free(made);
+    return ok;
+}
+
+/* Two texts that may be NULL. */
+static bool
+same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+same_key(const struct table *ta, const struct foreign_key *a, const struct table *tb,
+         const struct foreign_key *b)
+{
+    return same(a->name, b->name) && same(a->columns, b->columns) && same(a->ref_columns, b->ref_columns) &&
+           same(a->options, b->options) && a->validated == b->validated && same(a->comment, b->comment) &&
+           (a->on_oid == ta->oid) == (b->on_oid == tb->oid) &&
+           (a->ref_oid == ta->oid) == (b->ref_oid == tb->oid);
+}
+
+bool
+foreign_keys_are_like(const struct table *source, const struct table *clone)
+{
+    if (source->foreign_key_count != clone->foreign_key_count)
+        return false;
+    for (int i = 0; i < source->foreign_key_count; i++) {
+        bool found = false;
+
+        for (int k = 0; k < clone->foreign_key_count && !found; k++)
+            found = same_key(source, &source->foreign_keys[i], clone, &clone->foreign_keys[k]);
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* The real table that a stand-in, by its name, stands for. */
+static oid_t
+real_oid(const char *name)
+{
+    const char *at = strstr(name, "." STAND_IN);
+
+    return at == NULL ? 0 : (oid_t)strtoul(at + strlen("." STAND_IN), NULL, 10);
+}
+
+/* A table's name as the source's keys have it. */
+static const char *
+known_name(const struct table *source, oid_t oid)
+{
+    for (int i = 0; i < source->foreign_key_count; i++) {
+        const struct foreign_key *f = &source->foreign_keys[i];
+
+        if (f->on_oid == oid || f->ref_oid == oid)
+            return f->on_oid == oid ? f->on_name : f->ref_name;
+    }
+    return NULL;
+}
+
+static char
+known_kind(const struct table *source, oid_t oid)
+{
+    for (int i = 0; i < source->foreign_key_count; i++)
+        if (source->foreign_keys[i].on_oid == oid)
+            return source->foreign_keys[i].on_kind;
+    return 'r';
+}
+
+static void
+settle_side(const struct table *source, const struct table *target, oid_t *oid, char **name)
+{
+    *oid = *oid == target->oid ? source->oid : real_oid(*name);
+    free(*name);
+    *name = mem_strdup(known_name(source, *oid));
+}
+
+void
+foreign_keys_settle(const struct table *source, struct table *target)
+{
+    for (int i = 0; i < target->foreign_key_count; i++) {
+        struct foreign_key *f = &target->foreign_keys[i];
+
+        settle_side(source, target, &f->on_oid, &f->on_name);
+        settle_side(source, target, &f->ref_oid, &f->ref_name);
+        f->other_oid = f->on_oid == f->ref_oid ? 0 : f->on_oid == source->oid ? f->ref_oid : f->on_oid;
+        f->on_kind = known_kind(source, f->on_oid);
+        free(f->description);
+        f->description = mem_printf("foreign key %s of %s to %s", f->name, f->on_name, f->ref_name);
+    }
+}
+
+void
+foreign_keys_detach(const struct table *t, struct string_list *out)
+{
+    for (int i = 0; i < t->foreign_key_count; i++) {
+        char *name = name_quoted(t->foreign_keys[i].name);
+
+        list_addf(out, "ALTER TABLE %s DROP CONSTRAINT %s", t->foreign_keys[i].on_name, name);
+        free(name);
+    }
+}
+
+void
+foreign_keys_attach(const struct table *t, struct string_list *out, struct string_list *validate)
+{
+    for (int i = 0; i < t->foreign_key_count; i++) {
+        const struct foreign_key *f = &t->foreign_keys[i];
+        char *name = name_quoted(f->name);
+
+        list_add(out, add_statement(f, f->on_name, f->ref_name, false));
+        if (f->comment != NULL)
+            list_add(out, comment_statement(f, f->on_name));
+        if (f->validated)
+            list_addf(validate, "ALTER TABLE %s VALIDATE CONSTRAINT %s", f->on_name, name);
+        free(name);
+    }
+}

@@ -1,0 +1,244 @@
+-- The statements that take dependents of a table away and make them again, as they are now, under the names that they
+-- and the table have now. A view or a function may be replaced instead, where what it gives keeps its types.
+-- $1, $2 classes and oids of the dependents, two lists of equal length; $3 oid of the table
+-- Gives the position in the lists (from 1), the step (lock, detach, attach, replace), and a statement, in order; or, with
+-- step obstacle, why it cannot be made again.
+WITH
+dependent AS (
+    SELECT u.at, u.classid, u.objid
+    FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.oid[]))
+        WITH ORDINALITY AS u (classid, objid, at)
+),
+-- views and materialized views among them
+view AS (
+    SELECT d.at, c.oid, c.relkind, c.relacl, c.relowner, c.relnamespace, 'r'::"char" AS default_kind,
+           pg_catalog.format('%I.%I', n.nspname, c.relname) AS self,
+           pg_catalog.pg_get_userbyid(c.relowner) AS owner,
+           CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS word,
+           pg_catalog.format('%s (%s)%s AS %s',
+                             pg_catalog.format('%I.%I', n.nspname, c.relname),
+                             (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
+                              FROM pg_catalog.pg_attribute a
+                              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+                             (SELECT ' WITH (' || pg_catalog.string_agg(pg_catalog.format('%I=%L', o.option_name,
+                                                                                          o.option_value), ', ') || ')'
+                              FROM pg_catalog.pg_options_to_table(c.reloptions) o),
+                             pg_catalog.rtrim(pg_catalog.pg_get_viewdef(c.oid), ';')) AS definition
+    FROM dependent d
+    JOIN pg_catalog.pg_class c ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('v', 'm')
+),
+-- functions and procedures
+routine AS (
+    SELECT d.at, p.oid, p.proacl, p.proowner, p.pronamespace, 'f'::"char" AS default_kind,
+           p.oid::pg_catalog.regprocedure::pg_catalog.text AS self,
+           pg_catalog.pg_get_userbyid(p.proowner) AS owner,
+           pg_catalog.pg_get_functiondef(p.oid) AS definition
+    FROM dependent d
+    JOIN pg_catalog.pg_proc p ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid
+    WHERE p.prokind <> 'a'
+),
+-- what belongs to a relation: rules, triggers, policies
+piece AS (
+    SELECT d.at, r.ev_class AS relation, 'RULE' AS word, r.rulename AS name, r.oid, d.classid,
+           pg_catalog.pg_get_ruledef(r.oid) AS definition, r.ev_enabled AS enabled
+    FROM dependent d
+    JOIN pg_catalog.pg_rewrite r ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid
+    UNION ALL
+    SELECT d.at, t.tgrelid, 'TRIGGER', t.tgname, t.oid, d.classid, pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled
+    FROM dependent d
+    JOIN pg_catalog.pg_trigger t ON d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
+    UNION ALL
+    SELECT d.at, p.polrelid, 'POLICY', p.polname, p.oid, d.classid,
+           pg_catalog.format('CREATE POLICY %I ON %s AS %s FOR %s TO %s', p.polname,
+                             (SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+                              FROM pg_catalog.pg_class c
+                              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                              WHERE c.oid = p.polrelid),
+                             CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END,
+                             CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE'
+                                           WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+                             (SELECT pg_catalog.string_agg(CASE WHEN r = 0 THEN 'PUBLIC'
+                                                           ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r)) END,
+                                                           ', ')
+                              FROM pg_catalog.unnest(p.polroles) r))
+           || COALESCE(' USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')', '')
+           || COALESCE(' WITH CHECK (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')', ''),
+           'O'
+    FROM dependent d
+    JOIN pg_catalog.pg_policy p ON d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND p.oid = d.objid
+),
+piece_of AS (
+    SELECT p.*, pg_catalog.format('%I.%I', n.nspname, c.relname) AS self, c.relkind, c.relowner
+    FROM piece p
+    JOIN pg_catalog.pg_class c ON c.oid = p.relation
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+),
+-- pg_publication_tables knows the columns and the row filter, from 15 on
+member AS (
+    SELECT d.at, pg_catalog.quote_ident(p.pubname) AS publication,
+           pg_catalog.format('%I.%I', n.nspname, c.relname) AS self,
+           CASE WHEN pg_catalog.to_jsonb(m) ->> 'prattrs' IS NOT NULL THEN
+               (SELECT ' (' || pg_catalog.string_agg(pg_catalog.quote_ident(a), ', ') || ')'
+                FROM pg_catalog.jsonb_array_elements_text(pg_catalog.to_jsonb(t) -> 'attnames') a)
+           END AS columns,
+           ' WHERE (' || (pg_catalog.to_jsonb(t) ->> 'rowfilter') || ')' AS filter
+    FROM dependent d
+    JOIN pg_catalog.pg_publication_rel m
+        ON d.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND m.oid = d.objid
+    JOIN pg_catalog.pg_publication p ON p.oid = m.prpubid
+    JOIN pg_catalog.pg_class c ON c.oid = m.prrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    LEFT JOIN pg_catalog.pg_publication_tables t
+        ON t.pubname = p.pubname AND t.schemaname = n.nspname AND t.tablename = c.relname
+),
+-- objects with privileges of their own: nothing of the default privileges, then all that is there now
+granted AS (
+    SELECT v.at, pg_catalog.format('TABLE %s', v.self) AS object, v.owner, v.relowner, v.relacl AS acl,
+           pg_catalog.acldefault('r', v.relowner) AS usual, NULL::pg_catalog.text AS column, 'r'::"char" AS kind,
+           v.relnamespace AS namespace
+    FROM view v
+    UNION ALL
+    SELECT r.at, pg_catalog.format('ROUTINE %s', r.self), r.owner, r.proowner, r.proacl,
+           pg_catalog.acldefault('f', r.proowner), NULL, 'f', r.pronamespace
+    FROM routine r
+    UNION ALL
+    SELECT v.at, pg_catalog.format('TABLE %s', v.self), v.owner, v.relowner, a.attacl, NULL,
+           pg_catalog.quote_ident(a.attname), NULL, NULL
+    FROM view v
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = v.oid AND a.attacl IS NOT NULL
+),
+grantees_by_default AS (
+    SELECT DISTINCT d.defaclobjtype AS kind, d.defaclnamespace AS namespace, a.grantee
+    FROM pg_catalog.pg_default_acl d
+    CROSS JOIN LATERAL pg_catalog.aclexplode(d.defaclacl) a
+    WHERE d.defaclrole = current_user::pg_catalog.regrole
+),
+statement (at, step, part, name, sql) AS (
+    -- a no-op that locks a view without the tables under it, as LOCK TABLE would
+    SELECT v.at, 'lock', 0, '', pg_catalog.format('ALTER %s %s OWNER TO %I', v.word, v.self, v.owner) FROM view v
+    UNION ALL
+    SELECT v.at, 'detach', 0, '', pg_catalog.format('DROP %s %s', v.word, v.self) FROM view v
+    UNION ALL
+    SELECT v.at, 'replace', 0, '', 'CREATE OR REPLACE VIEW ' || v.definition FROM view v WHERE v.relkind = 'v'
+    UNION ALL
+    SELECT v.at, 'attach', 0, '', pg_catalog.format('CREATE %s %s', v.word, v.definition) FROM view v
+    UNION ALL
+    SELECT v.at, 'attach', 1, '', pg_catalog.format('ALTER %s %s OWNER TO %I', v.word, v.self, v.owner)
+    FROM view v
+    WHERE v.relowner <> current_user::pg_catalog.regrole
+    UNION ALL
+    SELECT v.at, 'attach', 5, a.attname,
+           pg_catalog.format('ALTER VIEW %s ALTER COLUMN %I SET DEFAULT %s', v.self, a.attname,
+                             pg_catalog.pg_get_expr(f.adbin, f.adrelid))
+    FROM view v
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = v.oid AND a.attnum > 0
+    JOIN pg_catalog.pg_attrdef f ON f.adrelid = v.oid AND f.adnum = a.attnum
+    UNION ALL
+    SELECT v.at, 'attach', 6, '', pg_catalog.format('COMMENT ON %s %s IS %L', v.word, v.self, c.description)
+    FROM view v
+    JOIN pg_catalog.pg_description c
+        ON c.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.objoid = v.oid AND c.objsubid = 0
+    UNION ALL
+    SELECT v.at, 'attach', 7, a.attname,
+           pg_catalog.format('COMMENT ON COLUMN %s.%I IS %L', v.self, a.attname,
+                             pg_catalog.col_description(v.oid, a.attnum))
+    FROM view v
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = v.oid AND a.attnum > 0
+    WHERE pg_catalog.col_description(v.oid, a.attnum) IS NOT NULL
+    UNION ALL
+    SELECT r.at, 'detach', 0, '', 'DROP ROUTINE ' || r.self FROM routine r
+    UNION ALL
+    SELECT r.at, step.name, 0, '', r.definition FROM routine r, (VALUES ('attach'), ('replace')) step (name)
+    UNION ALL
+    SELECT r.at, 'attach', 1, '', pg_catalog.format('ALTER ROUTINE %s OWNER TO %I', r.self, r.owner)
+    FROM routine r
+    WHERE r.proowner <> current_user::pg_catalog.regrole
+    UNION ALL
+    SELECT r.at, 'attach', 6, '',
+           pg_catalog.format('COMMENT ON ROUTINE %s IS %L', r.self, pg_catalog.obj_description(r.oid, 'pg_proc'))
+    FROM routine r
+    WHERE pg_catalog.obj_description(r.oid, 'pg_proc') IS NOT NULL
+    UNION ALL
+    SELECT g.at, 'attach', 2, '', pg_catalog.format('REVOKE ALL ON %s FROM %s', g.object, pg_catalog.string_agg(
+               CASE WHEN w.grantee = 0 THEN 'PUBLIC'
+               ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(w.grantee)) END, ', ' ORDER BY w.grantee))
+    FROM granted g
+    CROSS JOIN LATERAL (
+        SELECT d.grantee
+        FROM grantees_by_default d
+        WHERE d.kind = g.kind AND d.namespace IN (0, g.namespace)
+        UNION
+        SELECT a.grantee FROM pg_catalog.aclexplode(g.usual) a WHERE g.acl IS NOT NULL
+    ) w
+    WHERE g.column IS NULL
+    GROUP BY g.at, g.object
+    UNION ALL
+    SELECT g.at, 'attach', 3, COALESCE(g.column, ''),
+           pg_catalog.format('GRANT %s ON %s TO %s%s',
+                             pg_catalog.string_agg(a.privilege_type || COALESCE(' (' || g.column || ')', ''), ', '
+                                                   ORDER BY a.privilege_type),
+                             g.object,
+                             CASE WHEN a.grantee = 0 THEN 'PUBLIC'
+                             ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END,
+                             CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM granted g
+    CROSS JOIN LATERAL pg_catalog.aclexplode(COALESCE(g.acl, g.usual)) a
+    WHERE a.grantor = g.relowner
+      AND (g.acl IS NOT NULL OR EXISTS (SELECT FROM grantees_by_default d
+                                        WHERE d.kind = g.kind AND d.namespace IN (0, g.namespace)))
+    GROUP BY g.at, g.object, g.column, a.grantee, a.is_grantable
+    UNION ALL
+    SELECT g.at, 'obstacle', 0, '',
+           pg_catalog.format('%s has granted a privilege on it, which only that role could do again',
+                             pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantor)))
+    FROM granted g
+    CROSS JOIN LATERAL pg_catalog.aclexplode(g.acl) a
+    WHERE a.grantor <> g.relowner
+    UNION ALL
+    SELECT o.at, 'obstacle', 0, '',
+           pg_catalog.format('its owner %I may not create in schema %I', pg_catalog.pg_get_userbyid(o.owner), n.nspname)
+    FROM (SELECT v.at, v.relowner, v.relnamespace FROM view v
+          UNION ALL
+          SELECT r.at, r.proowner, r.pronamespace FROM routine r) o (at, owner, namespace)
+    JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
+    WHERE NOT pg_catalog.has_schema_privilege(o.owner, o.namespace, 'CREATE')
+       OR NOT pg_catalog.has_schema_privilege(o.namespace, 'CREATE')
+    UNION ALL
+    SELECT p.at, 'lock', 0, '',
+           CASE WHEN p.relkind IN ('v', 'm')
+               THEN pg_catalog.format('ALTER %s %s OWNER TO %I',
+                                      CASE p.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END, p.self,
+                                      pg_catalog.pg_get_userbyid(p.relowner))
+               ELSE pg_catalog.format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', p.self) END
+    FROM piece_of p
+    WHERE p.relation <> $3::pg_catalog.oid
+    UNION ALL
+    SELECT p.at, 'detach', 0, '', pg_catalog.format('DROP %s %I ON %s', p.word, p.name, p.self) FROM piece_of p
+    UNION ALL
+    SELECT p.at, 'attach', 0, '', p.definition FROM piece_of p
+    UNION ALL
+    SELECT p.at, 'attach', 1, '',
+           pg_catalog.format('ALTER TABLE %s %s %s %I', p.self,
+                             CASE p.enabled WHEN 'D' THEN 'DISABLE' WHEN 'R' THEN 'ENABLE REPLICA'
+                                            ELSE 'ENABLE ALWAYS' END, p.word, p.name)
+    FROM piece_of p
+    WHERE p.enabled <> 'O'
+    UNION ALL
+    SELECT p.at, 'attach', 2, '',
+           pg_catalog.format('COMMENT ON %s %I ON %s IS %L', p.word, p.name, p.self, c.description)
+    FROM piece_of p
+    JOIN pg_catalog.pg_description c ON c.classoid = p.classid AND c.objoid = p.oid AND c.objsubid = 0
+    UNION ALL
+    SELECT m.at, 'detach', 0, '',
+           pg_catalog.format('ALTER PUBLICATION %s DROP TABLE ONLY %s', m.publication, m.self)
+    FROM member m
+    UNION ALL
+    SELECT m.at, 'attach', 0, '',
+           pg_catalog.format('ALTER PUBLICATION %s ADD TABLE ONLY %s%s%s', m.publication, m.self, m.columns, m.filter)
+    FROM member m
+)
+SELECT s.at, s.step, s.sql
+FROM statement s
+ORDER BY s.at, s.step, s.part, s.name, s.sql;
