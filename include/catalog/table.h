@@ -19,15 +19,16 @@ typedef uint32_t oid_t;
 
 /* Privileges of one grantee, as written down in the catalogs. */
 struct grant {
-    char *grantee;    /* quoted, or PUBLIC */
-    char *privileges; /* "INSERT, SELECT" */
-    bool grantable;   /* WITH GRANT OPTION */
-    bool by_owner;    /* the owner granted it; otherwise somebody with a grant option */
+    char *grantee;        /* quoted, or PUBLIC */
+    char *privileges;     /* "INSERT, SELECT" */
+    bool grantable;       /* WITH GRANT OPTION */
+    char *grantor;        /* quoted; somebody else than the owner, who has a grant option; NULL: the owner */
+    bool grantor_is_ours; /* the session's role may act for him */
 };
 
 struct grant_list {
     int count;
-    struct grant *items; /* those of the owner first */
+    struct grant *items; /* those by the owner first, of them his own */
 };
 
 /* A column may own several: the next ones follow in .next, that of an identity column comes first. */
@@ -183,6 +184,9 @@ struct foreign_key {
     char *reason;    /* as above */
     char *lock;      /* of the other table; NULL where that is this one too, or the role may not lock it */
     oid_t other_oid; /* of the other table; 0: both are this one */
+    /* Of a partitioned referencing table, on servers that do not take it there NOT VALID: it and the name of
+     * the constraint on each partition that holds rows, as SQL, one after the other. */
+    struct string_list leaves;
 };
 
 struct table {

@@ -7,6 +7,38 @@
 #include "core/mem.h"
 #include "sql/sql.h"
 
+static void
+list_take(struct string_list *list, char *text)
+{
+    list->items = mem_array(list->items, (size_t)list->count + 1, sizeof(*list->items));
+    list->items[list->count++] = text;
+}
+
+/* From 18 on a partitioned table takes a foreign key NOT VALID like any other. */
+static bool
+leaves_read(struct session *s, struct table *t, struct error *err)
+{
+    struct result r = {0};
+
+    if (session_major(s) >= 18)
+        return true;
+    if (!part_query(s, t, sql_catalog_foreign_key_leaves, &r, err))
+        return false;
+    for (int i = 0; i < t->foreign_key_count; i++)
+        for (int k = 0; k < result_rows(&r); k++)
+            if (part_oid(&r, k, 0) == t->foreign_keys[i].oid) {
+                list_take(&t->foreign_keys[i].leaves, part_text(&r, k, 1));
+                list_take(&t->foreign_keys[i].leaves, part_text(&r, k, 2));
+            }
+    for (int i = 0; i < t->foreign_key_count; i++)
+        if (t->foreign_keys[i].on_kind == 'p' && t->foreign_keys[i].leaves.count == 0 &&
+            t->foreign_keys[i].reason == NULL)
+            t->foreign_keys[i].reason =
+                mem_strdup("the partitioned table has no partition that could take it NOT VALID");
+    result_free(&r);
+    return true;
+}
+
 bool
 foreign_keys_read(struct session *s, struct table *t, struct error *err)
 {
@@ -36,7 +68,7 @@ foreign_keys_read(struct session *s, struct table *t, struct error *err)
             .other_oid = part_oid(&r, i, 15),
         };
     result_free(&r);
-    return true;
+    return leaves_read(s, t, err);
 }
 
 static int
@@ -122,8 +154,7 @@ statements_read(struct session *s, struct table *t, struct error *err)
     for (int i = 0; ok && i < result_rows(&r); i++) {
         struct string_list *list = step_of(&t->dependents[result_int(&r, i, 0) - 1], result_text(&r, i, 1));
 
-        list->items = mem_array(list->items, (size_t)list->count + 1, sizeof(*list->items));
-        list->items[list->count++] = part_text(&r, i, 2);
+        list_take(list, part_text(&r, i, 2));
     }
     result_free(&r);
     buffer_free(&classes);

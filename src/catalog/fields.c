@@ -5,12 +5,10 @@
 FIELDS_COMPLETE(grant_list, 16); /* see FIELD_LIST_STRUCT */
 
 static const struct field grant_fields[] = {
-    FIELD(struct grant, grantee),
-    FIELD(struct grant, privileges),
-    FIELD(struct grant, grantable),
-    FIELD(struct grant, by_owner),
+    FIELD(struct grant, grantee), FIELD(struct grant, privileges),      FIELD(struct grant, grantable),
+    FIELD(struct grant, grantor), FIELD(struct grant, grantor_is_ours),
 };
-static SHAPE(grant, 24);
+static SHAPE(grant, 40);
 
 static const struct field owned_sequence_fields[] = {
     FIELD(struct owned_sequence, oid),      FIELD(struct owned_sequence, schema),
@@ -139,16 +137,25 @@ static const struct field dependent_fields[] = {
 static SHAPE(dependent, 168);
 
 static const struct field foreign_key_fields[] = {
-    FIELD(struct foreign_key, oid),         FIELD(struct foreign_key, name),
-    FIELD(struct foreign_key, on_oid),      FIELD(struct foreign_key, on_name),
-    FIELD(struct foreign_key, columns),     FIELD(struct foreign_key, ref_oid),
-    FIELD(struct foreign_key, ref_name),    FIELD(struct foreign_key, ref_columns),
-    FIELD(struct foreign_key, options),     FIELD(struct foreign_key, validated),
-    FIELD(struct foreign_key, on_kind),     FIELD(struct foreign_key, comment),
-    FIELD(struct foreign_key, description), FIELD(struct foreign_key, reason),
-    FIELD(struct foreign_key, lock),        FIELD(struct foreign_key, other_oid),
+    FIELD(struct foreign_key, oid),
+    FIELD(struct foreign_key, name),
+    FIELD(struct foreign_key, on_oid),
+    FIELD(struct foreign_key, on_name),
+    FIELD(struct foreign_key, columns),
+    FIELD(struct foreign_key, ref_oid),
+    FIELD(struct foreign_key, ref_name),
+    FIELD(struct foreign_key, ref_columns),
+    FIELD(struct foreign_key, options),
+    FIELD(struct foreign_key, validated),
+    FIELD(struct foreign_key, on_kind),
+    FIELD(struct foreign_key, comment),
+    FIELD(struct foreign_key, description),
+    FIELD(struct foreign_key, reason),
+    FIELD(struct foreign_key, lock),
+    FIELD(struct foreign_key, other_oid),
+    FIELD_LIST_STRUCT(struct foreign_key, leaves, NULL),
 };
-static SHAPE(foreign_key, 120);
+static SHAPE(foreign_key, 136);
 
 static const struct field table_fields[] = {
     FIELD(struct table, oid),

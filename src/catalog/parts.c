@@ -322,7 +322,8 @@ grants_read(struct session *s, struct table *t, struct error *err)
             .grantee = part_text(&r, i, 3),
             .privileges = part_text(&r, i, 4),
             .grantable = result_bool(&r, i, 5),
-            .by_owner = result_bool(&r, i, 6),
+            .grantor = part_text(&r, i, 6),
+            .grantor_is_ours = result_bool(&r, i, 7),
         };
     }
     result_free(&r);

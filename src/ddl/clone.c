@@ -190,6 +190,14 @@ read_stage(struct clone *c, const struct stage *before, struct stage *stage, str
 }
 
 static bool
+blame(const struct clone *c, const struct statement *statement, struct error *err)
+{
+    foreign_keys_blame(c->source, err->message);
+    foreign_keys_blame(c->source, err->detail);
+    return view_blame(c->schema, statement->text, err);
+}
+
+static bool
 release_generated(struct clone *c, const struct statement *statement, struct released *released,
                   struct error *err)
 {
@@ -310,7 +318,7 @@ run_statement(struct clone *c, const struct statement *statement, struct error *
     if (!release_generated(c, statement, &c->released, err) || !view_search_path(c->s, true, err))
         goto out;
     if (!session_execute(c->s, err, statement->sql)) {
-        view_blame(c->schema, statement->text, err);
+        blame(c, statement, err);
         goto out;
     }
     if (!view_search_path(c->s, false, err) || !read_stage(c, &before, &after, err))
@@ -411,7 +419,7 @@ judge_statements(struct clone *c, struct error *err)
             ok = session_execute(c->s, err, "ROLLBACK TO SAVEPOINT pgrecast_clauses");
             session_collect_notices(c->s, &notices);
             if (ok && !session_execute(c->s, err, statement->sql))
-                ok = view_blame(c->schema, statement->text, err);
+                ok = blame(c, statement, err);
             session_collect_notices(c->s, NULL);
             if (ok)
                 list_addf(

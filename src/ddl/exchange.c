@@ -89,7 +89,7 @@ plan_made(struct exchange *x, const struct plan *p, const struct name_map *relat
         add_part(&x->made, "INDEX", t->schema, t->indexes[i].name,
                  name_map_find(relations, t->indexes[i].name));
     for (int i = 0; i < t->statistics_count; i++)
-        add_part(&x->made, "STATISTICS", t->schema, t->statistics[i].name,
+        add_part(&x->made, "STATISTICS", t->statistics[i].schema, t->statistics[i].name,
                  name_map_find(statistics, t->statistics[i].name));
     for (int i = 0; i < t->column_count; i++)
         for (const struct owned_sequence *q = t->columns[i].sequence; q != NULL; q = q->next)

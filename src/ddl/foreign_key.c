@@ -43,11 +43,17 @@ side_on_clone(const struct table *source, const char *schema, oid_t oid)
 }
 
 static char *
+add_named(const struct foreign_key *f, const char *name, const char *on, const char *ref, bool valid)
+{
+    return mem_printf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s) %s%s", on, name,
+                      f->columns, ref, f->ref_columns, f->options, valid ? "" : " NOT VALID");
+}
+
+static char *
 add_statement(const struct foreign_key *f, const char *on, const char *ref, bool valid)
 {
     char *name = name_quoted(f->name);
-    char *sql = mem_printf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES %s (%s) %s%s", on,
-                           name, f->columns, ref, f->ref_columns, f->options, valid ? "" : " NOT VALID");
+    char *sql = add_named(f, name, on, ref, valid);
 
     free(name);
     return sql;
@@ -180,6 +186,18 @@ known_kind(const struct table *source, oid_t oid)
     return 'r';
 }
 
+/* On the clone the other table is never a partitioned one. */
+static void
+copy_leaves(const struct table *source, struct foreign_key *f)
+{
+    for (int i = 0; i < source->foreign_key_count; i++) {
+        const struct foreign_key *like = &source->foreign_keys[i];
+
+        if (like->on_oid == f->on_oid && strcmp(like->name, f->name) == 0)
+            list_add_all(&f->leaves, &like->leaves);
+    }
+}
+
 static void
 settle_side(const struct table *source, const struct table *target, oid_t *oid, char **name)
 {
@@ -198,34 +216,92 @@ foreign_keys_settle(const struct table *source, struct table *target)
         settle_side(source, target, &f->ref_oid, &f->ref_name);
         f->other_oid = f->on_oid == f->ref_oid ? 0 : f->on_oid == source->oid ? f->ref_oid : f->on_oid;
         f->on_kind = known_kind(source, f->on_oid);
+        copy_leaves(source, f);
         free(f->description);
         f->description = mem_printf("foreign key %s of %s to %s", f->name, f->on_name, f->ref_name);
     }
+}
+
+/* The parts may be there already while the whole is not: see attach_leaves(). */
+static void
+detach_leaves(const struct foreign_key *f, const char *name, struct string_list *out)
+{
+    list_addf(out, "ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", f->on_name, name);
+    for (int i = 0; i + 1 < f->leaves.count; i += 2)
+        list_addf(out, "ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", f->leaves.items[i],
+                  f->leaves.items[i + 1]);
 }
 
 void
 foreign_keys_detach(const struct table *t, struct string_list *out)
 {
     for (int i = 0; i < t->foreign_key_count; i++) {
-        char *name = name_quoted(t->foreign_keys[i].name);
+        const struct foreign_key *f = &t->foreign_keys[i];
+        char *name = name_quoted(f->name);
 
-        list_addf(out, "ALTER TABLE %s DROP CONSTRAINT %s", t->foreign_keys[i].on_name, name);
+        if (f->leaves.count > 0)
+            detach_leaves(f, name, out);
+        else
+            list_addf(out, "ALTER TABLE %s DROP CONSTRAINT %s", f->on_name, name);
         free(name);
     }
+}
+
+/*
+ * A partitioned table does not take it NOT VALID, but each partition does. Once they are valid there, the
+ * table's own takes them over and looks at no row.
+ */
+static void
+attach_leaves(const struct foreign_key *f, struct string_list *out, struct string_list *validate)
+{
+    for (int i = 0; i + 1 < f->leaves.count; i += 2) {
+        list_add(out, add_named(f, f->leaves.items[i + 1], f->leaves.items[i], f->ref_name, false));
+        list_addf(validate, "ALTER TABLE %s VALIDATE CONSTRAINT %s", f->leaves.items[i],
+                  f->leaves.items[i + 1]);
+    }
+    list_add(validate, add_statement(f, f->on_name, f->ref_name, true));
+    if (f->comment != NULL)
+        list_add(validate, comment_statement(f, f->on_name));
+}
+
+static void
+attach_whole(const struct foreign_key *f, struct string_list *out, struct string_list *validate)
+{
+    char *name = name_quoted(f->name);
+
+    list_add(out, add_statement(f, f->on_name, f->ref_name, false));
+    if (f->comment != NULL)
+        list_add(out, comment_statement(f, f->on_name));
+    if (f->validated)
+        list_addf(validate, "ALTER TABLE %s VALIDATE CONSTRAINT %s", f->on_name, name);
+    free(name);
 }
 
 void
 foreign_keys_attach(const struct table *t, struct string_list *out, struct string_list *validate)
 {
     for (int i = 0; i < t->foreign_key_count; i++) {
-        const struct foreign_key *f = &t->foreign_keys[i];
-        char *name = name_quoted(f->name);
+        if (t->foreign_keys[i].leaves.count > 0)
+            attach_leaves(&t->foreign_keys[i], out, validate);
+        else
+            attach_whole(&t->foreign_keys[i], out, validate);
+    }
+}
 
-        list_add(out, add_statement(f, f->on_name, f->ref_name, false));
-        if (f->comment != NULL)
-            list_add(out, comment_statement(f, f->on_name));
-        if (f->validated)
-            list_addf(validate, "ALTER TABLE %s VALIDATE CONSTRAINT %s", f->on_name, name);
-        free(name);
+void
+foreign_keys_blame(const struct table *source, char *text)
+{
+    for (int i = 0; text != NULL && i < source->foreign_key_count; i++) {
+        const struct foreign_key *f = &source->foreign_keys[i];
+        const char *real = known_name(source, f->other_oid);
+        char *stand_in = mem_printf(STAND_IN "%u", f->other_oid), *at;
+
+        /* the real name is not longer, or the text is left alone */
+        while (f->other_oid != 0 && strlen(real) <= strlen(stand_in) &&
+               (at = strstr(text, stand_in)) != NULL) {
+            memcpy(at, real, strlen(real));
+            memmove(at + strlen(real), at + strlen(stand_in), strlen(at + strlen(stand_in)) + 1);
+        }
+        free(stand_in);
     }
 }

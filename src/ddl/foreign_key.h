@@ -18,6 +18,9 @@ bool foreign_keys_are_like(const struct table *source, const struct table *clone
 /* Read from the clone as target->foreign_keys: under the names of the real tables. */
 void foreign_keys_settle(const struct table *source, struct table *target);
 
+/* The server's words (NULL-safe), with the real tables in the place of stand-ins where they fit. */
+void foreign_keys_blame(const struct table *source, char *text);
+
 /* The statements; to validate are those that were valid. */
 void foreign_keys_detach(const struct table *t, struct string_list *out);
 void foreign_keys_attach(const struct table *t, struct string_list *out, struct string_list *validate);

@@ -421,7 +421,7 @@ generate_index_extras(const struct generate *g, const struct index *index, struc
 void
 generate_statistics(const struct generate *g, const struct extended_statistics *x, struct string_list *out)
 {
-    char *name = name_qualified(g->schema, name_map_find(g->statistics, x->name));
+    char *name = name_qualified(g->shadow ? x->schema : g->schema, name_map_find(g->statistics, x->name));
     char *self = name_qualified(g->schema, g->name);
 
     list_addf(out, "CREATE STATISTICS %s %s FROM %s", name, x->definition, self);

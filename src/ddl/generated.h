@@ -17,7 +17,8 @@ struct released {
 bool generated_release(struct session *s, const char *clone_sql, const char *oid,
                        const struct statement *statement, struct released *released, struct error *err);
 
-/* After the last: the columns of after are generated again. ERROR_REFUSED where an expression does not fit. */
+/* After the last: the columns of after are generated again. ERROR_REFUSED where an expression does not fit.
+ */
 bool generated_restore(struct session *s, const char *schema, const struct table *source, struct table *after,
                        const struct released *released, struct error *err);
 

@@ -72,8 +72,12 @@ grants_close(const struct generate *g, const struct table *source, struct string
 static void
 give(const struct grant *grant, const char *privileges, const char *object, struct string_list *out)
 {
+    if (grant->grantor != NULL)
+        list_addf(out, "SET LOCAL ROLE %s", grant->grantor);
     list_addf(out, "GRANT %s ON %s TO %s%s", privileges, object, grant->grantee,
               grant->grantable ? " WITH GRANT OPTION" : "");
+    if (grant->grantor != NULL)
+        list_addf(out, "RESET ROLE");
 }
 
 static void
@@ -137,6 +141,41 @@ grants_give(const struct generate *g, struct string_list *out)
     free(table);
 }
 
+/* The owner gave him what he has passed on: then it can be given again in this order. */
+static bool
+may_grant(const struct grant_list *list, const struct grant *grant)
+{
+    for (int i = 0; i < list->count; i++)
+        if (list->items[i].grantor == NULL && list->items[i].grantable &&
+            strcmp(list->items[i].grantee, grant->grantor) == 0)
+            return grant->grantor_is_ours;
+    return false;
+}
+
+static void
+refuse_list(const struct grant_list *list, const struct grant_list *of_table, const char *what,
+            struct string_list *reasons)
+{
+    for (int i = 0; i < list->count; i++)
+        if (list->items[i].grantor != NULL && !may_grant(list, &list->items[i]) &&
+            !may_grant(of_table, &list->items[i]))
+            list_addf(reasons,
+                      "%s: role %s has granted %s to %s, and the session's role cannot do that for it", what,
+                      list->items[i].grantor, list->items[i].privileges, list->items[i].grantee);
+}
+
+void
+grants_refuse(const struct table *t, struct string_list *reasons)
+{
+    refuse_list(&t->grants, &t->grants, "privileges on the table", reasons);
+    for (int i = 0; i < t->column_count; i++) {
+        refuse_list(&t->columns[i].grants, &t->grants, "privileges on a column", reasons);
+        for (const struct owned_sequence *q = t->columns[i].sequence; q != NULL; q = q->next)
+            if (q->identity)
+                refuse_list(&q->grants, &q->grants, "privileges on a sequence", reasons);
+    }
+}
+
 static const char *
 owner_has(const struct table *t)
 {
@@ -167,6 +206,21 @@ grants_owner_lacks(const struct table *t)
         if (!lists_privilege(has, needed[i]))
             return needed[i];
     return NULL;
+}
+
+void
+grants_lend(const struct generate *g, struct string_list *out)
+{
+    static const char *const needed[] = {"TRIGGER", "REFERENCES"};
+    const struct table *t = g->table;
+    const char *has = owner_has(t);
+    char *owner = name_quoted(t->owner), *table = table_object(g);
+
+    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]) && t->acl != NULL; i++)
+        if (!lists_privilege(has, needed[i]))
+            list_addf(out, "GRANT %s ON %s TO %s", needed[i], table, owner);
+    free(table);
+    free(owner);
 }
 
 void

@@ -14,6 +14,12 @@ void grants_close(const struct generate *g, const struct table *source, struct s
  */
 void grants_give(const struct generate *g, struct string_list *out);
 
+/* What cannot be given again because somebody else gave it, as reasons. */
+void grants_refuse(const struct table *t, struct string_list *reasons);
+
+/* What making triggers and foreign keys needs and the owner has not got: to be taken again at the end. */
+void grants_lend(const struct generate *g, struct string_list *out);
+
 /* Take from the owner what he does not have; comments and privileges of NOT VALID parts are there by now. */
 void grants_take(const struct generate *g, struct string_list *out);
 

@@ -54,24 +54,8 @@ note_settings(struct session *s, const struct plan *p, struct clone_result *clon
     return true;
 }
 
-/* Only the owner can be the grantor of what a new table has. */
-static void
-note_grantors(const struct plan *p, struct string_list *notes)
-{
-    bool others = false;
-
-    for (int k = 0; k < p->source->grants.count; k++)
-        others = others || !p->source->grants.items[k].by_owner;
-    for (int i = 0; i < p->source->column_count; i++)
-        for (int k = 0; k < p->source->columns[i].grants.count; k++)
-            others = others || !p->source->columns[i].grants.items[k].by_owner;
-    if (others)
-        list_addf(notes, "privileges that somebody else than the owner granted become grants of the owner");
-}
-
 bool
 notes_add(struct session *s, const struct plan *p, struct clone_result *clone, struct error *err)
 {
-    note_grantors(p, &clone->notes);
     return note_settings(s, p, clone, err);
 }

@@ -8,6 +8,8 @@
 #include "ddl/clone.h"
 #include "ddl/dependents.h"
 #include "ddl/foreign_key.h"
+#include "ddl/generate.h"
+#include "ddl/grants.h"
 #include "ddl/key.h"
 #include "ddl/list.h"
 #include "ddl/names.h"
@@ -255,22 +257,26 @@ swap_locks(struct plan_swap *swap, const struct dependents_plan *d, const struct
 static struct plan_swap *
 swap_of(const struct plan *p, const struct dependents_plan *d, const struct table *original, bool renamed)
 {
+    struct generate g = {.schema = original->schema, .name = original->name};
     struct plan_swap *swap;
 
     if (p == NULL)
         return NULL;
     swap = mem_alloc(sizeof(*swap));
+    g.table = p->target;
     renamed = renamed && d->attach.count > 0;
     swap_locks(swap, d, original);
     foreign_keys_detach(p->source, &swap->statements);
     list_add_all(&swap->statements, &d->detach);
     list_add_all(&swap->statements, &p->swap);
+    grants_lend(&g, &swap->statements);
     if (renamed)
         list_add_all(&swap->statements, &d->names_before);
     list_add_all(&swap->statements, &d->attach);
     if (renamed)
         list_add_all(&swap->statements, &d->names_after);
     foreign_keys_attach(p->target, &swap->statements, &swap->validate);
+    grants_take(&g, &swap->statements);
     return swap;
 }
 

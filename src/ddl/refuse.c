@@ -5,6 +5,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
+#include "ddl/grants.h"
 #include "ddl/list.h"
 
 static void
@@ -61,7 +62,8 @@ refuse_rights(const struct table *t, struct string_list *reasons, struct string_
         list_addf(hints, "GRANT CREATE ON SCHEMA to the owner.");
     }
     if (t->row_security_active) {
-        list_addf(reasons, "its row security is forced on the session's role, which may not see all rows");
+        list_addf(reasons,
+                  "its row-level security is forced on the session's role, which may not see all rows");
         list_addf(hints, "Connect as a role with BYPASSRLS that is a member of the owner.");
     }
     if (!t->may_create_in_schema) {
@@ -77,6 +79,7 @@ refuse_source(const struct table *t, struct string_list *reasons, struct string_
     if (reasons->count > 0)
         return;
     refuse_rights(t, reasons, hints);
+    grants_refuse(t, reasons);
     for (int i = 0; i < t->index_count; i++) {
         if (t->indexes[i].valid)
             continue;
@@ -99,12 +102,13 @@ refuse_dependents(const struct table *t, struct string_list *reasons)
             list_addf(reasons, "%s: %s", t->foreign_keys[i].description, t->foreign_keys[i].reason);
 }
 
+/* A sequence that is the same, or that of an identity column, which is made anew under its name. */
 static bool
-target_keeps(const struct table *target, oid_t sequence)
+target_keeps(const struct table *target, const struct owned_sequence *kept)
 {
     for (int i = 0; i < target->column_count; i++)
         for (const struct owned_sequence *q = target->columns[i].sequence; q != NULL; q = q->next)
-            if (q->oid == sequence)
+            if (kept->identity ? q->identity && strcmp(q->name, kept->name) == 0 : q->oid == kept->oid)
                 return true;
     return false;
 }
@@ -114,7 +118,7 @@ refuse_target(const struct plan *p, struct string_list *reasons)
 {
     for (int i = 0; i < p->source->column_count; i++)
         for (const struct owned_sequence *q = p->source->columns[i].sequence; q != NULL; q = q->next)
-            if (q->used_elsewhere && (q->identity || !target_keeps(p->target, q->oid)))
+            if (q->used_elsewhere && !target_keeps(p->target, q))
                 list_addf(reasons, "sequence \"%s\" would be dropped, but something else uses it", q->name);
 }
 

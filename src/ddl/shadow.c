@@ -139,7 +139,7 @@ plan_finish(struct plan *p, const struct generate *g)
 
         generate_statistics(g, x, &p->finish_shadow);
         if (strcmp(x->owner, p->source->session_role) != 0) {
-            char *name = name_qualified(t->schema, name_map_find(g->statistics, x->name));
+            char *name = name_qualified(x->schema, name_map_find(g->statistics, x->name));
             char *owner = name_quoted(x->owner);
 
             list_addf(&p->finish_shadow, "ALTER STATISTICS %s OWNER TO %s", name, owner);

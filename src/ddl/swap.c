@@ -6,7 +6,6 @@
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "ddl/generate.h"
-#include "ddl/grants.h"
 #include "ddl/list.h"
 
 /* "a='1', b='2'": SET what the table has, RESET what only the shadow had. */
@@ -120,5 +119,4 @@ swap_plan(struct plan *p, const struct clone_result *clone, const char *temporar
     restart_sequences(p, clone, x);
     follow_sequences(p, x);
     generate_not_valid(&g, &p->swap);
-    grants_take(&g, &p->swap);
 }

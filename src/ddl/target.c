@@ -27,6 +27,7 @@ copy_grants(struct grant_list *to, const struct grant_list *from)
         to->items[i] = from->items[i];
         to->items[i].grantee = mem_strdup(from->items[i].grantee);
         to->items[i].privileges = mem_strdup(from->items[i].privileges);
+        to->items[i].grantor = mem_strdup(from->items[i].grantor);
     }
 }
 
@@ -196,13 +197,15 @@ clone_is_like(const struct table *source, const struct table *clone, struct erro
 }
 
 /* Statements of the job make no statistics: all of the target's were the source's. */
-static const char *
-statistics_owner(const struct table *source, const char *name)
+static void
+settle_statistics(const struct table *source, struct extended_statistics *x)
 {
-    for (int i = 0; i < source->statistics_count; i++)
-        if (strcmp(source->statistics[i].name, name) == 0)
-            return source->statistics[i].owner;
-    return source->owner;
+    for (int i = 0; i < source->statistics_count; i++) {
+        if (strcmp(source->statistics[i].name, x->name) != 0)
+            continue;
+        replace(&x->schema, source->statistics[i].schema);
+        replace(&x->owner, source->statistics[i].owner);
+    }
 }
 
 bool
@@ -225,9 +228,7 @@ target_settle(const struct table *source, const char *clone_schema, struct clone
     for (int i = 0; i < target->column_count; i++)
         if (!settle_column(source, result->before, &target->columns[i], clone_schema, err))
             return false;
-    for (int i = 0; i < target->statistics_count; i++) {
-        replace(&target->statistics[i].schema, source->schema);
-        replace(&target->statistics[i].owner, statistics_owner(source, target->statistics[i].name));
-    }
+    for (int i = 0; i < target->statistics_count; i++)
+        settle_statistics(source, &target->statistics[i]);
     return true;
 }

@@ -19,11 +19,12 @@ statements_of(const struct plan_set *plans, int leg)
     return swap == NULL || swap->validate.count == 0 ? NULL : &swap->validate;
 }
 
-/* A table or constraint that is no more was dropped by somebody after the swap, who need not be told. */
+/* It was dropped by somebody after the swap, who need not be told, or is there already. */
 static bool
 passed_over(const struct error *err)
 {
-    return strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "42704") == 0;
+    return strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "42704") == 0 ||
+           strcmp(err->sqlstate, "42710") == 0;
 }
 
 /* False when the connection was lost, or a stop was asked for. */

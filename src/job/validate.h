@@ -8,8 +8,8 @@
 
 #include "engine.h"
 
-/* To be called often: starts the next one, in a session of its own, where none is under way. ERROR_FAILED only
- * for a lost connection. */
+/* To be called often: starts the next one, in a session of its own, where none is under way. ERROR_FAILED
+ * only for a lost connection. */
 bool validate_some(struct engine *e, struct error *err);
 
 /* All of them, with ticks. */

@@ -75,6 +75,16 @@ piece_of AS (
     JOIN pg_catalog.pg_class c ON c.oid = p.relation
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ),
+-- defaults of columns of other tables
+preset AS (
+    SELECT d.at, pg_catalog.format('%I.%I', n.nspname, c.relname) AS self, a.attname AS column,
+           pg_catalog.pg_get_expr(f.adbin, f.adrelid) AS expression
+    FROM dependent d
+    JOIN pg_catalog.pg_attrdef f ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND f.oid = d.objid
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum AND a.attgenerated = ''
+    JOIN pg_catalog.pg_class c ON c.oid = f.adrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+),
 -- pg_publication_tables knows the columns and the row filter, from 15 on
 member AS (
     SELECT d.at, pg_catalog.quote_ident(p.pubname) AS publication,
@@ -230,6 +240,15 @@ statement (at, step, part, name, sql) AS (
            pg_catalog.format('COMMENT ON %s %I ON %s IS %L', p.word, p.name, p.self, c.description)
     FROM piece_of p
     JOIN pg_catalog.pg_description c ON c.classoid = p.classid AND c.objoid = p.oid AND c.objsubid = 0
+    UNION ALL
+    SELECT f.at, 'lock', 0, '', pg_catalog.format('LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE', f.self) FROM preset f
+    UNION ALL
+    SELECT f.at, 'detach', 0, '', pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I DROP DEFAULT', f.self, f.column)
+    FROM preset f
+    UNION ALL
+    SELECT f.at, 'attach', 0, '',
+           pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', f.self, f.column, f.expression)
+    FROM preset f
     UNION ALL
     SELECT m.at, 'detach', 0, '',
            pg_catalog.format('ALTER PUBLICATION %s DROP TABLE ONLY %s', m.publication, m.self)

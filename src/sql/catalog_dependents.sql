@@ -111,6 +111,7 @@ kind AS (
                WHEN pub.oid IS NOT NULL THEN 'publication'
                WHEN child.inhrelid IS NOT NULL THEN 'inheritance child'
                WHEN proc.oid IS NOT NULL THEN 'function'
+               WHEN def.attgenerated = '' THEN 'column default'
                ELSE 'object'
            END AS kind,
            COALESCE(holder.relowner, pub.pubowner, proc.proowner) AS owner,
@@ -146,8 +147,12 @@ kind AS (
         ON h.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND trigger.oid = h.objid
     LEFT JOIN pg_catalog.pg_policy policy
         ON h.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND policy.oid = h.objid
+    LEFT JOIN (SELECT f.oid, f.adrelid, a.attgenerated
+               FROM pg_catalog.pg_attrdef f
+               JOIN pg_catalog.pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum) def
+        ON h.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND def.oid = h.objid
     LEFT JOIN pg_catalog.pg_class holder
-        ON holder.oid = COALESCE(rel.oid, rule.ev_class, trigger.tgrelid, policy.polrelid)
+        ON holder.oid = COALESCE(rel.oid, rule.ev_class, trigger.tgrelid, policy.polrelid, def.adrelid)
     LEFT JOIN pg_catalog.pg_publication_rel member
         ON h.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND member.oid = h.objid
     LEFT JOIN pg_catalog.pg_publication pub ON pub.oid = member.prpubid
@@ -225,9 +230,11 @@ found (classid, objid, kind, description, reason, schema, name, bases, direct, r
         UNION ALL
         SELECT 'statistics',
                pg_catalog.pg_describe_object('pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid, 0),
-               'extended statistics in another schema than the table are not carried over yet'
+               'the role may not create in its schema'
         FROM pg_catalog.pg_statistic_ext s
-        JOIN me ON s.stxrelid = me.oid AND s.stxnamespace <> me.relnamespace
+        JOIN me ON s.stxrelid = me.oid
+        WHERE NOT pg_catalog.has_schema_privilege(s.stxnamespace, 'CREATE')
+           OR NOT pg_catalog.has_schema_privilege(s.stxowner, s.stxnamespace, 'CREATE')
         UNION ALL
         SELECT 'event trigger', 'event trigger ' || e.evtname || ' (' || e.evtevent || ')', NULL
         FROM pg_catalog.pg_event_trigger e

@@ -61,10 +61,13 @@ line (text) AS (
     JOIN pg_catalog.pg_sequence s ON s.seqrelid = c.oid
     UNION ALL
     SELECT pg_catalog.concat_ws('|', 'constraint', c.conrelid = me.oid, c.conname, c.contype,
-                                pg_catalog.pg_get_constraintdef(c.oid), c.convalidated,
+                                CASE WHEN c.contype = 'f' -- these are validated some time after a swap
+                                    THEN pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(c.oid), ' NOT VALID$', '')
+                                    ELSE pg_catalog.pg_get_constraintdef(c.oid) || c.convalidated END,
                                 pg_catalog.obj_description(c.oid, 'pg_constraint'))
     FROM me
     JOIN pg_catalog.pg_constraint c ON c.conrelid = me.oid OR (c.confrelid = me.oid AND c.contype = 'f')
+    WHERE c.contype <> 'f' OR c.conparentid = 0
     UNION ALL
     SELECT pg_catalog.concat_ws('|', 'trigger', t.tgname, t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid))
     FROM me
@@ -94,7 +97,8 @@ line (text) AS (
     JOIN pg_catalog.pg_inherits i ON me.oid IN (i.inhrelid, i.inhparent)
     UNION ALL
     SELECT pg_catalog.concat_ws('|', 'rule', r.ev_class, r.rulename, r.ev_enabled, r.is_instead,
-                                pg_catalog.pg_get_ruledef(r.oid))
+                                pg_catalog.pg_get_ruledef(r.oid),
+                                (SELECT v.reloptions FROM pg_catalog.pg_class v WHERE v.oid = r.ev_class AND v.relkind = 'v'))
     FROM me
     JOIN pg_catalog.pg_rewrite r
         ON r.ev_class = me.oid

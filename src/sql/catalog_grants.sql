@@ -31,8 +31,9 @@ SELECT h.kind,
        CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END,
        pg_catalog.string_agg(DISTINCT a.privilege_type, ', '),
        a.is_grantable,
-       pg_catalog.bool_and(a.grantor = h.owner)
+       CASE WHEN a.grantor <> h.owner THEN pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantor)) END,
+       pg_catalog.pg_has_role(a.grantor, 'MEMBER')
 FROM holder h
 CROSS JOIN LATERAL pg_catalog.aclexplode(h.acl) a
-GROUP BY h.kind, h.objid, h.attnum, a.grantee, a.is_grantable, h.owner
-ORDER BY h.kind, h.objid, h.attnum, a.grantee <> h.owner, 4, a.is_grantable;
+GROUP BY h.kind, h.objid, h.attnum, a.grantee, a.is_grantable, h.owner, a.grantor
+ORDER BY h.kind, h.objid, h.attnum, a.grantor <> h.owner, a.grantee <> h.owner, 4, a.is_grantable;
