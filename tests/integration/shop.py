@@ -78,11 +78,15 @@ CHANGES = {
 }
 
 # What is refused, and the reason that is named.
-REFUSED = {"crm.notification": "partitioned table", "sales.payment": "partitioned table", "sales.page_view": "partitioned table",
-           "sales.invoice_line": "REPLICA IDENTITY FULL", "crm.consent": "row security is forced"}
-
-# Reasons for which any other table may be refused: something hangs on it that is left alone. None: no table is.
-NOT_YET = "(carried over|supported) yet|would stay with the old table"
+REFUSED = {
+    "crm.notification": "partitioned table",
+    "sales.payment": "partitioned table",
+    "sales.page_view": "partitioned table",
+    "sales.invoice_line": "REPLICA IDENTITY FULL",
+    "crm.consent": "row security is forced",
+    "catalogue.supplier": "materialized view",
+    "catalogue.supplier_product": "materialized view",
+}
 
 _templates = weakref.WeakKeyDictionary()
 

@@ -146,6 +146,8 @@ READS = (  # by reports, of views
     "SELECT * FROM sales.v_order_line WHERE order_id = %(order)s",
     "SELECT * FROM sales.v_revenue WHERE tenant_id = %(tenant)s",
     "SELECT count(*) FROM stock.v_low",
+    "SELECT * FROM sales.find_order('A-' || %(order)s)",
+    "SELECT * FROM catalogue.categories_of(1 + %(product)s %% 40)",
     "SELECT * FROM stock.v_shipment WHERE tenant_id = %(tenant)s LIMIT 5",
 )
 
@@ -322,8 +324,8 @@ class Writer:
         self.become("shop_clerk")
         customer, tenant = self.customer()
         variants, quantities = self.goods()
-        (order,) = self.row("SELECT id FROM sales.place_order(%s, %s, %s, %s, %s::smallint)", tenant, customer, variants,
-                            quantities, self.rng.randint(1, WAREHOUSES))
+        order = self.value("SELECT sales.place_order(%s, %s, %s, %s, %s::smallint)", tenant, customer, variants, quantities,
+                           self.rng.randint(1, WAREHOUSES))
         if self.rng.random() < 0.3:
             self.become(None)
             code = self.value("SELECT code FROM sales.coupon WHERE tenant_id = %s ORDER BY random() LIMIT 1", tenant)
@@ -752,6 +754,7 @@ class Writer:
         if self.conn.closed:
             return self.connect()
         self.run("ROLLBACK")
+        self.run("DISCARD PLANS")
         self.prepare_all()
         return self.look_around()
 

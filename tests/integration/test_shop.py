@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 
 import pytest
 
@@ -19,6 +18,10 @@ SLICES = [tuple(REWRITTEN[first::5]) for first in range(5)]
 BACK = ("sales.order", "crm.customer", "catalogue.product", "crm.message", "audit.log")
 
 EVERYTHING = os.environ.get("PGRECAST_SHOP") == "all"
+
+# What ALTER TABLE would not do. A function that returns the table's row is made anew by the swap, with its row type: a
+# call of it that waits for the table meanwhile returns as a function that is gone.
+OURS_ALONE = ("XX000: sales.order",)
 
 TRAFFIC_AFTER = 40  # transactions with the new table before it is looked at
 
@@ -80,7 +83,7 @@ class Shop:
         assert not result.broken, result.broken
         assert result.disconnected == 0
         harm = {kind: what for kind, what in result.failed.items()
-                if kind not in [f"cached plan: {name}" for name in self.retyped]}
+                if kind not in OURS_ALONE and kind not in [f"cached plan: {name}" for name in self.retyped]}
         assert harm == {}
 
     def assert_clean(self):
@@ -100,7 +103,19 @@ def describe(database):
         conn.close()
     for sequence in description["sequences"].values():
         del sequence["last_value"], sequence["is_called"]
+    for relation in description["relations"].values():
+        relation["constraints"] = [of_parent(constraint) for constraint in relation["constraints"]]
     return description
+
+
+def of_parent(constraint):
+    """
+    A foreign key without what nobody can set, where it is the part that belongs to one partition: whether it is inherited
+    further, and whether it is validated, which up to 17 is not told to those of a referenced table's partitions.
+    """
+    if constraint["type"] != "f" or not constraint["inherited"]:
+        return constraint
+    return {**constraint, "no_inherit": None, "validated": None, "definition": constraint["definition"].removesuffix(" NOT VALID")}
 
 
 @pytest.fixture
@@ -111,14 +126,6 @@ def work(server, new_database):
     found.close()
 
 
-def is_refused(outcome):
-    """Whether the program says that it cannot carry something over."""
-    if shop.NOT_YET is None or outcome.status != pgrecast.REFUSED:
-        return False
-    assert re.search(shop.NOT_YET, outcome.text), str(outcome)
-    return True
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("major, part", slices())
 def test_each_table(major, part, work):
@@ -126,9 +133,6 @@ def test_each_table(major, part, work):
     for name in SLICES[int(part)]:
         work.traffic.look_at(name)
         outcome = work.start(name).wait()
-        if is_refused(outcome):
-            work.assert_clean()
-            continue
         assert outcome.status == pgrecast.DONE, f"{name}: {outcome}"
         work.alter_twin(name)
         work.traffic.wait_for(TRAFFIC_AFTER)
@@ -146,12 +150,7 @@ def test_back(major, name, work):
     """The change is rolled back with the shop at work: as if it had not been, with all that was written since."""
     work.traffic.look_at(name)
     job = work.start(name, window=None)
-    try:
-        job.wait_phase("reverse")
-    except AssertionError:
-        if is_refused(job.wait()):
-            pytest.skip("the table cannot be rewritten")
-        raise
+    job.wait_phase("reverse")
     work.alter_twin(name)
     work.traffic.wait_for(TRAFFIC_AFTER)
     with work.closed():
@@ -177,8 +176,7 @@ def test_refused(server, new_database):
     before = describe(database)
     for name, reason in shop.REFUSED.items():
         outcome = pgrecast.run(database, shop.CHANGES[name])
-        assert outcome.status == pgrecast.REFUSED, f"{name}: {outcome}"
-        assert re.search(reason, outcome.text) or is_refused(outcome), f"{name}: {outcome}"
+        assert outcome.status == pgrecast.REFUSED and reason in outcome.text, f"{name}: {outcome}"
     for name in ("sales.payment_2024_01", "crm.notification_of_others"):
         outcome = pgrecast.rebuild(database, name)
         assert outcome.status == pgrecast.REFUSED and "a single partition" in outcome.text, f"{name}: {outcome}"
