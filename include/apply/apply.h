@@ -31,11 +31,17 @@ struct apply_bounds {
     lsn_t distrust;
 };
 
+/* Whose place it is in pgrecast.position: a job's, of its table of that number, from 1 on. */
+struct apply_owner {
+    int64_t job_id;
+    int number;
+};
+
 struct apply_options {
     const struct plan *plan;
-    const struct connection_options *connection;
+    struct session *session; /* of apply_session_open(); stays the caller's, and must outlive the apply */
     struct spool *spool;
-    int64_t job_id;
+    struct apply_owner owner;
     int64_t instance; /* of pgrecast.position, 0: 1. When the row has another, this process was replaced */
     struct apply_bounds bounds;
     lsn_t after;       /* transactions that end at or before this are applied already */
@@ -45,8 +51,18 @@ struct apply_options {
 
 struct apply;
 
+/*
+ * The session of all applies of a job, so that one transaction can hold what all of them write: that of a
+ * swap. They take turns in one thread, each with its own place: while apply_is_inside() one of them, no other
+ * may do anything.
+ */
+struct session *apply_session_open(const struct connection_options *connection, struct error *err);
+
 struct apply *apply_open(const struct apply_options *options, struct error *err);
 void apply_close(struct apply *a); /* NULL-safe */
+
+/* It has a transaction open on the session: part of a large one of the source is written. */
+bool apply_is_inside(const struct apply *a);
 
 enum apply_outcome {
     APPLY_PROGRESS, /* a batch was committed */
@@ -163,10 +179,10 @@ int64_t apply_dirty_count(const struct apply *a);
 bool apply_dirty_truncated(const struct apply *a); /* a TRUNCATE came by: all keys are dirty */
 
 /*
- * Take up to that many keys out of the dirty set and load them into the temporary table APPLY_KEYS_TABLE (k1
- * … kN, the key's source types) of the apply's session, which is empty at the begin of each transaction.
+ * Take up to that many keys out of the dirty set and load them into the temporary table apply_keys_table()
+ * (k1 … kN, the key's source types) of the session, which is empty at the begin of each transaction.
  */
-#define APPLY_KEYS_TABLE "pg_temp.pgrecast_keys"
+const char *apply_keys_table(const struct apply *a); /* qualified */
 bool apply_dirty_load(struct apply *a, int64_t most, struct error *err);
 
 /* Put the keys of the last load back: the comparison did not come to an end. */
@@ -179,11 +195,8 @@ bool apply_dirty_has(const struct apply *a, char *const *values);
 /* The shadow was completed by other means up to this position: it is exact from there on. */
 void apply_set_exact(struct apply *a, lsn_t exact);
 
-/* The session of the apply, for the cutover: it locks, drains, checks and swaps in one transaction. */
-struct session *apply_session(struct apply *a);
-
 /*
- * Between these two the caller's transaction is open on apply_session(): apply_step() works inside it and
+ * Between these two the caller's transaction is open on the session: apply_step() works inside it and
  * commits nothing. leave with committed = false after a rollback: the apply goes back to where it was at
  * enter. Only where apply_at_boundary(): not in the middle of a large transaction, nothing held back.
  */

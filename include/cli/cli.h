@@ -31,6 +31,8 @@ struct cli_options {
     int reconnect_s;
     char *exit_after;
     int reverse_map_count;
+    bool rebuild_invalid;  /* --invalid-indexes=rebuild */
+    bool accept_published; /* --published=accept */
     char **reverse_maps;
     bool hold;
     bool no_verify;

@@ -18,8 +18,8 @@ struct job_object {
 
 struct job_status {
     char *job;
-    char *schema_name;
-    char *table_name;
+    int table_count;
+    char **tables; /* "schema.table" */
     char *phase;
     char *sql; /* or NULL for a rebuild */
     bool ended;
@@ -48,7 +48,7 @@ struct job_status {
     char *window_ends;      /* of the rollback window, in UTC; or NULL */
     bool rollback_possible; /* as far as is known: nothing stands against it */
     char *rollback_reason;  /* why not, or NULL */
-    int64_t blocked_rows;   /* rows of the new table that the original cannot hold */
+    int64_t blocked_rows;   /* rows of the new tables that the originals cannot hold */
     int blocked_count;      /* some of them: */
     struct job_blocked {
         char *key;

@@ -30,6 +30,7 @@ struct copy_request {
     const struct plan *plan;
     const struct connection_options *connection;
     int64_t job_id;
+    int table_number; /* of the job's tables, from 1 on */
     int64_t instance; /* of pgrecast.position: another one there means that this process has been replaced */
     uint64_t x0;      /* full transaction id: rows of this one and later are left to the stream */
     int workers;      /* sessions, 1 or more */

@@ -1,7 +1,11 @@
 /*
- * The cutover: one session, one transaction, one brief lock. Under ACCESS EXCLUSIVE on the original it lets
- * the last changes be applied and checked, swaps the two tables and commits; or it gives everything back and
+ * The cutover: one session, one transaction, one brief lock. Under ACCESS EXCLUSIVE on the originals it lets
+ * the last changes be applied and checked, swaps the tables and commits; or it gives everything back and
  * tries again.
+ *
+ * Several tables are locked one after the other, in one order, and every second time in the other one: an
+ * application that always comes to the last table first would otherwise never let go of it while it waits for
+ * the first. Once one is locked, the others must be had in a moment.
  *
  * What a waiting lock does to others is bounded by its lock_timeout: whoever comes behind it waits as long at
  * most. Nothing is killed. Refuses: a swap while a transaction is open whose snapshot is older than the new
@@ -29,7 +33,8 @@ struct cutover_hooks {
 };
 
 struct cutover_request {
-    const struct plan *plan;
+    int table_count;
+    const struct plan *const *plans; /* of the tables, in the order in which they are locked */
     const struct plan_swap *swap;
     struct session *session; /* the one the hooks apply with */
     const struct connection_options

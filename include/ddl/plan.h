@@ -1,12 +1,12 @@
 /*
- * The plan of one job: what the user's SQL makes of the table, and every statement the program will run for
+ * The plan of one job: what the user's SQL makes of its tables, and every statement the program will run for
  * it.
  *
- * How it comes about: in a transaction that is always rolled back, an empty clone of the table under the same
- * name in a scratch schema takes the user's statements, run by the server; what the catalogs then say of the
- * clone is the target. Names, types and properties are therefore those that ALTER TABLE gives, by
- * construction. A column of the target comes from the source column of the same attnum (renames and type
- * changes keep it), or was added.
+ * How it comes about: in a transaction that is always rolled back, an empty clone of each table under the
+ * same name in a scratch schema of its own takes the user's statements on it, run by the server; what the
+ * catalogs then say of the clone is the target. Names, types and properties are therefore those that ALTER
+ * TABLE gives, by construction. A column of the target comes from the source column of the same attnum
+ * (renames and type changes keep it), or was added.
  *
  * Refuses (ERROR_REFUSED), with the reason and the way out: whatever cannot be carried over or done right.
  * `plan` prints exactly what `run` executes.
@@ -25,9 +25,12 @@
 struct plan_options {
     const char *sql;           /* the user's statements, or NULL with rebuild */
     const char *rebuild_table; /* as typed, maybe qualified and quoted; or NULL */
+    bool rebuild_invalid;      /* an invalid index is no reason to refuse */
+    bool accept_published;     /* nor are publications that the working tables come under by themselves */
     bool way_back;             /* a rollback must be possible: what stands against it refuses */
     int reverse_map_count;
-    const char *const *reverse_maps; /* "column=expression": a column of the original from the new table's */
+    /* "column=expression": a column of the original from the new table's; "table.column=expression" */
+    const char *const *reverse_maps;
 };
 
 enum column_origin {
@@ -86,7 +89,7 @@ struct plan_index {
 struct plan {
     struct table *source;
     struct table *target; /* the clone after the user's statements; oids are void */
-    char *sql;            /* the user's text, or NULL for a rebuild */
+    char *sql;            /* the user's statements on the table, or NULL for a rebuild */
     char *source_sql;     /* quoted, qualified: "public"."t" */
     char *shadow_name;    /* TABLE_pgrecast_new, cut to 63 bytes at a character */
     char *old_name;       /* TABLE_pgrecast_old, likewise */
@@ -151,7 +154,7 @@ struct plan_swap {
 };
 
 /*
- * The plans of a job, one for each direction in which changes can flow. All have the same shape: .source is
+ * The plans of a table, one for each direction in which changes can flow. All have the same shape: .source is
  * what serves and is followed, the shadow is what is kept in sync and comes to serve by .swap.
  *   forward  original -> new table, from nothing: the copy and all that follows, up to the cutover.
  *   back     new table -> original, after a cutover. .source has no oid yet (it is the new table's). A value
@@ -169,21 +172,31 @@ struct plan_swap {
  * columns. A row that is not changed after the rollback keeps what the new table had in them.
  * back and proof are NULL without plan_options.way_back, again also where it cannot be (.why_not_again).
  */
-struct plan_set {
+struct plan_table {
     struct plan *forward;
     struct plan *back;
     struct plan *again;
     struct plan *proof;
-    char *why_not_again;             /* a clause, or NULL */
-    struct plan_swap *cutover;       /* to the new table */
-    struct plan_swap *rollback;      /* to the original; NULL like back */
-    struct plan_swap *cutover_again; /* to the new table after that; NULL like again */
+    char *why_not_again; /* a clause, or NULL */
+};
+
+/* All tables of a job. They go the same ways together: each has the plan of a direction, or none has. */
+struct plan_set {
+    int first; /* position of the table that was named first: the job is called after it */
+    int table_count;
+    struct plan_table *tables;       /* in the order of their oids: that in which they are locked */
+    struct plan_swap *cutover;       /* to the new tables */
+    struct plan_swap *rollback;      /* to the originals; NULL like back */
+    struct plan_swap *cutover_again; /* to the new tables after that; NULL like again */
     struct string_list reverse_maps; /* in force, as typed */
 };
 
+/* Why the set has no .cutover_again, as a clause; NULL where that is not known. */
+const char *plan_set_why_not_again(const struct plan_set *set);
+
 /*
  * Make the plans, for all directions. Changes nothing on the server. NULL on failure: ERROR_USAGE for SQL
- * that does not parse or names other tables, ERROR_REFUSED for what cannot be done; every reason found is in
+ * that does not parse, ERROR_REFUSED for what cannot be done; every reason found is in
  * the detail, one a line.
  */
 struct plan_set *plan_set_make(struct session *s, const struct plan_options *options, struct error *err);
@@ -213,8 +226,7 @@ struct buffer;
 void plan_add_key_match(struct buffer *sql, const struct plan *p, int number, enum plan_side side,
                         const char *alias, const char *value);
 
-/* The plan as text for people: the way there, or all of it. */
-void plan_print(const struct plan_set *set, FILE *out);
+/* The plans as text for people. */
 void plan_set_print(const struct plan_set *set, FILE *out);
 void plan_free(struct plan *p); /* NULL-safe */
 

@@ -15,7 +15,7 @@
 #include "core/lsn.h"
 #include "pg/session.h"
 
-#define JOB_FORMAT 2
+#define JOB_FORMAT 3
 #define JOB_LOCK_CLASS 1885827683 /* "pgrc": first key of the advisory lock that a running instance holds */
 
 enum job_phase {
@@ -35,16 +35,27 @@ enum job_phase {
 
 const char *job_phase_name(enum job_phase phase);
 
-/* Owns its strings; release with job_state_clear(). */
+/* One of a job's tables. */
+struct job_table {
+    char *schema_name;
+    char *table_name;
+    uint32_t source_oid;       /* of the original */
+    uint32_t shadow_oid;       /* of the new table; 0 before it exists */
+    char *fingerprint;         /* of the original, when the job began */
+    uint32_t copied_filenode;  /* storage of the table that the recorded chunks are of; 0: none yet */
+    char *serving_fingerprint; /* of what serves, as the last swap left it; NULL before the first */
+    lsn_t applied;             /* of pgrecast.position, when the job was read */
+};
+
+/* Owns its strings and tables; release with job_state_clear(). */
 struct job_state {
     int64_t id;
     char *name;
-    char *schema_name;
+    char *schema_name; /* of the table that was named first */
     char *table_name;
-    uint32_t source_oid; /* of the original */
-    uint32_t shadow_oid; /* of the new table; 0 before it exists */
+    int table_count;
+    struct job_table *tables; /* as in the plan set */
     char *sql;
-    char *fingerprint;
     char *system_identifier;
     int timeline;
     char *slot_name;
@@ -62,18 +73,22 @@ struct job_state {
     uint64_t x0;
     lsn_t barrier;
     lsn_t exact;
-    uint32_t copied_filenode; /* storage of the table that the recorded chunks are of; 0: none yet */
-    bool shadow_complete;
-    char *serving_fingerprint; /* of the table that serves, as the last swap left it; NULL before the first */
-    uint64_t swap_xid;         /* transaction of the last swap */
-    lsn_t swap_lsn;            /* all it has applied is before, its commit after */
-    lsn_t applied;             /* of pgrecast.position, when the job was read */
+    bool shadow_complete; /* of all tables */
+    uint64_t swap_xid;    /* transaction of the last swap */
+    lsn_t swap_lsn;       /* all it has applied is before, its commit after */
     double
         window_s; /* seconds until the rollback window ends, when the job was read; negative: it does not */
 };
 
-/* The new table serves. */
+/* The new tables serve. */
 bool job_is_turned(const struct job_state *job);
+
+/* Up to here the changes of every table are applied. */
+lsn_t job_applied(const struct job_state *job);
+
+/* The oid of the table that serves, and of the one that does not. */
+uint32_t job_serving_oid(const struct job_state *job, int table);
+uint32_t job_other_oid(const struct job_state *job, int table);
 
 void job_state_clear(struct job_state *job);
 
@@ -81,8 +96,8 @@ void job_state_clear(struct job_state *job);
 bool job_state_install(struct session *s, struct error *err);
 
 /*
- * Enter a new job (all strings set, id is given back) and take its lock. A job of that name that has ended is
- * replaced; one that has not is ERROR_REFUSED.
+ * Enter a new job (all strings and tables set, id is given back) and take its lock. A job of that name that
+ * has ended is replaced; one that has not is ERROR_REFUSED.
  */
 bool job_state_create(struct session *s, struct job_state *job, struct error *err);
 
@@ -105,7 +120,10 @@ bool job_state_take(struct session *s, struct job_state *job, bool again, struct
 /* Everything below is refused (ERROR_FAILED) to an instance that has been replaced. */
 bool job_state_set_phase(struct session *s, struct job_state *job, enum job_phase phase, struct error *err);
 bool job_state_save_start(struct session *s, const struct job_state *job,
-                          struct error *err); /* start, x0, barrier, exact, copied_filenode, timeline */
+                          struct error *err); /* start, x0, barrier, exact, timeline */
+/* shadow_oid and copied_filenode of a table, by its position. */
+bool job_state_save_table(struct session *s, const struct job_state *job, int table, struct error *err);
+
 /* Where the job goes on: this host, this process, the spool's directory. */
 bool job_state_save_place(struct session *s, const struct job_state *job, struct error *err);
 bool job_state_save_options(struct session *s, struct job_state *job, const char *options, struct error *err);
@@ -113,11 +131,13 @@ bool job_state_save_options(struct session *s, struct job_state *job, const char
 /* Another plan, from plan_set_remap(); the maps that asked for it are done with. */
 bool job_state_save_plan(struct session *s, struct job_state *job, const char *plan, struct error *err);
 
-/* In the transaction of a swap: one leg further. fingerprint: of what serves from now on. window_s: seconds
- * until the way back ends, negative: never.
+/* In the transaction of a swap: one leg further. window_s: seconds until the way back ends, negative: never.
+ * And what serves from now on, by its fingerprint: after that one, which refuses who was replaced.
  */
 bool job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase,
-                         double window_s, const char *fingerprint, struct error *err);
+                         double window_s, struct error *err);
+bool job_state_save_serving(struct session *s, const struct job_state *job, int table,
+                            const char *fingerprint, struct error *err);
 
 /* What stopped the job, for status. */
 bool job_state_save_error(struct session *s, const struct job_state *job, const struct error *reason,

@@ -60,18 +60,19 @@ ahead_write(const struct ahead *x, struct buffer *array)
 }
 
 bool
-ahead_load(struct ahead *x, struct session *s, int64_t job_id, struct error *err)
+ahead_load(struct ahead *x, struct session *s, struct apply_owner owner, struct error *err)
 {
     struct result res = {0};
-    char job[24];
+    char job[24], number[16];
     bool ok;
 
-    snprintf(job, sizeof(job), "%" PRId64, job_id);
+    snprintf(job, sizeof(job), "%" PRId64, owner.job_id);
+    snprintf(number, sizeof(number), "%d", owner.number);
     ok = session_query(s, &res, err,
                        "SELECT p.ahead_lsn, h.lsn FROM pgrecast.position AS p LEFT JOIN LATERAL "
                        "pg_catalog.unnest(p.held_lsns) AS h (lsn) ON true "
-                       "WHERE p.job_id = $1 AND p.ahead_lsn > p.applied_lsn",
-                       1, job);
+                       "WHERE p.job_id = $1 AND p.table_number = $2 AND p.ahead_lsn > p.applied_lsn",
+                       2, job, number);
     for (int i = 0; ok && i < result_rows(&res); i++) {
         x->until = result_lsn(&res, i, 0);
         if (!result_null(&res, i, 1))

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "apply/apply.h"
 #include "core/buffer.h"
 #include "core/error.h"
 #include "core/lsn.h"
@@ -39,6 +40,6 @@ void ahead_merge(const struct ahead *last, const struct ahead *now, lsn_t place,
 /* The positions as an array in SQL's text form. */
 void ahead_write(const struct ahead *x, struct buffer *array);
 
-bool ahead_load(struct ahead *x, struct session *s, int64_t job_id, struct error *err);
+bool ahead_load(struct ahead *x, struct session *s, struct apply_owner owner, struct error *err);
 
 #endif

@@ -5,6 +5,23 @@
 #include "core/mem.h"
 #include "state.h"
 
+struct session *
+apply_session_open(const struct connection_options *connection, struct error *err)
+{
+    struct session *s = session_open(connection, SESSION_SQL, "apply", err);
+
+    /* The key index is the way to every row, whatever the planner believes of a table without statistics. */
+    if (s != NULL &&
+        !session_execute(
+            s, err,
+            "SET synchronous_commit = off; SET enable_seqscan = off; SET enable_hashjoin = off; "
+            "SET enable_mergejoin = off; SET enable_material = off; SET client_min_messages = error")) {
+        session_close(s);
+        s = NULL;
+    }
+    return s;
+}
+
 struct apply *
 apply_open(const struct apply_options *options, struct error *err)
 {
@@ -13,30 +30,23 @@ apply_open(const struct apply_options *options, struct error *err)
 
     a->plan = options->plan;
     a->spool = options->spool;
-    a->job_id = options->job_id;
+    a->owner = options->owner;
+    a->session = options->session;
     a->instance = options->instance != 0 ? options->instance : 1; /* the column's default */
     a->skip_xid = options->skip_xid;
     a->set_aside = options->set_aside;
     a->bounds = options->bounds;
     a->after = a->done = a->applied = a->saved = a->place.lsn = options->after;
-    a->session = session_open(options->connection, SESSION_SQL, "apply", err);
-    if (a->session == NULL)
-        goto failed;
-    /* The key index is the way to every row, whatever the planner believes of a table without statistics. */
-    if (!session_execute(
-            a->session, err,
-            "SET synchronous_commit = off; SET enable_seqscan = off; SET enable_hashjoin = off; "
-            "SET enable_mergejoin = off; SET enable_material = off; SET client_min_messages = error") ||
-        !flush_open(&a->flush, options->plan, a->set_aside, a->session, err) ||
+    if (!flush_open(&a->flush, options->plan, a->owner.number, a->set_aside, a->session, err) ||
         !session_row(a->session, &res, err,
                      "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0))
         goto failed;
     a->xid_near = strtoull(result_text(&res, 0, 0), NULL, 10);
     result_free(&res);
     batch_init(&a->batch, a->flush.columns.count, a->plan->key_count, a->flush.columns.key_positions);
-    if (a->set_aside && !blocked_load(&a->blocked, a->session, a->job_id, a->plan->key_count, err))
+    if (a->set_aside && !blocked_load(&a->blocked, a->session, a->owner, a->plan->key_count, err))
         goto failed;
-    if (!ahead_load(&a->last, a->session, a->job_id, err))
+    if (!ahead_load(&a->last, a->session, a->owner, err))
         goto failed;
     a->reader = spool_reader_open(options->spool, options->after, err);
     if (a->reader == NULL)
@@ -55,9 +65,9 @@ apply_set_plan(struct apply *a, const struct plan *plan, struct error *err)
     bool ok;
 
     a->plan = plan;
+    ok = flush_drop(&a->flush, err);
     flush_close(&a->flush);
-    ok = session_execute(a->session, err, FLUSH_DROP) &&
-         flush_open(&a->flush, plan, a->set_aside, a->session, err);
+    ok = ok && flush_open(&a->flush, plan, a->owner.number, a->set_aside, a->session, err);
     a->batch.key_positions = a->flush.columns.key_positions;
     return ok;
 }
@@ -70,7 +80,6 @@ apply_close(struct apply *a)
     spool_reader_close(a->reader);
     flush_close(&a->flush);
     batch_free(&a->batch);
-    session_close(a->session);
     snapshot_free(a->visible);
     dirty_clear(&a->dirty);
     blocked_free(&a->blocked);
@@ -192,7 +201,7 @@ apply_dirty_add(struct apply *a, char *const *values)
 bool
 apply_dirty_load(struct apply *a, int64_t most, struct error *err)
 {
-    return dirty_load(&a->dirty, a->session, a->plan->key_count, most, err);
+    return dirty_load(&a->dirty, a->session, a->flush.temp.keys, a->plan->key_count, most, err);
 }
 
 struct dirty *
@@ -234,10 +243,16 @@ apply_set_exact(struct apply *a, lsn_t exact)
     a->bounds.exact = exact;
 }
 
-struct session *
-apply_session(struct apply *a)
+const char *
+apply_keys_table(const struct apply *a)
 {
-    return a->session;
+    return a->flush.temp.keys;
+}
+
+bool
+apply_is_inside(const struct apply *a)
+{
+    return a->transaction_open;
 }
 
 bool
@@ -282,5 +297,5 @@ apply_leave(struct apply *a, bool committed, struct error *err)
     a->in_source = false;
     a->skipping = false;
     return spool_seek(a->reader, a->place.position, err) &&
-           (!a->set_aside || blocked_load(&a->blocked, a->session, a->job_id, a->plan->key_count, err));
+           (!a->set_aside || blocked_load(&a->blocked, a->session, a->owner, a->plan->key_count, err));
 }

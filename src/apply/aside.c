@@ -225,8 +225,8 @@ record(const struct pass *p, struct error *err)
                 blocked_list_add(&take_back, e->key, e->key_len, p->batch->key_count, NULL);
         }
     }
-    ok = blocked_remove(&a->blocked, &take_back, a->session, a->job_id, err) &&
-         blocked_enter(&a->blocked, &enter, a->session, a->job_id, err);
+    ok = blocked_remove(&a->blocked, &take_back, a->session, a->owner, err) &&
+         blocked_enter(&a->blocked, &enter, a->session, a->owner, err);
     blocked_list_free(&enter);
     blocked_list_free(&take_back);
     return ok;
@@ -265,7 +265,7 @@ take_back_all(struct apply *a, const struct batch *b, struct error *err)
         if (keyset_has(&a->blocked.keys, e->key, e->key_len))
             blocked_list_add(&list, e->key, e->key_len, b->key_count, NULL);
     }
-    ok = blocked_remove(&a->blocked, &list, a->session, a->job_id, err);
+    ok = blocked_remove(&a->blocked, &list, a->session, a->owner, err);
     blocked_list_free(&list);
     return ok;
 }
@@ -279,7 +279,7 @@ aside_write(struct apply *a, enum flush_trust trust, struct error *err)
 
     flush_start(f, b, a->xids.xids, a->xids.count);
     if (b->truncated &&
-        (!flush_truncate(f, err) || !blocked_remove_all(&a->blocked, a->session, a->job_id, err)))
+        (!flush_truncate(f, err) || !blocked_remove_all(&a->blocked, a->session, a->owner, err)))
         return false;
     if (b->entry_count == 0)
         return true;

@@ -8,18 +8,27 @@
 #include "batch.h"
 #include "core/mem.h"
 
-static const char *
-job_text(int64_t job_id, char out[24])
+/* Job and number as parameters. */
+struct owner_text {
+    char job[24];
+    char number[16];
+};
+
+static struct owner_text
+owner_text(struct apply_owner owner)
 {
-    snprintf(out, 24, "%" PRId64, job_id);
-    return out;
+    struct owner_text text;
+
+    snprintf(text.job, sizeof(text.job), "%" PRId64, owner.job_id);
+    snprintf(text.number, sizeof(text.number), "%d", owner.number);
+    return text;
 }
 
 static bool
-run_load(struct session *s, struct result *res, int64_t job_id, int key_count, struct error *err)
+run_load(struct session *s, struct result *res, struct apply_owner owner, int key_count, struct error *err)
 {
+    struct owner_text id = owner_text(owner);
     struct buffer sql = {0};
-    char job[24];
     bool ok;
 
     buffer_add_text(&sql, "SELECT ");
@@ -27,21 +36,21 @@ run_load(struct session *s, struct result *res, int64_t job_id, int key_count, s
         buffer_printf(&sql, "%skey_values[%d]", i > 0 ? ", " : "", i + 1);
     buffer_printf(
         &sql,
-        " FROM pgrecast.blocked WHERE job_id = $1 AND "
+        " FROM pgrecast.blocked WHERE job_id = $1 AND table_number = $2 AND "
         "pg_catalog.array_position(key_values, NULL) IS NULL AND pg_catalog.cardinality(key_values) = %d",
         key_count);
-    ok = session_query(s, res, err, sql.data, 1, job_text(job_id, job));
+    ok = session_query(s, res, err, sql.data, 2, id.job, id.number);
     buffer_free(&sql);
     return ok ? true : error_context(err, "reading which rows are set aside");
 }
 
 bool
-blocked_load(struct blocked *b, struct session *s, int64_t job_id, int key_count, struct error *err)
+blocked_load(struct blocked *b, struct session *s, struct apply_owner owner, int key_count, struct error *err)
 {
     char **values = mem_array(NULL, (size_t)key_count, sizeof(*values));
     struct result res = {0};
     struct buffer key = {0};
-    bool ok = run_load(s, &res, job_id, key_count, err);
+    bool ok = run_load(s, &res, owner, key_count, err);
 
     blocked_free(b);
     for (int i = 0; ok && i < result_rows(&res); i++) {
@@ -116,10 +125,11 @@ closed(const struct buffer *array)
 }
 
 bool
-blocked_enter(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
+blocked_enter(struct blocked *b, const struct blocked_list *list, struct session *s, struct apply_owner owner,
               struct error *err)
 {
-    char *texts, *values, *errors, job[24];
+    struct owner_text id = owner_text(owner);
+    char *texts, *values, *errors;
     const char *key;
     uint32_t len;
     size_t at = 0;
@@ -131,13 +141,13 @@ blocked_enter(struct blocked *b, const struct blocked_list *list, struct session
     values = closed(&list->values);
     errors = closed(&list->errors);
     ok = session_query(s, NULL, err,
-                       "INSERT INTO pgrecast.blocked AS b (job_id, key, key_values, error) "
-                       "SELECT $1, k, v::pg_catalog.text[], e FROM ROWS FROM ("
+                       "INSERT INTO pgrecast.blocked AS b (job_id, table_number, key, key_values, error) "
+                       "SELECT $1, $5, k, v::pg_catalog.text[], e FROM ROWS FROM ("
                        "pg_catalog.unnest($2::pg_catalog.text[]), pg_catalog.unnest($3::pg_catalog.text[]), "
                        "pg_catalog.unnest($4::pg_catalog.text[])) AS u (k, v, e) "
-                       "ON CONFLICT (job_id, key_values) DO UPDATE SET error = excluded.error "
+                       "ON CONFLICT (job_id, table_number, key_values) DO UPDATE SET error = excluded.error "
                        "WHERE b.error <> excluded.error",
-                       4, job_text(job_id, job), texts, values, errors);
+                       5, id.job, texts, values, errors, id.number);
     while (ok && keyset_next(&list->keys, &at, &key, &len))
         keyset_add(&b->keys, key, len);
     free(texts);
@@ -194,10 +204,11 @@ blocked_look_seen(struct blocked *b, const struct keyset *missing, const struct 
 }
 
 bool
-blocked_remove(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
-               struct error *err)
+blocked_remove(struct blocked *b, const struct blocked_list *list, struct session *s,
+               struct apply_owner owner, struct error *err)
 {
-    char *values, job[24];
+    struct owner_text id = owner_text(owner);
+    char *values;
     bool ok;
 
     if (list->keys.count == 0)
@@ -206,8 +217,8 @@ blocked_remove(struct blocked *b, const struct blocked_list *list, struct sessio
     ok = session_query(
         s, NULL, err,
         "DELETE FROM pgrecast.blocked AS b USING pg_catalog.unnest($2::pg_catalog.text[]) AS u (v) "
-        "WHERE b.job_id = $1 AND b.key_values = u.v::pg_catalog.text[]",
-        2, job_text(job_id, job), values);
+        "WHERE b.job_id = $1 AND b.table_number = $3 AND b.key_values = u.v::pg_catalog.text[]",
+        3, id.job, values, id.number);
     free(values);
     if (!ok)
         return error_context(err, "taking back rows that were set aside");
@@ -217,14 +228,14 @@ blocked_remove(struct blocked *b, const struct blocked_list *list, struct sessio
 }
 
 bool
-blocked_remove_all(struct blocked *b, struct session *s, int64_t job_id, struct error *err)
+blocked_remove_all(struct blocked *b, struct session *s, struct apply_owner owner, struct error *err)
 {
-    char job[24];
+    struct owner_text id = owner_text(owner);
 
     if (b->keys.count == 0)
         return true;
-    if (!session_query(s, NULL, err, "DELETE FROM pgrecast.blocked WHERE job_id = $1", 1,
-                       job_text(job_id, job)))
+    if (!session_query(s, NULL, err, "DELETE FROM pgrecast.blocked WHERE job_id = $1 AND table_number = $2",
+                       2, id.job, id.number))
         return error_context(err, "taking back rows that were set aside");
     blocked_free(b);
     return true;

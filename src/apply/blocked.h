@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "apply/apply.h"
 #include "core/error.h"
 #include "keyset.h"
 #include "pg/session.h"
@@ -27,7 +28,8 @@ struct blocked_list {
 };
 
 /* Read the job's keys, instead of those that are there. */
-bool blocked_load(struct blocked *b, struct session *s, int64_t job_id, int key_count, struct error *err);
+bool blocked_load(struct blocked *b, struct session *s, struct apply_owner owner, int key_count,
+                  struct error *err);
 void blocked_free(struct blocked *b);
 
 /* key: its bytes as in a batch. error: why, NULL to remove it. */
@@ -36,11 +38,11 @@ void blocked_list_add(struct blocked_list *list, const char *key, uint32_t len, 
 void blocked_list_free(struct blocked_list *list);
 
 /* In the session's transaction, and in memory. An empty list costs nothing. */
-bool blocked_enter(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
-                   struct error *err);
-bool blocked_remove(struct blocked *b, const struct blocked_list *list, struct session *s, int64_t job_id,
-                    struct error *err);
-bool blocked_remove_all(struct blocked *b, struct session *s, int64_t job_id, struct error *err);
+bool blocked_enter(struct blocked *b, const struct blocked_list *list, struct session *s,
+                   struct apply_owner owner, struct error *err);
+bool blocked_remove(struct blocked *b, const struct blocked_list *list, struct session *s,
+                    struct apply_owner owner, struct error *err);
+bool blocked_remove_all(struct blocked *b, struct session *s, struct apply_owner owner, struct error *err);
 
 /*
  * Looks into the source, which may be ahead of the stream: a key that it does not have has been deleted, or

@@ -123,18 +123,21 @@ copy_loaded(const struct dirty *d, struct session *s, int key_count, struct erro
 }
 
 bool
-dirty_load(struct dirty *d, struct session *s, int key_count, int64_t most, struct error *err)
+dirty_load(struct dirty *d, struct session *s, const char *table, int key_count, int64_t most,
+           struct error *err)
 {
+    char *copy = mem_printf("COPY %s FROM STDIN", table);
     bool ok;
 
     take_slice(d, most);
-    ok = session_copy_in_begin(s, err, "COPY " APPLY_KEYS_TABLE " FROM STDIN");
+    ok = session_copy_in_begin(s, err, copy);
     if (ok) {
         ok = copy_loaded(d, s, key_count, err);
         ok = session_copy_in_end(s, err, !ok) && ok;
     }
     if (!ok)
         error_redact(err);
+    free(copy);
     return ok;
 }
 

@@ -31,8 +31,9 @@ void dirty_record(struct dirty *d, const struct batch *b);
 bool dirty_has(const struct dirty *d, int key_count, char *const *values);
 void dirty_add(struct dirty *d, int key_count, char *const *values);
 
-/* Take up to that many keys and copy them into APPLY_KEYS_TABLE of the session. */
-bool dirty_load(struct dirty *d, struct session *s, int key_count, int64_t most, struct error *err);
+/* Take up to that many keys and copy them into the table of the session. */
+bool dirty_load(struct dirty *d, struct session *s, const char *table, int key_count, int64_t most,
+                struct error *err);
 
 /* Put those of the last load back. */
 void dirty_restore(struct dirty *d);

@@ -13,7 +13,8 @@
 #define FEW_ROWS 1000
 
 bool
-flush_open(struct flush *f, const struct plan *plan, bool in_parts, struct session *s, struct error *err)
+flush_open(struct flush *f, const struct plan *plan, int number, bool in_parts, struct session *s,
+           struct error *err)
 {
     char *create;
     bool ok;
@@ -21,18 +22,26 @@ flush_open(struct flush *f, const struct plan *plan, bool in_parts, struct sessi
     memset(f, 0, sizeof(*f));
     f->plan = plan;
     f->session = s;
+    temp_tables_name(&f->temp, number);
     stream_columns_init(&f->columns, plan);
     for (int i = 0; i < plan->column_count; i++)
         f->keeps_defaults =
             f->keeps_defaults || plan->columns[i].kept || plan->columns[i].origin == COLUMN_DEFAULT;
-    f->copy_stage = statement_copy_stage(plan, &f->columns);
-    create = statement_create(plan);
+    f->copy_stage = statement_copy_stage(&f->temp, plan, &f->columns);
+    create = statement_create(&f->temp, plan);
     ok = session_execute(s, err, create) &&
-         (!in_parts || session_execute(s, err, "CREATE INDEX ON " STAGE_TABLE " (pgrecast_unit)"));
+         (!in_parts || session_executef(s, err, "CREATE INDEX ON %s (pgrecast_unit)", f->temp.stage));
     if (!ok)
         error_context(err, "creating the temporary tables of the apply");
     free(create);
     return ok;
+}
+
+bool
+flush_drop(const struct flush *f, struct error *err)
+{
+    return session_executef(f->session, err, "DROP TABLE %s, %s, %s", f->temp.stage, f->temp.saved,
+                            f->temp.keys);
 }
 
 void
@@ -190,7 +199,7 @@ give_sequence(struct flush *f, const char *column, struct error *err)
                           f->plan->shadow_sql, column);
 
     if (ok && !result_null(&res, 0, 0))
-        ok = run(f, statement_overlay_sequence(column, result_text(&res, 0, 0)), err);
+        ok = run(f, statement_overlay_sequence(&f->temp, column, result_text(&res, 0, 0)), err);
     result_free(&res);
     return ok;
 }
@@ -198,7 +207,7 @@ give_sequence(struct flush *f, const char *column, struct error *err)
 bool
 flush_overlay(struct flush *f, struct error *err)
 {
-    bool ok = run(f, statement_overlay_create(f->plan), err);
+    bool ok = run(f, statement_overlay_create(&f->temp, f->plan), err);
 
     for (int i = 0; ok && i < f->plan->column_count; i++) {
         if (f->plan->columns[i].origin == COLUMN_DEFAULT && f->plan->target->columns[i].identity != '\0')
@@ -211,7 +220,7 @@ flush_overlay(struct flush *f, struct error *err)
 static const char *
 target(const struct flush *f)
 {
-    return f->overlay ? OVERLAY_TABLE : f->plan->shadow_sql;
+    return f->overlay ? f->temp.overlay : f->plan->shadow_sql;
 }
 
 /*
@@ -248,7 +257,7 @@ find_kept(const struct flush *f, const bool *unchanged, bool *keep)
 static bool
 check_none_missing(struct flush *f, int mask, const char *units, struct error *err)
 {
-    char *sql = statement_find_missing(f->plan, mask, units);
+    char *sql = statement_find_missing(&f->temp, f->plan, mask, units);
     struct result res = {0};
     bool ok = session_query(f->session, &res, err, sql, 0);
 
@@ -279,7 +288,7 @@ leave_missing(struct flush *f, const struct batch *b, int mask, struct error *er
             buffer_printf(&gone, "%s%d", gone.len > 1 ? "," : "", i);
     }
     buffer_add_char(&gone, '}');
-    sql = statement_leave(mask, gone.data);
+    sql = statement_leave(&f->temp, mask, gone.data);
     ok = session_query(f->session, &res, err, sql, 0);
     for (int i = 0; ok && i < result_rows(&res); i++)
         f->left[result_int(&res, i, 0)] = true;
@@ -316,9 +325,10 @@ read_source(struct flush *f, const struct batch *b, int mask, int number, bool a
 {
     f->filled = true;
     return await_visible(f, err) &&
-           fill(f, b, statement_fill(f->plan, &f->columns, number, batch_mask(b, mask), all, units), err) &&
+           fill(f, b, statement_fill(&f->temp, f->plan, &f->columns, number, batch_mask(b, mask), all, units),
+                err) &&
            (f->left == NULL || leave_missing(f, b, number, err)) &&
-           run(f, statement_forget(number, all, units), err);
+           run(f, statement_forget(&f->temp, number, all, units), err);
 }
 
 /*
@@ -338,7 +348,8 @@ write_masked(struct flush *f, const struct batch *b, int mask, enum flush_trust 
         ok = check_none_missing(f, mask, units, err);
     else
         ok = read_source(f, b, mask, mask, read_all, units, err);
-    ok = ok && (read_all || run(f, statement_insert_keeping(f->plan, target(f), mask, keep, units), err));
+    ok = ok &&
+         (read_all || run(f, statement_insert_keeping(&f->temp, f->plan, target(f), mask, keep, units), err));
     free(keep);
     return ok;
 }
@@ -369,8 +380,9 @@ flush_write(struct flush *f, const struct batch *b, enum flush_trust trust, cons
 
     if (units != NULL)
         buffer_add_text(&sql, FLUSH_SAVEPOINT ";\n");
-    add_statement(&sql, f->keeps_defaults || masks > 1 ? statement_delete_saving(f->plan, target(f), units)
-                                                       : statement_delete(f->plan, target(f), units));
+    add_statement(&sql, f->keeps_defaults || masks > 1
+                            ? statement_delete_saving(&f->temp, f->plan, target(f), units)
+                            : statement_delete(&f->temp, f->plan, target(f), units));
     if (masks > 1 && !run_buffer(f, &sql, err))
         return false;
     for (int mask = 1; mask < masks; mask++) {
@@ -378,8 +390,8 @@ flush_write(struct flush *f, const struct batch *b, enum flush_trust trust, cons
             return false;
     }
     if (f->keeps_defaults)
-        add_statement(&sql, statement_insert_keeping(f->plan, target(f), 0, NULL, units));
-    add_statement(&sql, statement_insert(f->plan, target(f), f->keeps_defaults, units));
+        add_statement(&sql, statement_insert_keeping(&f->temp, f->plan, target(f), 0, NULL, units));
+    add_statement(&sql, statement_insert(&f->temp, f->plan, target(f), f->keeps_defaults, units));
     if (units != NULL)
         buffer_add_text(&sql, FLUSH_RELEASE);
     return run_buffer(f, &sql, err);
@@ -398,9 +410,8 @@ clear_stage(struct flush *f, struct error *err)
     if (f->staged == 0)
         return true;
     f->staged = 0;
-    return session_execute(f->session, err,
-                           few ? "DELETE FROM " STAGE_TABLE "; DELETE FROM " SAVED_TABLE
-                               : "TRUNCATE " STAGE_TABLE ", " SAVED_TABLE);
+    return session_executef(f->session, err, few ? "DELETE FROM %s; DELETE FROM %s" : "TRUNCATE %s, %s",
+                            f->temp.stage, f->temp.saved);
 }
 
 void
@@ -415,7 +426,7 @@ static bool
 range_fails(struct flush *f, int from, int to)
 {
     struct error err = {0};
-    char *insert = statement_insert(f->plan, target(f), false, NULL);
+    char *insert = statement_insert(&f->temp, f->plan, target(f), false, NULL);
     bool fails;
 
     fails = session_execute(f->session, &err, "SAVEPOINT pgrecast_try") &&
@@ -441,8 +452,8 @@ flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
         return;
     flush_transaction_ended(f);
     if (session_execute(f->session, &ignored, "BEGIN") && (!overlay || flush_overlay(f, &ignored)) &&
-        fill_stage(f, b, NULL, &ignored) && run(f, statement_delete(f->plan, target(f), NULL), &ignored) &&
-        range_fails(f, from, to)) {
+        fill_stage(f, b, NULL, &ignored) &&
+        run(f, statement_delete(&f->temp, f->plan, target(f), NULL), &ignored) && range_fails(f, from, to)) {
         while (to - from > 1) {
             int middle = from + (to - from) / 2;
 
@@ -497,7 +508,7 @@ bool
 flush_truncate(struct flush *f, struct error *err)
 {
     return session_executef(f->session, err, "TRUNCATE ONLY %s", f->plan->shadow_sql) &&
-           (!f->overlay || session_execute(f->session, err, "TRUNCATE " OVERLAY_TABLE));
+           (!f->overlay || session_executef(f->session, err, "TRUNCATE %s", f->temp.overlay));
 }
 
 static bool
@@ -519,7 +530,7 @@ flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, cons
     if (newer)
         memset(f->reread, 0, (size_t)b->entry_count * sizeof(*f->reread));
     ok = clear_stage(f, err) && fill_stage(f, b, unit_of, err) &&
-         (!f->overlay || run(f, statement_overlay_take(f->plan), err));
+         (!f->overlay || run(f, statement_overlay_take(&f->temp, f->plan), err));
     f->staged = b->entry_count;
     for (int mask = 1; ok && mask < b->mask_count; mask++) {
         if (newer)
@@ -550,7 +561,7 @@ flush_merge(struct flush *f, struct error *err)
 {
     if (!f->overlay)
         return true;
-    if (!run(f, statement_overlay_merge(f->plan), err)) {
+    if (!run(f, statement_overlay_merge(&f->temp, f->plan), err)) {
         error_redact(err);
         return false;
     }

@@ -22,6 +22,7 @@ enum flush_trust {
 struct flush {
     const struct plan *plan;
     struct session *session;
+    struct temp_tables temp;
     struct stream_columns columns;
     bool keeps_defaults; /* the shadow has columns whose values survive a rewrite of the row */
     bool overlay;        /* rows go to the overlay until flush_merge() */
@@ -52,13 +53,14 @@ struct flush {
     bool *reread; /* by entry of the batch at hand */
 };
 
-/* in_parts: batches are written unit by unit, perhaps. */
-bool flush_open(struct flush *f, const struct plan *plan, bool in_parts, struct session *s,
+/* number: of the table among those that share the session. in_parts: batches are written unit by unit,
+ * perhaps. */
+bool flush_open(struct flush *f, const struct plan *plan, int number, bool in_parts, struct session *s,
                 struct error *err);
 void flush_close(struct flush *f);
 
-/* The temporary tables, for who opens another in the same session. */
-#define FLUSH_DROP "DROP TABLE " STAGE_TABLE ", " SAVED_TABLE ", " APPLY_KEYS_TABLE
+/* The temporary tables, before another of the same number is opened in the session. */
+bool flush_drop(const struct flush *f, struct error *err);
 
 /* Inside the caller's transaction. xids: the batch's transactions, 64 bit, awaited before the source is read.
  */

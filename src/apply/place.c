@@ -48,7 +48,7 @@ ahead_of(struct apply *a, lsn_t place)
 bool
 place_write(struct apply *a, lsn_t lsn, struct error *err)
 {
-    char text[LSN_TEXT_SIZE], changes[24], job[24], instance[24];
+    char text[LSN_TEXT_SIZE], changes[24], job[24], number[16], instance[24];
     struct ahead ahead = ahead_of(a, lsn);
     char until[LSN_TEXT_SIZE];
     struct buffer held = {0};
@@ -57,15 +57,16 @@ place_write(struct apply *a, lsn_t lsn, struct error *err)
 
     ahead_write(&ahead, &held);
     snprintf(changes, sizeof(changes), "%" PRIu64, a->changes);
-    snprintf(job, sizeof(job), "%" PRId64, a->job_id);
+    snprintf(job, sizeof(job), "%" PRId64, a->owner.job_id);
+    snprintf(number, sizeof(number), "%d", a->owner.number);
     snprintf(instance, sizeof(instance), "%" PRId64, a->instance);
     ok = session_query(a->session, &res, err,
                        "UPDATE pgrecast.position SET applied_lsn = greatest(applied_lsn, $1), "
                        "changes_applied = $2, ahead_lsn = $5, held_lsns = $6 "
-                       "WHERE job_id = $3 AND instance = $4",
-                       6, lsn_format(lsn, text), changes, job, instance,
+                       "WHERE job_id = $3 AND table_number = $7 AND instance = $4",
+                       7, lsn_format(lsn, text), changes, job, instance,
                        ahead.until > 0 ? lsn_format(ahead.until, until) : NULL,
-                       ahead.until > 0 ? held.data : NULL);
+                       ahead.until > 0 ? held.data : NULL, number);
     if (ok && result_affected(&res) != 1)
         ok = error_set(err, ERROR_FAILED, "another instance has taken over the job");
     result_free(&res);

@@ -31,7 +31,7 @@ struct apply {
     struct spool *spool;
     struct spool_reader *reader;
     struct session *session;
-    int64_t job_id;
+    struct apply_owner owner;
     int64_t instance;
     lsn_t after;
     uint64_t skip_xid;

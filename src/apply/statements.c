@@ -1,10 +1,20 @@
 #include "statements.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/buffer.h"
 #include "core/mem.h"
+
+void
+temp_tables_name(struct temp_tables *temp, int number)
+{
+    snprintf(temp->stage, sizeof(temp->stage), "pg_temp.pgrecast_stage_%d", number);
+    snprintf(temp->saved, sizeof(temp->saved), "pg_temp.pgrecast_saved_%d", number);
+    snprintf(temp->keys, sizeof(temp->keys), "pg_temp.pgrecast_keys_%d", number);
+    snprintf(temp->overlay, sizeof(temp->overlay), "pg_temp.pgrecast_overlay_%d", number);
+}
 
 void
 stream_columns_init(struct stream_columns *c, const struct plan *plan)
@@ -101,14 +111,15 @@ is_read(const struct plan *plan, int source)
 }
 
 char *
-statement_create(const struct plan *plan)
+statement_create(const struct temp_tables *temp, const struct plan *plan)
 {
     struct buffer sql = {0};
 
-    buffer_add_text(
-        &sql, "CREATE TEMPORARY TABLE pgrecast_stage (pgrecast_op pg_catalog.\"char\", "
-              "pgrecast_seq pg_catalog.int4, pgrecast_ref pg_catalog.int4, pgrecast_mask pg_catalog.int4, "
-              "pgrecast_unit pg_catalog.int4");
+    buffer_printf(&sql,
+                  "CREATE TEMPORARY TABLE %s (pgrecast_op pg_catalog.\"char\", "
+                  "pgrecast_seq pg_catalog.int4, pgrecast_ref pg_catalog.int4, pgrecast_mask "
+                  "pg_catalog.int4, pgrecast_unit pg_catalog.int4",
+                  temp->stage);
     for (int i = 0; i < plan->source->column_count; i++) {
         const struct column *column = &plan->source->columns[i];
 
@@ -121,15 +132,16 @@ statement_create(const struct plan *plan)
         if (column->generated != '\0')
             buffer_printf(&sql, " GENERATED ALWAYS AS (%s) STORED", column->default_expr);
     }
-    buffer_add_text(&sql, ") ON COMMIT DELETE ROWS;\n"
-                          "CREATE TEMPORARY TABLE pgrecast_saved ON COMMIT DELETE ROWS AS "
-                          "SELECT 0 AS pgrecast_seq, ");
+    buffer_printf(&sql,
+                  ") ON COMMIT DELETE ROWS;\n"
+                  "CREATE TEMPORARY TABLE %s ON COMMIT DELETE ROWS AS SELECT 0 AS pgrecast_seq, ",
+                  temp->saved);
     add_row_columns(&sql, plan, "s");
     buffer_printf(&sql,
                   " FROM %s AS s WITH NO DATA;\n"
-                  "CREATE INDEX ON pg_temp.pgrecast_saved (pgrecast_seq);\n"
-                  "CREATE TEMPORARY TABLE pgrecast_keys (",
-                  plan->shadow_sql);
+                  "CREATE INDEX ON %s (pgrecast_seq);\n"
+                  "CREATE TEMPORARY TABLE %s (",
+                  plan->shadow_sql, temp->saved, temp->keys);
     for (int i = 0; i < plan->key_count; i++) {
         buffer_printf(&sql, "%sk%d ", i > 0 ? ", " : "", i + 1);
         add_type(&sql, &plan->source->columns[plan->key[i].source]);
@@ -139,12 +151,12 @@ statement_create(const struct plan *plan)
 }
 
 char *
-statement_copy_stage(const struct plan *plan, const struct stream_columns *c)
+statement_copy_stage(const struct temp_tables *temp, const struct plan *plan, const struct stream_columns *c)
 {
     struct buffer sql = {0};
 
-    buffer_add_text(&sql, "COPY " STAGE_TABLE
-                          " (pgrecast_op, pgrecast_seq, pgrecast_ref, pgrecast_mask, pgrecast_unit");
+    buffer_printf(&sql, "COPY %s (pgrecast_op, pgrecast_seq, pgrecast_ref, pgrecast_mask, pgrecast_unit",
+                  temp->stage);
     for (int i = 0; i < c->count; i++) {
         buffer_add_text(&sql, ", ");
         buffer_add_identifier(&sql, plan->source->columns[c->source[i]].name);
@@ -176,27 +188,29 @@ add_units(struct buffer *sql, const char *stage, const char *units)
 }
 
 char *
-statement_delete(const struct plan *plan, const char *target, const char *units)
+statement_delete(const struct temp_tables *temp, const struct plan *plan, const char *target,
+                 const char *units)
 {
     struct buffer sql = {0};
 
-    buffer_printf(&sql, "DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ", target);
+    buffer_printf(&sql, "DELETE FROM %s AS s USING %s AS t WHERE ", target, temp->stage);
     add_match(&sql, plan, PLAN_SHADOW, "s", "t");
     add_units(&sql, "t", units);
     return buffer_take(&sql);
 }
 
 char *
-statement_delete_saving(const struct plan *plan, const char *target, const char *units)
+statement_delete_saving(const struct temp_tables *temp, const struct plan *plan, const char *target,
+                        const char *units)
 {
     struct buffer sql = {0};
 
-    buffer_printf(&sql, "WITH gone AS (DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ", target);
+    buffer_printf(&sql, "WITH gone AS (DELETE FROM %s AS s USING %s AS t WHERE ", target, temp->stage);
     add_match(&sql, plan, PLAN_SHADOW, "s", "t");
     add_units(&sql, "t", units);
     buffer_add_text(&sql, " RETURNING t.pgrecast_seq, ");
     add_row_columns(&sql, plan, "s");
-    buffer_add_text(&sql, ") INSERT INTO " SAVED_TABLE " SELECT * FROM gone");
+    buffer_printf(&sql, ") INSERT INTO %s SELECT * FROM gone", temp->saved);
     return buffer_take(&sql);
 }
 
@@ -205,20 +219,26 @@ statement_delete_saving(const struct plan *plan, const char *target, const char 
  * may be another's (a dead one's, or one set aside), whose values it must not take. It is its own only where
  * the change was applied before, and such changes are not applied again (see ahead.h).
  */
-#define NOT_SAVED " AND NOT EXISTS (SELECT FROM " SAVED_TABLE " AS o WHERE o.pgrecast_seq = %s.pgrecast_ref)"
+static void
+add_not_saved(struct buffer *sql, const struct temp_tables *temp, const char *stage)
+{
+    buffer_printf(sql, " AND NOT EXISTS (SELECT FROM %s AS o WHERE o.pgrecast_seq = %s.pgrecast_ref)",
+                  temp->saved, stage);
+}
 
 char *
-statement_insert(const struct plan *plan, const char *target, bool saved, const char *units)
+statement_insert(const struct temp_tables *temp, const struct plan *plan, const char *target, bool saved,
+                 const char *units)
 {
     struct buffer sql = {0};
 
     buffer_printf(&sql,
-                  "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT pgrecast_new.* FROM " STAGE_TABLE
+                  "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT pgrecast_new.* FROM %s"
                   " AS pgrecast_src CROSS JOIN LATERAL (%s) AS pgrecast_new "
                   "WHERE pgrecast_src.pgrecast_op = 'r' AND pgrecast_src.pgrecast_mask = 0",
-                  target, plan->insert_columns, plan->transform_insert);
+                  target, plan->insert_columns, temp->stage, plan->transform_insert);
     if (saved)
-        buffer_printf(&sql, NOT_SAVED, "pgrecast_src");
+        add_not_saved(&sql, temp, "pgrecast_src");
     add_units(&sql, "pgrecast_src", units);
     return buffer_take(&sql);
 }
@@ -236,8 +256,8 @@ add_defaults(struct buffer *sql, const struct plan *plan, const char *alias)
 }
 
 char *
-statement_insert_keeping(const struct plan *plan, const char *target, int mask, const bool *keep,
-                         const char *units)
+statement_insert_keeping(const struct temp_tables *temp, const struct plan *plan, const char *target,
+                         int mask, const bool *keep, const char *units)
 {
     struct buffer sql = {0};
 
@@ -252,11 +272,10 @@ statement_insert_keeping(const struct plan *plan, const char *target, int mask, 
             buffer_printf(&sql, "pgrecast_new.i%d", i + 1);
     }
     add_defaults(&sql, plan, "o");
-    buffer_printf(
-        &sql,
-        " FROM " STAGE_TABLE " AS pgrecast_src JOIN " SAVED_TABLE
-        " AS o ON o.pgrecast_seq = pgrecast_src.pgrecast_ref CROSS JOIN LATERAL (%s) AS pgrecast_new (",
-        plan->transform_insert);
+    buffer_printf(&sql,
+                  " FROM %s AS pgrecast_src JOIN %s AS o ON o.pgrecast_seq = pgrecast_src.pgrecast_ref "
+                  "CROSS JOIN LATERAL (%s) AS pgrecast_new (",
+                  temp->stage, temp->saved, plan->transform_insert);
     for (int i = 0; i < plan->insert_count; i++)
         buffer_printf(&sql, "%si%d", i > 0 ? ", " : "", i + 1);
     buffer_printf(&sql, ") WHERE pgrecast_src.pgrecast_op = 'r' AND pgrecast_src.pgrecast_mask = %d", mask);
@@ -265,12 +284,12 @@ statement_insert_keeping(const struct plan *plan, const char *target, int mask, 
 }
 
 char *
-statement_fill(const struct plan *plan, const struct stream_columns *c, int mask, const bool *unchanged,
-               bool all, const char *units)
+statement_fill(const struct temp_tables *temp, const struct plan *plan, const struct stream_columns *c,
+               int mask, const bool *unchanged, bool all, const char *units)
 {
     struct buffer sql = {0};
 
-    buffer_add_text(&sql, "UPDATE " STAGE_TABLE " AS t SET pgrecast_mask = 0");
+    buffer_printf(&sql, "UPDATE %s AS t SET pgrecast_mask = 0", temp->stage);
     for (int i = 0; i < c->count; i++) {
         const char *name = plan->source->columns[c->source[i]].name;
 
@@ -285,37 +304,36 @@ statement_fill(const struct plan *plan, const struct stream_columns *c, int mask
     add_match(&sql, plan, PLAN_SOURCE, "s", "t");
     buffer_printf(&sql, " AND t.pgrecast_op = 'r' AND t.pgrecast_mask = %d", mask);
     if (!all)
-        buffer_printf(&sql, NOT_SAVED, "t");
+        add_not_saved(&sql, temp, "t");
     add_units(&sql, "t", units);
     buffer_add_text(&sql, " RETURNING t.pgrecast_seq");
     return buffer_take(&sql);
 }
 
 char *
-statement_forget(int mask, bool all, const char *units)
+statement_forget(const struct temp_tables *temp, int mask, bool all, const char *units)
 {
     struct buffer sql = {0};
 
     buffer_printf(&sql,
-                  "UPDATE " STAGE_TABLE " AS t SET pgrecast_op = 'd' WHERE t.pgrecast_op = 'r' AND "
-                  "t.pgrecast_mask = %d",
-                  mask);
+                  "UPDATE %s AS t SET pgrecast_op = 'd' WHERE t.pgrecast_op = 'r' AND t.pgrecast_mask = %d",
+                  temp->stage, mask);
     if (!all)
-        buffer_printf(&sql, NOT_SAVED, "t");
+        add_not_saved(&sql, temp, "t");
     add_units(&sql, "t", units);
     return buffer_take(&sql);
 }
 
 char *
-statement_leave(int mask, const char *but)
+statement_leave(const struct temp_tables *temp, int mask, const char *but)
 {
-    return mem_printf("DELETE FROM " STAGE_TABLE " WHERE pgrecast_op = 'r' AND pgrecast_mask = %d AND "
+    return mem_printf("DELETE FROM %s WHERE pgrecast_op = 'r' AND pgrecast_mask = %d AND "
                       "pgrecast_seq <> ALL ('%s'::pg_catalog.int4[]) RETURNING pgrecast_seq",
-                      mask, but);
+                      temp->stage, mask, but);
 }
 
 char *
-statement_find_missing(const struct plan *plan, int mask, const char *units)
+statement_find_missing(const struct temp_tables *temp, const struct plan *plan, int mask, const char *units)
 {
     struct buffer sql = {0};
 
@@ -324,10 +342,9 @@ statement_find_missing(const struct plan *plan, int mask, const char *units)
         buffer_add_text(&sql, ", ");
         add_column(&sql, "t", plan->key[i].source_name);
     }
-    buffer_printf(&sql,
-                  ") || ')' FROM " STAGE_TABLE
-                  " AS t WHERE t.pgrecast_op = 'r' AND t.pgrecast_mask = %d" NOT_SAVED,
-                  mask, "t");
+    buffer_printf(&sql, ") || ')' FROM %s AS t WHERE t.pgrecast_op = 'r' AND t.pgrecast_mask = %d",
+                  temp->stage, mask);
+    add_not_saved(&sql, temp, "t");
     add_units(&sql, "t", units);
     buffer_add_text(&sql, " LIMIT 1");
     return buffer_take(&sql);
@@ -338,21 +355,20 @@ statement_find_missing(const struct plan *plan, int mask, const char *units)
  * shadow's removal.
  */
 char *
-statement_overlay_create(const struct plan *plan)
+statement_overlay_create(const struct temp_tables *temp, const struct plan *plan)
 {
     struct buffer sql = {0};
 
-    buffer_printf(&sql,
-                  "CREATE TEMPORARY TABLE pgrecast_overlay (LIKE %s INCLUDING DEFAULTS) ON COMMIT DROP;\n",
-                  plan->shadow_sql);
+    buffer_printf(&sql, "CREATE TEMPORARY TABLE %s (LIKE %s INCLUDING DEFAULTS) ON COMMIT DROP;\n",
+                  temp->overlay, plan->shadow_sql);
     for (int i = 0; i < plan->column_count; i++) {
         if (plan->columns[i].origin != COLUMN_GENERATED)
             continue;
-        buffer_add_text(&sql, "ALTER TABLE " OVERLAY_TABLE " DROP COLUMN ");
+        buffer_printf(&sql, "ALTER TABLE %s DROP COLUMN ", temp->overlay);
         buffer_add_identifier(&sql, plan->columns[i].name);
         buffer_add_text(&sql, ";\n");
     }
-    buffer_add_text(&sql, "CREATE UNIQUE INDEX ON " OVERLAY_TABLE " (");
+    buffer_printf(&sql, "CREATE UNIQUE INDEX ON %s (", temp->overlay);
     for (int i = 0; i < plan->key_count; i++) {
         buffer_add_text(&sql, i > 0 ? ", " : "");
         buffer_add_identifier(&sql, plan->key[i].shadow_name);
@@ -362,11 +378,11 @@ statement_overlay_create(const struct plan *plan)
 }
 
 char *
-statement_overlay_sequence(const char *column, const char *sequence)
+statement_overlay_sequence(const struct temp_tables *temp, const char *column, const char *sequence)
 {
     struct buffer sql = {0};
 
-    buffer_add_text(&sql, "ALTER TABLE " OVERLAY_TABLE " ALTER COLUMN ");
+    buffer_printf(&sql, "ALTER TABLE %s ALTER COLUMN ", temp->overlay);
     buffer_add_identifier(&sql, column);
     buffer_add_text(&sql, " SET DEFAULT pg_catalog.nextval(");
     buffer_add_literal(&sql, sequence);
@@ -375,23 +391,23 @@ statement_overlay_sequence(const char *column, const char *sequence)
 }
 
 char *
-statement_overlay_take(const struct plan *plan)
+statement_overlay_take(const struct temp_tables *temp, const struct plan *plan)
 {
     struct buffer sql = {0};
 
-    buffer_printf(&sql, "WITH taken AS (DELETE FROM %s AS s USING " STAGE_TABLE " AS t WHERE ",
-                  plan->shadow_sql);
+    buffer_printf(&sql, "WITH taken AS (DELETE FROM %s AS s USING %s AS t WHERE ", plan->shadow_sql,
+                  temp->stage);
     add_match(&sql, plan, PLAN_SHADOW, "s", "t");
     buffer_add_text(&sql, " RETURNING ");
     add_row_columns(&sql, plan, "s");
-    buffer_add_text(&sql, ") INSERT INTO " OVERLAY_TABLE " (");
+    buffer_printf(&sql, ") INSERT INTO %s (", temp->overlay);
     add_row_columns(&sql, plan, NULL);
     buffer_add_text(&sql, ") SELECT * FROM taken");
     return buffer_take(&sql);
 }
 
 char *
-statement_overlay_merge(const struct plan *plan)
+statement_overlay_merge(const struct temp_tables *temp, const struct plan *plan)
 {
     struct buffer sql = {0};
 
@@ -399,7 +415,7 @@ statement_overlay_merge(const struct plan *plan)
     add_row_columns(&sql, plan, NULL);
     buffer_add_text(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
     add_row_columns(&sql, plan, NULL);
-    buffer_add_text(&sql, " FROM " OVERLAY_TABLE ";\nDROP TABLE " OVERLAY_TABLE);
+    buffer_printf(&sql, " FROM %s;\nDROP TABLE %s", temp->overlay, temp->overlay);
     return buffer_take(&sql);
 }
 

@@ -261,7 +261,7 @@ take_logical(struct apply *a, const struct message *m)
         return;
     memcpy(text, m->logical.content, m->logical.len);
     text[m->logical.len] = '\0';
-    if (sscanf(text, "%lld %lld", &job, &number) == 2 && job == a->job_id)
+    if (sscanf(text, "%lld %lld", &job, &number) == 2 && job == a->owner.job_id)
         a->marker_seen = number;
 }
 

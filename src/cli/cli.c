@@ -25,27 +25,34 @@
     "      --reverse-map='COLUMN=EXPRESSION'  what a column of the original gets from the new table's\n"     \
     "                           row, where the change has no inverse; may be repeated\n"
 
+#define REFUSALS_HELP                                                                                        \
+    "      --invalid-indexes=refuse|rebuild  what to do with an index that is invalid (refuse)\n"            \
+    "      --published=refuse|accept  the working tables come under a publication of all tables, or of "     \
+    "the\n"                                                                                                  \
+    "                           schema: its subscribers get them too (refuse)\n"
+
 #define CHANGE_HELP                                                                                          \
     "What to change:\n"                                                                                      \
-    "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements on one table\n"             \
+    "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements, on one table or several\n" \
     "  -f, --file=FILE          the same from a file; - is standard input\n"                                 \
     "      --rebuild -t TABLE   no change: a fresh table without bloat\n"
 
 static const struct command commands[] = {
     {"plan", "(--sql=SQL | -f FILE | --rebuild -t TABLE)",
      "say what a change would do, and every reason not to; changes nothing",
-     CHANGE_HELP "\nHow:\n" WAY_BACK_HELP, " sql file rebuild table rollback-window reverse-map ", false,
-     false, command_plan},
+     CHANGE_HELP "\nHow:\n" WAY_BACK_HELP REFUSALS_HELP,
+     " sql file rebuild table rollback-window reverse-map invalid-indexes published ", false, false,
+     command_plan},
     {"run", "(--sql=SQL | -f FILE | --rebuild -t TABLE) [OPTION...]", "change the table online",
      CHANGE_HELP
      "\nHow:\n"
-     "      --job=NAME           name of the job; default: the table's name\n"
+     "      --job=NAME           name of the job; default: the (first) table's name\n"
      "      --jobs=N             parallel sessions (the number of processors, 2 to 8)\n"
      "      --chunk-size=SIZE    bytes a copy starts with per transaction (8MB); adapts itself\n"
      "      --no-verify          leave out the proof of parity\n"
      "      --cutover=auto|hold  hold: stay in sync until `pgrecast cutover JOB`\n"
      "      --lock-timeout=TIME  longest wait for the lock of the cutover (100ms)\n"
-     "      --cutover-attempts=N how often to ask for it (60)\n" WAY_BACK_HELP
+     "      --cutover-attempts=N how often to ask for it (60)\n" WAY_BACK_HELP REFUSALS_HELP
      "      --exit-after=WHEN    sync or cutover: end there; go on with `pgrecast resume JOB`\n"
      "      --keep-original      keep the original as TABLE_pgrecast_old\n"
      "      --reconnect-timeout=TIME  how long to try again when the server is away (10min)\n"
@@ -54,7 +61,7 @@ static const struct command commands[] = {
      "      --progress=STYLE     auto, bar, line or none\n",
      " sql file rebuild table job jobs chunk-size no-verify cutover lock-timeout cutover-attempts "
      "keep-original rollback-window reverse-map exit-after reconnect-timeout start-timeout spool-dir "
-     "progress ",
+     "progress invalid-indexes published ",
      false, false, command_run},
     {"resume", "JOB [OPTION...]", "go on with a job after any stop or crash, from where it stood",
      "      --spool-dir=DIR      where this host keeps received changes\n"

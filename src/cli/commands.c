@@ -23,6 +23,8 @@ read_change(const struct cli_options *o, struct plan_options *plan, char **sql, 
     plan->way_back = o->window_s != 0;
     plan->reverse_map_count = o->reverse_map_count;
     plan->reverse_maps = (const char *const *)o->reverse_maps;
+    plan->rebuild_invalid = o->rebuild_invalid;
+    plan->accept_published = o->accept_published;
     if (o->reverse_map_count > 0 && !plan->way_back)
         return error_set(err, ERROR_USAGE, "--reverse-map is of no use with --rollback-window=0");
     if (ways != 1) {

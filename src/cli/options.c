@@ -34,6 +34,8 @@ enum option_code {
     OPT_REVERSE_MAP,
     OPT_EXIT_AFTER,
     OPT_RECONNECT_TIMEOUT,
+    OPT_INVALID_INDEXES,
+    OPT_PUBLISHED,
     OPT_HELP,
 };
 
@@ -71,6 +73,8 @@ static const struct option long_options[] = {
     {"reverse-map", required_argument, NULL, OPT_REVERSE_MAP},
     {"exit-after", required_argument, NULL, OPT_EXIT_AFTER},
     {"reconnect-timeout", required_argument, NULL, OPT_RECONNECT_TIMEOUT},
+    {"invalid-indexes", required_argument, NULL, OPT_INVALID_INDEXES},
+    {"published", required_argument, NULL, OPT_PUBLISHED},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
 };
@@ -243,6 +247,12 @@ take_option(struct cli_options *o, int code, const char *arg, struct error *err)
         return one_of(name, arg, "sync cutover", err);
     case OPT_RECONNECT_TIMEOUT:
         return parse_int(name, arg, "s", 0, 7 * 86400, &o->reconnect_s, err);
+    case OPT_INVALID_INDEXES:
+        o->rebuild_invalid = strcmp(arg, "rebuild") == 0;
+        return one_of(name, arg, "refuse rebuild", err);
+    case OPT_PUBLISHED:
+        o->accept_published = strcmp(arg, "accept") == 0;
+        return one_of(name, arg, "refuse accept", err);
     case OPT_HELP:
         return o->help = true;
     default:

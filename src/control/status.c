@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buffer.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sql/sql.h"
@@ -51,13 +52,34 @@ judge_rollback(struct job_status *j, const char *answer, bool slot, bool publica
 }
 
 static void
+take_tables(struct job_status *j, const char *text)
+{
+    json_t *list = json_loads(text, 0, NULL);
+
+    j->tables = mem_array(NULL, json_array_size(list) + 1, sizeof(*j->tables));
+    for (size_t i = 0; i < json_array_size(list); i++)
+        j->tables[j->table_count++] = mem_strdup(json_string_value(json_array_get(list, i)));
+    json_decref(list);
+}
+
+/* "a.b, c.d": the caller frees it. */
+static char *
+tables_text(const struct job_status *j)
+{
+    struct buffer text = {0};
+
+    for (int i = 0; i < j->table_count; i++)
+        buffer_printf(&text, "%s%s", i > 0 ? ", " : "", j->tables[i]);
+    return buffer_take(&text);
+}
+
+static void
 take_row(struct job_status *j, const struct result *r, int i)
 {
     int col = 0;
 
     j->job = mem_strdup(result_text(r, i, col++));
-    j->schema_name = mem_strdup(result_text(r, i, col++));
-    j->table_name = mem_strdup(result_text(r, i, col++));
+    take_tables(j, result_text(r, i, col++));
     j->phase = mem_strdup(result_text(r, i, col++));
     j->sql = mem_strdup(result_text(r, i, col++));
     j->ended = result_bool(r, i, col++);
@@ -126,6 +148,17 @@ read_blocked(struct session *s, struct job_status *j, const char *id, struct err
     return true;
 }
 
+/* A table or column that is not there: it is no state of this version. */
+static bool
+blame_version(struct error *err)
+{
+    if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "42703") == 0) {
+        error_set(err, ERROR_FAILED, "the state in schema pgrecast was made by another version of pgrecast");
+        error_hint(err, "Use that version. The first run of a newer one brings it up to date.");
+    }
+    return false;
+}
+
 bool
 status_read(struct session *s, const char *name, struct status_list *list, struct error *err)
 {
@@ -135,13 +168,13 @@ status_read(struct session *s, const char *name, struct status_list *list, struc
     memset(list, 0, sizeof(*list));
     if (!status_schema_exists(s, &exists, err))
         return false;
-    ok = !exists || session_query(s, &res, err, sql_status_jobs, 1, name);
+    ok = !exists || session_query(s, &res, err, sql_status_jobs, 1, name) || blame_version(err);
     list->jobs = mem_alloc((size_t)result_rows(&res) * sizeof(*list->jobs));
     for (int i = 0; ok && i < result_rows(&res); i++) {
         take_row(&list->jobs[i], &res, i);
         list->count++;
-        ok = read_objects(s, &list->jobs[i], result_text(&res, i, 28), err) &&
-             read_blocked(s, &list->jobs[i], result_text(&res, i, 28), err);
+        ok = read_objects(s, &list->jobs[i], result_text(&res, i, 27), err) &&
+             read_blocked(s, &list->jobs[i], result_text(&res, i, 27), err);
     }
     result_free(&res);
     if (ok && name != NULL && list->count == 0) {
@@ -160,8 +193,9 @@ status_list_free(struct status_list *list)
         struct job_status *j = &list->jobs[i];
 
         free(j->job);
-        free(j->schema_name);
-        free(j->table_name);
+        for (int t = 0; t < j->table_count; t++)
+            free(j->tables[t]);
+        free(j->tables);
         free(j->phase);
         free(j->sql);
         free(j->throttled_by);
@@ -187,11 +221,14 @@ status_list_free(struct status_list *list)
 void
 status_print_line(const struct job_status *j, FILE *out)
 {
-    fprintf(out, "%-24s %-11s %-9s %s.%s\n", j->job, j->phase,
+    char *tables = tables_text(j);
+
+    fprintf(out, "%-24s %-11s %-9s %s\n", j->job, j->phase,
             j->ended     ? "ended"
             : j->running ? "running"
                          : "stopped",
-            j->schema_name, j->table_name);
+            tables);
+    free(tables);
 }
 
 static void
@@ -227,13 +264,14 @@ print_next(const struct job_status *j, FILE *out)
 void
 status_print(const struct job_status *j, FILE *out)
 {
-    char text[32], lsn[LSN_TEXT_SIZE];
+    char text[32], lsn[LSN_TEXT_SIZE], *tables = tables_text(j);
 
-    fprintf(out, "job %s: %s (%s), table %s.%s\n", j->job, j->phase,
+    fprintf(out, "job %s: %s (%s), table%s %s\n", j->job, j->phase,
             j->ended     ? "ended"
             : j->running ? "running"
                          : "no instance is running",
-            j->schema_name, j->table_name);
+            j->table_count > 1 ? "s" : "", tables);
+    free(tables);
     if (j->sql != NULL)
         fprintf(out, "  statements   %s\n", j->sql);
     fprintf(out, "  age          %s\n", clock_format_duration(j->age_seconds, text));
@@ -286,6 +324,16 @@ verify_json(const struct job_status *j)
 }
 
 static json_t *
+tables_json(const struct job_status *j)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < j->table_count; i++)
+        json_array_append_new(list, json_string(j->tables[i]));
+    return list;
+}
+
+static json_t *
 objects_json(const struct job_status *j)
 {
     json_t *list = json_array();
@@ -314,10 +362,9 @@ static json_t *
 job_json(const struct job_status *j)
 {
     json_t *object = json_object();
-    char *table = mem_printf("%s.%s", j->schema_name, j->table_name);
 
     json_object_set_new(object, "job", json_text(j->job));
-    json_object_set_new(object, "tables", json_pack("[s]", table));
+    json_object_set_new(object, "tables", tables_json(j));
     json_object_set_new(object, "phase", json_text(j->phase));
     json_object_set_new(object, "running", json_boolean(j->running));
     json_object_set_new(object, "sql", json_text(j->sql));
@@ -344,7 +391,6 @@ job_json(const struct job_status *j)
     json_object_set_new(object, "verify", verify_json(j));
     json_object_set_new(object, "error", json_text(j->error));
     json_object_set_new(object, "objects", objects_json(j));
-    free(table);
     return object;
 }
 

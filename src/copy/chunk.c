@@ -98,21 +98,22 @@ static bool
 record(struct session *s, const struct copy_request *request, struct chunk chunk, int64_t rows,
        struct error *err)
 {
-    char job[24], from[24], to[24], count[24], instance[24];
+    char job[24], number[16], from[24], to[24], count[24], instance[24];
     struct result res = {0};
     bool ok;
 
     snprintf(job, sizeof(job), "%" PRId64, request->job_id);
+    snprintf(number, sizeof(number), "%d", request->table_number);
     snprintf(from, sizeof(from), "%" PRId64, chunk.from);
     snprintf(to, sizeof(to), "%" PRId64, chunk.to);
     snprintf(count, sizeof(count), "%" PRId64, rows);
     snprintf(instance, sizeof(instance), "%" PRId64, request->instance);
-    ok = session_query(
-        s, &res, err,
-        "WITH mine AS (SELECT job_id FROM pgrecast.position WHERE job_id = $1 AND instance = $5 "
-        "FOR SHARE) INSERT INTO pgrecast.chunk (job_id, first_block, end_block, rows) "
-        "SELECT job_id, $2, $3, $4 FROM mine",
-        5, job, from, to, count, instance);
+    ok = session_query(s, &res, err,
+                       "WITH mine AS (SELECT job_id, table_number FROM pgrecast.position WHERE job_id = $1 "
+                       "AND table_number = $6 AND instance = $5 FOR SHARE) "
+                       "INSERT INTO pgrecast.chunk (job_id, table_number, first_block, end_block, rows) "
+                       "SELECT job_id, table_number, $2, $3, $4 FROM mine",
+                       6, job, from, to, count, instance, number);
     if (ok && result_affected(&res) != 1)
         ok = error_set(err, ERROR_FAILED, "another instance has taken over the job");
     result_free(&res);

@@ -134,13 +134,15 @@ find_todo(struct copy *c, struct session *s, int64_t blocks, struct error *err)
 {
     struct result res = {0};
     int64_t at = 0;
-    char job[24];
+    char job[24], number[16];
 
     snprintf(job, sizeof(job), "%lld", (long long)c->request->job_id);
+    snprintf(number, sizeof(number), "%d", c->request->table_number);
     if (!session_query(
             s, &res, err,
-            "SELECT first_block, end_block, rows FROM pgrecast.chunk WHERE job_id = $1 ORDER BY first_block",
-            1, job))
+            "SELECT first_block, end_block, rows FROM pgrecast.chunk WHERE job_id = $1 AND table_number = $2 "
+            "ORDER BY first_block",
+            2, job, number))
         return false;
     c->todo = mem_array(NULL, (size_t)result_rows(&res) + 1, sizeof(*c->todo));
     for (int i = 0; i < result_rows(&res); i++) {

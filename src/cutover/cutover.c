@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buffer.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "sql/sql.h"
@@ -13,7 +14,7 @@
 #define VACUUM_POLL_MS 100
 /* Autovacuum gives way to a waiting lock only after deadlock_timeout, by default one second. */
 #define VACUUM_LOCK_TIMEOUT_MS 1500
-#define OTHER_LOCKS_MS 100     /* longest wait for another lock (a sequence) while the table's is held */
+#define OTHER_LOCKS_MS 100 /* longest wait for other locks (tables, a sequence) while one table's is held */
 #define STATEMENT_MOST_MS 2000 /* of one statement under the lock */
 #define OUTCOME_MOST_MS 60000  /* to find out what became of a commit whose answer was lost */
 
@@ -26,21 +27,35 @@ lock_not_available(const struct error *err)
            (strcmp(err->sqlstate, "57014") == 0 && !err->stopped); /* statement_timeout under the lock */
 }
 
+/* An array in SQL's text form. The caller frees it. */
+static char *
+source_oids(const struct cutover_request *request)
+{
+    struct buffer oids = {0};
+
+    for (int i = 0; i < request->table_count; i++)
+        buffer_printf(&oids, "%s%u", i > 0 ? "," : "{", request->plans[i]->source->oid);
+    buffer_add_char(&oids, '}');
+    return buffer_take(&oids);
+}
+
 /* Who is in the way, for the log and the last error. */
 static void
 describe_blocker(const struct cutover_request *request, struct error *err)
 {
     struct result res = {0};
     struct error ignored = {0};
-    char oid[16];
+    char *oids = source_oids(request);
 
-    snprintf(oid, sizeof(oid), "%u", request->plan->source->oid);
-    if (session_query(request->session, &res, &ignored, sql_cutover_blockers, 1, oid) &&
+    if (session_query(request->session, &res, &ignored, sql_cutover_blockers, 1, oids) &&
         result_rows(&res) > 0)
-        error_detail(err, "Process %s holds %s on the table, in a transaction that is %s s old.",
-                     result_text(&res, 0, 0), result_text(&res, 0, 1), result_text(&res, 0, 4));
+        error_detail(err, "Process %s holds %s on %s, in a transaction that is %s s old.",
+                     result_text(&res, 0, 0), result_text(&res, 0, 1),
+                     request->table_count > 1 ? result_text(&res, 0, 5) : "the table",
+                     result_text(&res, 0, 4));
     result_free(&res);
     error_clear(&ignored);
+    free(oids);
 }
 
 /* True when a snapshot older than the new table's rows is open: it would see the table without them. */
@@ -74,43 +89,54 @@ static int
 await_vacuum(const struct cutover_request *request, bool *displaced, struct error *err)
 {
     int64_t until = clock_ms() + VACUUM_PATIENCE_MS;
-    char oid[16];
+    char *oids = source_oids(request);
+    int timeout_ms = 0;
 
-    snprintf(oid, sizeof(oid), "%u", request->plan->source->oid);
-    for (;;) {
+    while (timeout_ms == 0) {
         struct result res = {0};
-        bool vacuum = session_query(request->session, &res, err, sql_cutover_blockers, 1, oid) &&
+        bool vacuum = session_query(request->session, &res, err, sql_cutover_blockers, 1, oids) &&
                       result_rows(&res) > 0 &&
                       strcmp(result_text(&res, 0, 1), "ShareUpdateExclusiveLock") == 0 &&
                       result_bool(&res, 0, 3);
 
         result_free(&res);
-        if (!vacuum || *displaced)
-            return request->lock_timeout_ms;
-        if (clock_ms() > until) {
+        if (!vacuum || *displaced) {
+            timeout_ms = request->lock_timeout_ms;
+        } else if (clock_ms() > until) {
             *displaced = true;
-            return VACUUM_LOCK_TIMEOUT_MS;
+            timeout_ms = VACUUM_LOCK_TIMEOUT_MS;
+        } else if (!clock_sleep(VACUUM_POLL_MS)) {
+            timeout_ms = request->lock_timeout_ms;
         }
-        if (!clock_sleep(VACUUM_POLL_MS))
-            return request->lock_timeout_ms;
     }
+    free(oids);
+    return timeout_ms;
 }
 
 static bool
-check_fingerprint(const struct cutover_request *request, struct error *err)
+check_fingerprint(const struct cutover_request *request, const struct plan *plan, struct error *err)
 {
-    const struct table *source = request->plan->source;
+    const struct table *source = plan->source;
     char *now = table_fingerprint_prepared(request->session, source->oid, err);
     bool ok = now != NULL && table_fingerprint_same(now, source->fingerprint, !request->other_indexes);
 
     if (now != NULL && !ok) {
         error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
-                  request->plan->source_sql);
+                  plan->source_sql);
         error_detail(err,
                      "What hangs on the table is no longer what the plan was made for. Nothing was swapped.");
     }
     free(now);
     return ok;
+}
+
+static bool
+check_fingerprints(const struct cutover_request *request, struct error *err)
+{
+    for (int i = 0; i < request->table_count; i++)
+        if (!check_fingerprint(request, request->plans[i], err))
+            return false;
+    return true;
 }
 
 static bool
@@ -131,7 +157,7 @@ swap(const struct cutover_request *request, struct error *err)
     at[1] = clock_us();
     ok = ok && hooks->check(hooks->arg, err);
     at[2] = clock_us();
-    ok = ok && check_fingerprint(request, err);
+    ok = ok && check_fingerprints(request, err);
     at[3] = clock_us();
     ok = ok && run_swap(request, err);
     at[4] = clock_us();
@@ -142,6 +168,13 @@ swap(const struct cutover_request *request, struct error *err)
         (double)(at[1] - at[0]) / 1000, (double)(at[2] - at[1]) / 1000, (double)(at[3] - at[2]) / 1000,
         (double)(at[4] - at[3]) / 1000, (double)(at[5] - at[4]) / 1000);
     return ok;
+}
+
+/* How long another lock may be waited for while the first table's is held. */
+static int
+later_ms(const struct cutover_request *request)
+{
+    return request->lock_timeout_ms < OTHER_LOCKS_MS ? request->lock_timeout_ms : OTHER_LOCKS_MS;
 }
 
 /* What the swap changes beside the tables, in the order in which a query would come to it. */
@@ -156,24 +189,59 @@ lock_others(const struct cutover_request *request, struct error *err)
     return true;
 }
 
+/* The shadows first, and patiently: nobody uses them, but an autovacuum must be made to give way. */
 static bool
-begin_and_lock(const struct cutover_request *request, int timeout_ms, int64_t *asked, struct error *err)
+lock_shadows(const struct cutover_request *request, struct error *err)
 {
-    int after_ms = request->lock_timeout_ms < OTHER_LOCKS_MS ? request->lock_timeout_ms : OTHER_LOCKS_MS;
+    bool ok = session_executef(request->session, err,
+                               "BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL synchronous_commit TO DEFAULT; "
+                               "SET LOCAL client_min_messages = error",
+                               VACUUM_LOCK_TIMEOUT_MS);
 
-    /* The shadow first, and patiently: nobody uses it, but an autovacuum of it must be made to give way. */
-    return session_executef(
-               request->session, err,
-               "BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL synchronous_commit TO DEFAULT; "
-               "SET LOCAL client_min_messages = error; LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
-               VACUUM_LOCK_TIMEOUT_MS, request->plan->shadow_sql) &&
+    for (int i = 0; ok && i < request->table_count; i++)
+        ok = session_executef(request->session, err, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
+                              request->plans[i]->shadow_sql);
+    return ok;
+}
+
+/*
+ * Whoever wants the first table waits until we have the others too, or give up: so these must be had soon,
+ * and well within the time after which the server would look for a deadlock and end an application's
+ * transaction that has one of them and waits for the first.
+ */
+static bool
+lock_sources(const struct cutover_request *request, int timeout_ms, bool last_first, const char **blocked,
+             struct error *err)
+{
+    int64_t until = 0;
+    bool ok = true;
+
+    for (int i = 0; ok && i < request->table_count; i++) {
+        const struct plan *plan = request->plans[last_first ? request->table_count - 1 - i : i];
+        int64_t left = i == 0 ? timeout_ms : until - clock_ms();
+
+        *blocked = plan->source_sql;
+        ok = session_executef(request->session, err,
+                              "SET LOCAL lock_timeout = %d; LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
+                              left > 1 ? (int)left : 1, plan->source_sql);
+        if (i == 0)
+            until = clock_ms() + later_ms(request);
+    }
+    return ok;
+}
+
+static bool
+begin_and_lock(const struct cutover_request *request, int timeout_ms, bool last_first, int64_t *asked,
+               const char **blocked, struct error *err)
+{
+    *blocked = request->plans[0]->shadow_sql;
+    return lock_shadows(request, err) &&
            ((*asked = clock_us()),
             session_executef(request->session, err, "SET LOCAL lock_timeout = %d", timeout_ms)) &&
-           lock_others(request, err) &&
+           lock_others(request, err) && lock_sources(request, timeout_ms, last_first, blocked, err) &&
            session_executef(request->session, err,
-                            "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE; SET LOCAL lock_timeout = %d; "
-                            "SET LOCAL statement_timeout = %d",
-                            request->plan->source_sql, after_ms, STATEMENT_MOST_MS);
+                            "SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = %d",
+                            later_ms(request), STATEMENT_MOST_MS);
 }
 
 /* Give the lock back. The error that led here stays. */
@@ -244,22 +312,22 @@ static enum attempt
 try_once(const struct cutover_request *request, int timeout_ms, struct cutover_report *report,
          struct error *err)
 {
+    const char *blocked = NULL;
     const struct cutover_hooks *hooks = request->hooks;
     int64_t asked = clock_us(), granted;
     bool open, entered = false;
     char xid[24];
 
     /* The fingerprint once before the lock: early news, and warm caches. */
-    if (!check_fingerprint(request, err) || !old_snapshot_open(request, &open, err))
+    if (!check_fingerprints(request, err) || !old_snapshot_open(request, &open, err))
         return ATTEMPT_FAILED;
     if (open)
         return ATTEMPT_AGAIN;
-    if (!begin_and_lock(request, timeout_ms, &asked, err)) {
+    if (!begin_and_lock(request, timeout_ms, report->attempts % 2 == 0, &asked, &blocked, err)) {
         session_rollback(request->session);
         if (!lock_not_available(err))
             return ATTEMPT_FAILED;
-        error_set(err, ERROR_LOCK, "the lock on %s was not free within %d ms", request->plan->source_sql,
-                  timeout_ms);
+        error_set(err, ERROR_LOCK, "the lock on %s was not free within %d ms", blocked, timeout_ms);
         describe_blocker(request, err);
         return ATTEMPT_AGAIN;
     }

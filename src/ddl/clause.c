@@ -61,7 +61,7 @@ bool
 clause_allowed(const PgQuery__AlterTableCmd *cmd, const char *text, struct error *err)
 {
     if (adds_foreign_key(cmd)) {
-        error_set(err, ERROR_REFUSED, "cannot do \"%s\": a foreign key is not added by a rewrite", text);
+        error_set(err, ERROR_REFUSED, "cannot do \"%s\": foreign keys are not added by a rewrite", text);
         return error_hint(err, "Add the foreign key after the rewrite, NOT VALID, and validate it then.");
     }
     for (size_t i = 0; i < sizeof(refused_clauses) / sizeof(refused_clauses[0]); i++) {

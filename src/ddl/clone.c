@@ -95,6 +95,26 @@ set_identity_sequences(const struct clone *c, struct string_list *out)
     }
 }
 
+/* Those that are in another schema than the table get another one here too. */
+static void
+make_statistics(const struct clone *c, const struct generate *g, struct string_list *out)
+{
+    struct string_list made = {0};
+
+    for (int i = 0; i < c->source->statistics_count; i++) {
+        const struct extended_statistics *x = &c->source->statistics[i];
+        char *schema = generate_statistics_schema(g, x);
+
+        if (strcmp(schema, c->schema) != 0 && !list_has(&made, schema)) {
+            list_addf(out, "CREATE SCHEMA %s", schema);
+            list_add(&made, mem_strdup(schema));
+        }
+        generate_statistics(g, x, out);
+        free(schema);
+    }
+    list_free(&made);
+}
+
 static bool
 make_clone(struct clone *c, struct error *err)
 {
@@ -118,8 +138,7 @@ make_clone(struct clone *c, struct error *err)
     }
     generate_not_valid(&g, &out);
     generate_comments(&g, &out);
-    for (int i = 0; i < c->source->statistics_count; i++)
-        generate_statistics(&g, &c->source->statistics[i], &out);
+    make_statistics(c, &g, &out);
     generate_identity(&g, &out);
     if (!run_list(c, &out, err) || !foreign_keys_clone(c->s, c->source, c->schema, err)) {
         if (!err->connection_lost && !err->stopped)

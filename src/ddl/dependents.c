@@ -19,18 +19,88 @@ static const char *const fates[] = {
     [FATE_REMADE] = "taken away and made again in the swap",
 };
 
+/* One object, which may hang on several tables of the job. */
+struct hanging {
+    const struct dependent *d; /* as one of the tables has it */
+    bool direct;               /* it hangs on one of the tables itself */
+    int base_count;
+    int *bases; /* positions in work.items */
+    enum fate fate;
+};
+
 struct work {
     struct session *s;
-    struct table *source;
-    const char *clone_schema;
+    const struct dependents_table *tables;
+    int table_count;
     struct string_list *reasons;
-    int *order; /* positions of the dependents: each after all that it hangs on */
-    enum fate *fates;
+    int count;
+    struct hanging *items;
+    int *order; /* positions of the items: each after all that it hangs on */
     struct retarget map;
     struct string_list schemas; /* of the dependents … */
     struct string_list mirrors; /* … and those in which they are tried out */
     bool functions;             /* some are made in the swap */
 };
+
+static struct hanging *
+item_of(struct work *w, const struct dependent *d)
+{
+    for (int i = 0; i < w->count; i++)
+        if (d->class_oid != 0 && w->items[i].d->class_oid == d->class_oid && w->items[i].d->oid == d->oid)
+            return &w->items[i];
+    return NULL;
+}
+
+static void
+collect(struct work *w)
+{
+    for (int t = 0; t < w->table_count; t++) {
+        const struct table *source = w->tables[t].source;
+
+        w->items = mem_array(w->items, (size_t)(w->count + source->dependent_count) + 1, sizeof(*w->items));
+        for (int i = 0; i < source->dependent_count; i++) {
+            const struct dependent *d = &source->dependents[i];
+            struct hanging *item = item_of(w, d);
+
+            if (item == NULL && d->class_oid != 0) {
+                item = &w->items[w->count++];
+                *item = (struct hanging){.d = d};
+            }
+            if (item != NULL)
+                item->direct = item->direct || d->direct;
+        }
+    }
+}
+
+static void
+add_base(struct hanging *item, int position)
+{
+    for (int i = 0; i < item->base_count; i++)
+        if (item->bases[i] == position)
+            return;
+    item->bases = mem_array(item->bases, (size_t)item->base_count + 1, sizeof(*item->bases));
+    item->bases[item->base_count++] = position;
+}
+
+static void
+connect_items(struct work *w)
+{
+    for (int t = 0; t < w->table_count; t++) {
+        const struct table *source = w->tables[t].source;
+
+        for (int i = 0; i < source->dependent_count; i++) {
+            const struct dependent *d = &source->dependents[i];
+            struct hanging *item = item_of(w, d);
+
+            for (int k = 0; item != NULL && k < d->base_count; k++) {
+                struct hanging *base = item_of(w, &source->dependents[d->bases[k]]);
+
+                if (base != NULL)
+                    add_base(item, (int)(base - w->items));
+            }
+        }
+    }
+}
 
 static bool
 in_order(const struct work *w, int count, int position)
@@ -42,10 +112,10 @@ in_order(const struct work *w, int count, int position)
 }
 
 static bool
-bases_in_order(const struct work *w, int count, const struct dependent *d)
+bases_in_order(const struct work *w, int count, const struct hanging *item)
 {
-    for (int i = 0; i < d->base_count; i++)
-        if (!in_order(w, count, d->bases[i]))
+    for (int i = 0; i < item->base_count; i++)
+        if (!in_order(w, count, item->bases[i]))
             return false;
     return true;
 }
@@ -56,14 +126,14 @@ sort(struct work *w)
 {
     int count = 0, before;
 
-    w->order = mem_alloc(((size_t)w->source->dependent_count + 1) * sizeof(*w->order));
+    w->order = mem_alloc(((size_t)w->count + 1) * sizeof(*w->order));
     do {
         before = count;
-        for (int i = 0; i < w->source->dependent_count; i++)
-            if (!in_order(w, count, i) && bases_in_order(w, count, &w->source->dependents[i]))
+        for (int i = 0; i < w->count; i++)
+            if (!in_order(w, count, i) && bases_in_order(w, count, &w->items[i]))
                 w->order[count++] = i;
     } while (count > before);
-    for (int i = 0; i < w->source->dependent_count; i++)
+    for (int i = 0; i < w->count; i++)
         if (!in_order(w, count, i))
             w->order[count++] = i;
 }
@@ -75,10 +145,10 @@ is_named(const struct dependent *d)
 }
 
 static bool
-hangs_on_remade(const struct work *w, const struct dependent *d)
+hangs_on_remade(const struct work *w, const struct hanging *item)
 {
-    for (int i = 0; i < d->base_count; i++)
-        if (w->fates[d->bases[i]] == FATE_REMADE)
+    for (int i = 0; i < item->base_count; i++)
+        if (w->items[item->bases[i]].fate == FATE_REMADE)
             return true;
     return false;
 }
@@ -91,33 +161,63 @@ mirror_of(struct work *w, const char *schema)
         if (strcmp(w->schemas.items[i], schema) == 0)
             return w->mirrors.items[i];
     list_add(&w->schemas, mem_strdup(schema));
-    list_addf(&w->mirrors, "%s_%d", w->clone_schema, w->schemas.count);
+    list_addf(&w->mirrors, "%s_%d", w->tables[0].clone_schema, w->schemas.count);
     return w->mirrors.items[w->mirrors.count - 1];
 }
 
-/* Where everything is tried out: the clone under the source's column names, and a schema for each real one.
- */
+/* Statements are to name the clones in the place of the tables, and everything else in its mirror. */
 static bool
-open_mirror(struct work *w, const struct dependents_plan *plan, struct error *err)
+map_names(struct work *w, struct error *err)
 {
-    const struct table *source = w->source;
-    struct result r = {0};
+    for (int t = 0; t < w->table_count; t++) {
+        const struct table *source = w->tables[t].source;
+        struct result r = {0};
+        bool ok = session_row(w->s, &r, err, "SELECT pg_catalog.quote_ident($1), pg_catalog.quote_ident($2)",
+                              2, source->schema, source->name);
+
+        if (ok)
+            retarget_add(&w->map, result_text(&r, 0, 0), result_text(&r, 0, 1), w->tables[t].clone_schema);
+        result_free(&r);
+        if (!ok)
+            return false;
+    }
+    for (int i = 0; i < w->count; i++)
+        if (is_named(w->items[i].d))
+            retarget_add(&w->map, w->items[i].d->schema, w->items[i].d->name,
+                         mirror_of(w, w->items[i].d->schema));
+    return true;
+}
+
+/* The renames of all tables, which are called so in those schemas: the clones' or the real ones. */
+static void
+plan_renames(const struct work *w, bool clones, struct string_list *before, struct string_list *after)
+{
+    for (int t = 0; t < w->table_count; t++) {
+        const struct dependents_table *table = &w->tables[t];
+        char *name =
+            name_qualified(clones ? table->clone_schema : table->source->schema, table->source->name);
+
+        renames_plan(table->source, table->target, name, before, after);
+        free(name);
+    }
+}
+
+/* Where everything is tried out: clones under the sources' column names, and a schema for each real one. */
+static bool
+open_mirror(struct work *w, struct error *err)
+{
+    struct string_list before = {0}, after = {0};
     bool ok =
         session_execute(w->s, err, "SAVEPOINT pgrecast_dependents; SET LOCAL check_function_bodies TO off") &&
-        session_row(w->s, &r, err, "SELECT pg_catalog.quote_ident($1), pg_catalog.quote_ident($2)", 2,
-                    source->schema, source->name);
+        map_names(w, err);
 
-    if (ok)
-        retarget_add(&w->map, result_text(&r, 0, 0), result_text(&r, 0, 1), w->clone_schema);
-    result_free(&r);
-    for (int i = 0; i < source->dependent_count; i++)
-        if (is_named(&source->dependents[i]))
-            retarget_add(&w->map, source->dependents[i].schema, source->dependents[i].name,
-                         mirror_of(w, source->dependents[i].schema));
     for (int i = 0; ok && i < w->mirrors.count; i++)
         ok = session_executef(w->s, err, "CREATE SCHEMA %s", w->mirrors.items[i]);
-    for (int i = 0; ok && i < plan->names_before.count; i++)
-        ok = session_execute(w->s, err, plan->names_before.items[i]);
+    plan_renames(w, true, &before, &after);
+    for (int i = 0; ok && i < before.count; i++)
+        ok = session_execute(w->s, err, before.items[i]);
+    list_free(&before);
+    list_free(&after);
     return ok;
 }
 
@@ -125,7 +225,8 @@ open_mirror(struct work *w, const struct dependents_plan *plan, struct error *er
 static void
 refuse(struct work *w, const struct dependent *d, struct error *err)
 {
-    view_strip_schema(w->clone_schema, err->message);
+    for (int t = 0; t < w->table_count; t++)
+        view_strip_schema(w->tables[t].clone_schema, err->message);
     for (int i = 0; i < w->mirrors.count; i++)
         view_strip_schema(w->mirrors.items[i], err->message);
     list_addf(w->reasons, "%s cannot be made over the new table: %s", d->description, err->message);
@@ -164,32 +265,32 @@ gives_the_same(struct work *w, const struct dependent *d, bool *same, struct err
 
 /* A view or function: its definition alone says all about it that others can depend on. */
 static bool
-settle_named(struct work *w, int position, struct error *err)
+settle_named(struct work *w, struct hanging *item, struct error *err)
 {
-    const struct dependent *d = &w->source->dependents[position];
-    bool remade = hangs_on_remade(w, d), same = true, done;
+    const struct dependent *d = item->d;
+    bool remade = hangs_on_remade(w, item), same = true, done;
 
-    if (!d->direct && !remade)
+    if ((!item->direct && !remade) || d->attach.count == 0)
         return true;
-    if (d->attach.count == 0 || !try_out(w, d, 1, &done, err))
-        return d->attach.count == 0;
+    if (!try_out(w, d, 1, &done, err))
+        return false;
     if (done && d->columns != NULL && !gives_the_same(w, d, &same, err))
         return false;
-    w->fates[position] = remade || !same || !d->replaceable ? FATE_REMADE : FATE_REPLACED;
+    item->fate = remade || !same || !d->replaceable ? FATE_REMADE : FATE_REPLACED;
     w->functions = w->functions || d->columns == NULL;
     return true;
 }
 
 /* A rule, trigger or policy. Those of another table are not tried out: that would lock it. */
 static bool
-settle_piece(struct work *w, int position, struct error *err)
+settle_piece(struct work *w, struct hanging *item, struct error *err)
 {
-    const struct dependent *d = &w->source->dependents[position];
+    const struct dependent *d = item->d;
     bool done;
 
-    if (!d->direct && !hangs_on_remade(w, d))
+    if (!item->direct && !hangs_on_remade(w, item))
         return true;
-    w->fates[position] = FATE_REMADE;
+    item->fate = FATE_REMADE;
     if (strcmp(d->kind, "publication") == 0 ||
         (d->lock.count > 0 && strncmp(d->lock.items[0], "LOCK ", strlen("LOCK ")) == 0))
         return true;
@@ -197,27 +298,26 @@ settle_piece(struct work *w, int position, struct error *err)
 }
 
 static void
-settle_reasons(struct work *w, int position)
+settle_reasons(struct work *w, const struct hanging *item)
 {
-    const struct dependent *d = &w->source->dependents[position];
+    const struct dependent *d = item->d;
 
-    if (d->reason != NULL && !d->direct && hangs_on_remade(w, d))
+    if (d->reason != NULL && !item->direct && hangs_on_remade(w, item))
         list_addf(w->reasons, "%s: %s", d->description, d->reason);
-    for (int i = 0; w->fates[position] == FATE_REMADE && i < d->obstacles.count; i++)
+    for (int i = 0; item->fate == FATE_REMADE && i < d->obstacles.count; i++)
         list_addf(w->reasons, "%s: %s", d->description, d->obstacles.items[i]);
 }
 
 static bool
 settle(struct work *w, struct error *err)
 {
-    for (int i = 0; i < w->source->dependent_count; i++) {
-        int position = w->order[i];
-        const struct dependent *d = &w->source->dependents[position];
+    for (int i = 0; i < w->count; i++) {
+        struct hanging *item = &w->items[w->order[i]];
 
-        if (d->class_oid != 0 && d->reason == NULL &&
-            !(is_named(d) ? settle_named(w, position, err) : settle_piece(w, position, err)))
+        if (item->d->reason == NULL &&
+            !(is_named(item->d) ? settle_named(w, item, err) : settle_piece(w, item, err)))
             return false;
-        settle_reasons(w, position);
+        settle_reasons(w, item);
     }
     return session_execute(w->s, err, "ROLLBACK TO SAVEPOINT pgrecast_dependents");
 }
@@ -233,54 +333,61 @@ add_once(struct string_list *list, const struct string_list *from)
 static void
 write_down(const struct work *w, struct dependents_plan *plan)
 {
-    const struct table *source = w->source;
-
     if (w->functions) /* as ALTER TABLE leaves them: right or not, they are not looked at */
         list_addf(&plan->attach, "SET LOCAL check_function_bodies TO off");
-    for (int i = source->dependent_count - 1; i >= 0; i--) {
-        const struct dependent *d = &source->dependents[w->order[i]];
+    for (int i = w->count - 1; i >= 0; i--) {
+        const struct hanging *item = &w->items[w->order[i]];
 
-        if (w->fates[w->order[i]] != FATE_NONE)
-            add_once(&plan->locks, &d->lock);
-        if (w->fates[w->order[i]] == FATE_REMADE)
-            list_add_all(&plan->detach, &d->detach);
+        if (item->fate != FATE_NONE)
+            add_once(&plan->locks, &item->d->lock);
+        if (item->fate == FATE_REMADE)
+            list_add_all(&plan->detach, &item->d->detach);
     }
-    for (int i = 0; i < source->dependent_count; i++) {
-        struct dependent *d = &source->dependents[w->order[i]];
-        enum fate fate = w->fates[w->order[i]];
+    for (int i = 0; i < w->count; i++) {
+        const struct hanging *item = &w->items[w->order[i]];
 
-        if (fate != FATE_NONE)
-            list_add_all(&plan->attach, fate == FATE_REMADE ? &d->attach : &d->replace);
-        free(d->fate);
-        d->fate = d->class_oid != 0 ? mem_strdup(fates[fate]) : NULL;
+        if (item->fate != FATE_NONE)
+            list_add_all(&plan->attach, item->fate == FATE_REMADE ? &item->d->attach : &item->d->replace);
+    }
+    plan_renames(w, false, &plan->names_before, &plan->names_after);
+}
+
+static void
+tell_fates(struct work *w)
+{
+    for (int t = 0; t < w->table_count; t++) {
+        struct table *source = w->tables[t].source;
+
+        for (int i = 0; i < source->dependent_count; i++) {
+            const struct hanging *item = item_of(w, &source->dependents[i]);
+
+            if (item == NULL)
+                continue;
+            free(source->dependents[i].fate);
+            source->dependents[i].fate = mem_strdup(fates[item->fate]);
+        }
     }
 }
 
 bool
-dependents_plan_make(struct dependents_plan *plan, struct session *s, struct table *source,
-                     const struct table *after, const char *clone_schema, struct string_list *reasons,
-                     struct error *err)
+dependents_plan_make(struct dependents_plan *plan, struct session *s, const struct dependents_table *tables,
+                     int count, struct string_list *reasons, struct error *err)
 {
-    struct work w = {.s = s, .source = source, .clone_schema = clone_schema, .reasons = reasons};
-    char *clone = name_qualified(clone_schema, source->name);
+    struct work w = {.s = s, .tables = tables, .table_count = count, .reasons = reasons};
     bool ok;
 
-    renames_plan(source, after, clone, &plan->names_before, &plan->names_after);
-    w.fates = mem_alloc(((size_t)source->dependent_count + 1) * sizeof(*w.fates));
+    collect(&w);
+    connect_items(&w);
     sort(&w);
-    ok = open_mirror(&w, plan, err) && settle(&w, err);
-    list_free(&plan->names_before);
-    list_free(&plan->names_after);
+    ok = open_mirror(&w, err) && settle(&w, err);
     if (ok) {
-        char *self = name_qualified(source->schema, source->name);
-
-        renames_plan(source, after, self, &plan->names_before, &plan->names_after);
         write_down(&w, plan);
-        free(self);
+        tell_fates(&w);
     }
-    free(clone);
+    for (int i = 0; i < w.count; i++)
+        free(w.items[i].bases);
+    free(w.items);
     free(w.order);
-    free(w.fates);
     retarget_free(&w.map);
     list_free(&w.schemas);
     list_free(&w.mirrors);

@@ -12,21 +12,27 @@
 
 #include "ddl/plan.h"
 
+/* A table of the job: as it is, as it will be, and where its clone is. */
+struct dependents_table {
+    struct table *source;
+    const struct table *target;
+    const char *clone_schema;
+};
+
 struct dependents_plan {
     struct string_list locks;  /* outermost first, as a query comes to them */
     struct string_list detach; /* last first */
     struct string_list attach;
-    struct string_list
-        names_before; /* "RENAME COLUMN a TO b" actions of the new table: to the source's names */
-    struct string_list names_after; /* and back */
+    struct string_list names_before; /* the new tables' columns get the names they have in the sources … */
+    struct string_list names_after;  /* … and their own again */
 };
 
 /*
- * after: the clone with the user's statements run. Sets .fate of the source's dependents; adds to reasons
- * what cannot be carried over. False only when the server failed.
+ * Of all tables of the job together: an object may hang on several. Sets .fate of the sources' dependents;
+ * adds to reasons what cannot be carried over. False only when the server failed.
  */
-bool dependents_plan_make(struct dependents_plan *plan, struct session *s, struct table *source,
-                          const struct table *after, const char *clone_schema, struct string_list *reasons,
+bool dependents_plan_make(struct dependents_plan *plan, struct session *s,
+                          const struct dependents_table *tables, int count, struct string_list *reasons,
                           struct error *err);
 void dependents_plan_free(struct dependents_plan *plan);
 

@@ -233,18 +233,15 @@ detach_leaves(const struct foreign_key *f, const char *name, struct string_list 
 }
 
 void
-foreign_keys_detach(const struct table *t, struct string_list *out)
+foreign_key_detach(const struct foreign_key *f, struct string_list *out)
 {
-    for (int i = 0; i < t->foreign_key_count; i++) {
-        const struct foreign_key *f = &t->foreign_keys[i];
-        char *name = name_quoted(f->name);
+    char *name = name_quoted(f->name);
 
-        if (f->leaves.count > 0)
-            detach_leaves(f, name, out);
-        else
-            list_addf(out, "ALTER TABLE %s DROP CONSTRAINT %s", f->on_name, name);
-        free(name);
-    }
+    if (f->leaves.count > 0)
+        detach_leaves(f, name, out);
+    else
+        list_addf(out, "ALTER TABLE %s DROP CONSTRAINT %s", f->on_name, name);
+    free(name);
 }
 
 /*
@@ -278,14 +275,17 @@ attach_whole(const struct foreign_key *f, struct string_list *out, struct string
 }
 
 void
-foreign_keys_attach(const struct table *t, struct string_list *out, struct string_list *validate)
+foreign_key_attach(const struct foreign_key *f, const char *ref_columns, struct string_list *out,
+                   struct string_list *validate)
 {
-    for (int i = 0; i < t->foreign_key_count; i++) {
-        if (t->foreign_keys[i].leaves.count > 0)
-            attach_leaves(&t->foreign_keys[i], out, validate);
-        else
-            attach_whole(&t->foreign_keys[i], out, validate);
-    }
+    struct foreign_key there = *f;
+
+    if (ref_columns != NULL)
+        there.ref_columns = (char *)ref_columns; /* only read */
+    if (f->leaves.count > 0)
+        attach_leaves(&there, out, validate);
+    else
+        attach_whole(&there, out, validate);
 }
 
 void

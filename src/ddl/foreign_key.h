@@ -21,8 +21,10 @@ void foreign_keys_settle(const struct table *source, struct table *target);
 /* The server's words (NULL-safe), with the real tables in the place of stand-ins where they fit. */
 void foreign_keys_blame(const struct table *source, char *text);
 
-/* The statements; to validate are those that were valid. */
-void foreign_keys_detach(const struct table *t, struct string_list *out);
-void foreign_keys_attach(const struct table *t, struct string_list *out, struct string_list *validate);
+/* The statements; ref_columns: instead of its own, or NULL. To be validated after the swap is what was valid.
+ */
+void foreign_key_detach(const struct foreign_key *f, struct string_list *out);
+void foreign_key_attach(const struct foreign_key *f, const char *ref_columns, struct string_list *out,
+                        struct string_list *validate);
 
 #endif

@@ -418,10 +418,20 @@ generate_index_extras(const struct generate *g, const struct index *index, struc
     free(quoted);
 }
 
+char *
+generate_statistics_schema(const struct generate *g, const struct extended_statistics *x)
+{
+    if (g->shadow)
+        return mem_strdup(x->schema);
+    return strcmp(x->schema, g->table->schema) == 0 ? mem_strdup(g->schema)
+                                                    : mem_printf("%s_statistics", g->schema);
+}
+
 void
 generate_statistics(const struct generate *g, const struct extended_statistics *x, struct string_list *out)
 {
-    char *name = name_qualified(g->shadow ? x->schema : g->schema, name_map_find(g->statistics, x->name));
+    char *schema = generate_statistics_schema(g, x);
+    char *name = name_qualified(schema, name_map_find(g->statistics, x->name));
     char *self = name_qualified(g->schema, g->name);
 
     list_addf(out, "CREATE STATISTICS %s %s FROM %s", name, x->definition, self);
@@ -430,6 +440,7 @@ generate_statistics(const struct generate *g, const struct extended_statistics *
     comment_on(out, "STATISTICS", name, x->comment);
     free(self);
     free(name);
+    free(schema);
 }
 
 void

@@ -45,6 +45,9 @@ void generate_not_valid(const struct generate *g, struct string_list *out);
 /* Comments on the table, columns, check constraints; those of one index and its constraint; statistics. */
 void generate_comments(const struct generate *g, struct string_list *out);
 void generate_index_extras(const struct generate *g, const struct index *index, struct string_list *out);
+/* Where they are made: on the shadow where the table has them; the clone has a schema for those elsewhere.
+ * The caller frees it. */
+char *generate_statistics_schema(const struct generate *g, const struct extended_statistics *x);
 void generate_statistics(const struct generate *g, const struct extended_statistics *x,
                          struct string_list *out);
 

@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "ddl/generate.h"
+#include "ddl/print.h"
 
 #define WIDTH 100
 
@@ -182,7 +183,7 @@ print_key(const struct plan *p, FILE *out)
 }
 
 static void
-print_steps(const struct plan_swap *swap, FILE *out)
+print_steps(const struct plan_set *set, FILE *out)
 {
     static const char *const steps[][2] = {
         {"publication and replication slot", "SHARE UPDATE EXCLUSIVE on the table, instant"},
@@ -201,10 +202,15 @@ print_steps(const struct plan_swap *swap, FILE *out)
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         bool validates = strncmp(steps[i][0], "validate", strlen("validate")) == 0;
 
-        if (!validates || swap->validate.count > 0)
+        if (!validates || set->cutover->validate.count > 0)
             fprintf(out, "  %d. %-46s %s\n", ++number, steps[i][0], steps[i][1]);
     }
-    fprintf(out, "  The swap is %d statements; it reads no table.\n", swap->statements.count);
+    if (set->table_count > 1)
+        fprintf(out,
+                "  All %d tables go through them together: one slot, one position of the log at which they "
+                "are\n  compared, one transaction in which they are swapped.\n",
+                set->table_count);
+    fprintf(out, "  The swap is %d statements; it reads no table.\n", set->cutover->statements.count);
 }
 
 static void
@@ -326,18 +332,20 @@ print_parts(const struct plan *p, FILE *out)
 }
 
 static void
-print_needs(const struct plan *p, FILE *out)
+print_needs(const struct plan_set *set, FILE *out)
 {
-    int64_t bytes = p->source->bytes + index_bytes(p->source);
-    char *size = size_text(bytes);
+    int64_t bytes = 0;
     char duration[32];
-    char *text;
+    char *text, *size;
 
+    for (int i = 0; i < set->table_count; i++)
+        bytes += set->tables[i].forward->source->bytes + index_bytes(set->tables[i].forward->source);
+    size = size_text(bytes);
     clock_format_duration((double)bytes / BYTES_PER_SECOND, duration);
     text = mem_printf(
-        "About %s more on disk until the original is dropped, and about as much written to the log. In the "
+        "About %s more on disk until the original%s dropped, and about as much written to the log. In the "
         "order of %s with one worker, without other load.",
-        size, duration);
+        size, set->table_count > 1 ? "s are" : " is", duration);
     fprintf(out, "\nNeeds\n");
     print_wrapped(out, 2, text);
     free(text);
@@ -361,9 +369,8 @@ print_statements(FILE *out, const char *title, const struct string_list *list)
 }
 
 static void
-print_sql(const struct plan *p, const struct plan_swap *swap, FILE *out)
+print_sql(const struct plan *p, FILE *out)
 {
-    fprintf(out, "\nThe statements\n");
     print_statements(out, "the new table", &p->create);
     fprintf(out, "  -- its rows, a range of blocks at a time\n");
     fprintf(out,
@@ -374,25 +381,55 @@ print_sql(const struct plan *p, const struct plan_swap *swap, FILE *out)
     for (int i = 0; i < p->index_count; i++)
         fprintf(out, "  %s;\n", p->indexes[i].sql);
     print_statements(out, "what else it has", &p->finish_shadow);
-    print_statements(out, "the locks beside the table's own", &swap->locks);
-    print_statements(out, "the swap", &swap->statements);
-    fprintf(out, "  -- after it\n");
-    print_list(out, &swap->validate);
-    print_list(out, &p->drop_old);
 }
 
-void
-plan_print(const struct plan_set *set, FILE *out)
+static void
+print_swap(const struct plan_set *set, FILE *out)
 {
-    const struct plan *p = set->forward;
+    if (set->table_count > 1)
+        fprintf(out, "\nThe swap of all tables\n");
+    print_statements(out, "locks beside the tables' own", &set->cutover->locks);
+    print_statements(out, "the swap", &set->cutover->statements);
+    fprintf(out, "  -- after it\n");
+    print_list(out, &set->cutover->validate);
+    for (int i = 0; i < set->table_count; i++)
+        print_list(out, &set->tables[i].forward->drop_old);
+}
 
+static void
+print_table(const struct plan *p, FILE *out)
+{
     print_head(p, out);
     print_clauses(p, out);
     print_notes(p, out);
     print_columns(p, out);
     print_key(p, out);
     print_parts(p, out);
-    print_steps(set->cutover, out);
-    print_needs(p, out);
-    print_sql(p, set->cutover, out);
+}
+
+/* A heading for what there is of each table; with several it says of which. */
+void
+print_heading(const struct plan_set *set, int table, const char *heading, FILE *out)
+{
+    fprintf(out, "\n%s", heading);
+    if (set->table_count > 1)
+        fprintf(out, ": %s", set->tables[table].forward->source_sql);
+    fprintf(out, "\n");
+}
+
+void
+plan_set_print(const struct plan_set *set, FILE *out)
+{
+    for (int i = 0; i < set->table_count; i++) {
+        fprintf(out, "%s", i > 0 ? "\n" : "");
+        print_table(set->tables[i].forward, out);
+    }
+    print_steps(set, out);
+    print_needs(set, out);
+    for (int i = 0; i < set->table_count; i++) {
+        print_heading(set, i, "The statements", out);
+        print_sql(set->tables[i].forward, out);
+    }
+    print_swap(set, out);
+    print_way_back(set, out);
 }

@@ -3,6 +3,7 @@
 
 #include "core/mem.h"
 #include "ddl/plan.h"
+#include "ddl/print.h"
 #include "ddl/types.h"
 
 static void
@@ -43,15 +44,15 @@ fate_of(const struct plan *back, int position)
 }
 
 static void
-print_columns(const struct plan_set *set, FILE *out)
+print_columns(const struct plan *back, FILE *out)
 {
     bool any = false;
 
-    for (int i = 0; i < set->back->column_count; i++) {
-        char *fate = fate_of(set->back, i);
+    for (int i = 0; i < back->column_count; i++) {
+        char *fate = fate_of(back, i);
 
         if (fate != NULL)
-            print_column(out, set->back->columns[i].name, fate);
+            print_column(out, back->columns[i].name, fate);
         any = any || fate != NULL;
         free(fate);
     }
@@ -80,7 +81,7 @@ print_key(const struct plan *back, FILE *out)
 }
 
 static void
-print_statements(const struct plan *back, const struct plan_swap *swap, FILE *out)
+print_rows(const struct plan *back, FILE *out)
 {
     fprintf(out, "\n  -- rows that change after the swap\n");
     fprintf(
@@ -88,32 +89,49 @@ print_statements(const struct plan *back, const struct plan_swap *swap, FILE *ou
         "  INSERT INTO %s (%s)\n    OVERRIDING SYSTEM VALUE\n    SELECT pgrecast_new.* FROM <changed rows> "
         "AS pgrecast_src\n    CROSS JOIN LATERAL (%s) AS pgrecast_new;\n",
         back->shadow_sql, back->insert_columns, back->transform_insert);
+}
+
+static void
+print_list(const struct string_list *list, FILE *out)
+{
+    for (int i = 0; i < list->count; i++)
+        fprintf(out, "  %s;\n", list->items[i]);
+}
+
+static void
+print_swap_back(const struct plan_set *set, FILE *out)
+{
+    if (set->table_count > 1)
+        fprintf(out, "\nThe swap back of all tables\n");
     fprintf(out, "  -- the swap back\n");
-    for (int i = 0; i < swap->statements.count; i++)
-        fprintf(out, "  %s;\n", swap->statements.items[i]);
+    print_list(&set->rollback->statements, out);
     fprintf(out, "  -- after it\n");
-    for (int i = 0; i < swap->validate.count; i++)
-        fprintf(out, "  %s;\n", swap->validate.items[i]);
-    for (int i = 0; i < back->drop_old.count; i++)
-        fprintf(out, "  %s;\n", back->drop_old.items[i]);
+    print_list(&set->rollback->validate, out);
+    for (int i = 0; i < set->table_count; i++)
+        print_list(&set->tables[i].back->drop_old, out);
 }
 
 void
-plan_set_print(const struct plan_set *set, FILE *out)
+print_way_back(const struct plan_set *set, FILE *out)
 {
-    plan_print(set, out);
-    fprintf(out, "\nThe way back\n");
-    if (set->back == NULL) {
-        fprintf(out, "  None was asked for: after the swap the original is dropped.\n");
+    if (set->rollback == NULL) {
+        fprintf(out, "\nThe way back\n  None was asked for: after the swap the original%s dropped.\n",
+                set->table_count > 1 ? "s are" : " is");
         return;
     }
-    print_columns(set, out);
-    print_key(set->back, out);
-    print_not_proven(set->proof, out);
-    if (set->again != NULL)
-        fprintf(out, "  After a rollback the new table can come to serve again.\n");
-    else
-        fprintf(out, "  After a rollback the new table cannot come to serve again: %s.\n",
-                set->why_not_again);
-    print_statements(set->back, set->rollback, out);
+    for (int i = 0; i < set->table_count; i++) {
+        const struct plan_table *t = &set->tables[i];
+
+        print_heading(set, i, "The way back", out);
+        print_columns(t->back, out);
+        print_key(t->back, out);
+        print_not_proven(t->proof, out);
+        if (t->again != NULL)
+            fprintf(out, "  After a rollback the new table can come to serve again.\n");
+        else
+            fprintf(out, "  After a rollback the new table cannot come to serve again: %s.\n",
+                    t->why_not_again);
+        print_rows(t->back, out);
+    }
+    print_swap_back(set, out);
 }

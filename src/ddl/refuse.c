@@ -73,7 +73,8 @@ refuse_rights(const struct table *t, struct string_list *reasons, struct string_
 }
 
 void
-refuse_source(const struct table *t, struct string_list *reasons, struct string_list *hints)
+refuse_source(const struct table *t, const struct plan_options *options, struct string_list *reasons,
+              struct string_list *hints)
 {
     refuse_kind(t, reasons, hints);
     if (reasons->count > 0)
@@ -81,19 +82,34 @@ refuse_source(const struct table *t, struct string_list *reasons, struct string_
     refuse_rights(t, reasons, hints);
     grants_refuse(t, reasons);
     for (int i = 0; i < t->index_count; i++) {
-        if (t->indexes[i].valid)
+        if (t->indexes[i].valid || options->rebuild_invalid)
             continue;
         list_addf(reasons, "index \"%s\" is invalid", t->indexes[i].name);
-        list_addf(hints, "REINDEX INDEX CONCURRENTLY or DROP INDEX \"%s\" first.", t->indexes[i].name);
+        list_addf(hints,
+                  "REINDEX INDEX CONCURRENTLY or DROP INDEX \"%s\" first, or have it built anew with "
+                  "--invalid-indexes=rebuild.",
+                  t->indexes[i].name);
     }
 }
 
 void
-refuse_dependents(const struct table *t, struct string_list *reasons)
+refuse_dependents(struct table *t, const struct plan_options *options, struct string_list *reasons,
+                  struct string_list *hints)
 {
     for (int i = 0; i < t->dependent_count; i++) {
-        const struct dependent *d = &t->dependents[i];
+        struct dependent *d = &t->dependents[i];
+        bool publication = d->class_oid == 0 && strcmp(d->kind, "publication") == 0;
 
+        if (publication && options->accept_published) {
+            free(d->reason);
+            d->reason = NULL;
+            d->fate = mem_strdup("its subscribers get the working tables too");
+        } else if (publication) {
+            list_addf(hints,
+                      "A subscriber that has no table of that name stops at its first row. Where that cannot "
+                      "happen (the subscribers leave out what they do not know, or have such tables): "
+                      "--published=accept.");
+        }
         if (d->reason != NULL && d->direct) /* of the others it is to be seen whether they are affected */
             list_addf(reasons, "%s: %s", d->description, d->reason);
     }

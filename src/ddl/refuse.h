@@ -5,10 +5,12 @@
 #include "ddl/plan.h"
 
 /* What kind of thing the source is: these must hold before a clone can be made. */
-void refuse_source(const struct table *t, struct string_list *reasons, struct string_list *hints);
+void refuse_source(const struct table *t, const struct plan_options *options, struct string_list *reasons,
+                   struct string_list *hints);
 
 /* What hangs on it and is not carried over. */
-void refuse_dependents(const struct table *t, struct string_list *reasons);
+void refuse_dependents(struct table *t, const struct plan_options *options, struct string_list *reasons,
+                       struct string_list *hints);
 
 /* The target against the source: sequences that would be dropped under others that use them. */
 void refuse_target(const struct plan *p, struct string_list *reasons);

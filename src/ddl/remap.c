@@ -12,31 +12,47 @@
 #include "ddl/statement.h"
 #include "ddl/way_back.h"
 
-/* What the planning needs beside the set. */
+/* What the planning of one table needs beside its plans. */
 struct remaking {
     struct session *s;
     struct error *err;
+    struct plan_table *plans;
     char *clone_schema;
     struct statement_list statements;
     struct clone_result clone;
     struct way_back way_back;
-    struct string_list maps; /* all that will be in force */
+    struct string_list maps; /* all that will be in force, as for this table alone */
 };
 
-/* Those given, and of those there are the ones for other columns. */
-static void
-join_maps(struct string_list *all, const struct plan_set *set, int count, const char *const *maps)
+static bool
+has_map(const struct string_list *maps, const char *map)
 {
-    for (int i = 0; i < count; i++)
-        list_add(all, mem_strdup(maps[i]));
-    for (int i = 0; i < set->reverse_maps.count; i++) {
-        bool replaced = false;
+    for (int i = 0; i < maps->count; i++)
+        if (reverse_map_same_column(maps->items[i], map))
+            return true;
+    return false;
+}
 
-        for (int k = 0; k < count && !replaced; k++)
-            replaced = reverse_map_same_column(maps[k], set->reverse_maps.items[i]);
-        if (!replaced)
-            list_add(all, mem_strdup(set->reverse_maps.items[i]));
+/* Those given, and of those there are the ones for other columns: to the tables, and, as typed, to *all. */
+static bool
+join_maps(struct remaking *tables, const struct plan_set *set, int count, const char *const *maps,
+          struct string_list *all, struct error *err)
+{
+    for (int i = 0; i < count + set->reverse_maps.count; i++) {
+        const char *typed = i < count ? maps[i] : set->reverse_maps.items[i - count];
+        char *map = NULL;
+        int table = reverse_map_table(set, typed, &map, err);
+
+        if (table < 0)
+            return false;
+        if (i < count || !has_map(&tables[table].maps, map)) {
+            list_add(all, mem_strdup(typed));
+            list_add(&tables[table].maps, map);
+        } else {
+            free(map);
+        }
     }
+    return true;
 }
 
 static bool
@@ -79,19 +95,22 @@ refuse(const struct string_list *reasons, struct error *err)
 
 /* In the transaction that is rolled back. */
 static bool
-explore(struct remaking *m, const struct plan *forward)
+explore(struct remaking *m)
 {
+    const struct plan *forward = m->plans->forward;
     struct plan_options options = {
         .sql = forward->sql,
         .way_back = true,
         .reverse_map_count = m->maps.count,
         .reverse_maps = (const char *const *)m->maps.items,
     };
-    struct view_place place = {
-        .s = m->s, .schema = m->clone_schema, .table = forward->source->name, .notes = &m->clone.notes};
+    struct view_place place = {.s = m->s, .table = forward->source->name, .notes = &m->clone.notes};
     char oid[16];
 
-    if (!clone_run_apart(m->s, forward->source, m->clone_schema, &m->statements, &m->clone, m->err) ||
+    m->clone_schema = clone_schema_name(m->s);
+    place.schema = m->clone_schema;
+    if ((forward->sql != NULL && !statements_parse(forward->sql, m->clone_schema, &m->statements, m->err)) ||
+        !clone_run_apart(m->s, forward->source, m->clone_schema, &m->statements, &m->clone, m->err) ||
         !check_outcome(forward->target, m->clone.after, m->err))
         return false;
     snprintf(oid, sizeof(oid), "%u", m->clone.before->oid);
@@ -110,29 +129,42 @@ remaking_free(struct remaking *m)
     free(m->clone_schema);
 }
 
+/* First all that may be refused, then the plans. */
+static bool
+remake(struct session *s, struct remaking *tables, int count, struct error *err)
+{
+    bool ok = session_execute(
+        s, err, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout TO '10s'");
+
+    for (int i = 0; ok && i < count; i++)
+        ok = explore(&tables[i]);
+    session_rollback(s);
+    for (int i = 0; ok && i < count; i++)
+        ok = way_back_replan(&tables[i].way_back, tables[i].plans, &tables[i].clone.transform, err);
+    return ok;
+}
+
 bool
 plan_set_remap(struct session *s, struct plan_set *set, int count, const char *const *maps, struct error *err)
 {
-    struct remaking m = {.s = s, .err = err, .clone_schema = clone_schema_name(s)};
-    const struct plan *forward = set->forward;
-    bool ok = set->back != NULL && set->proof != NULL;
+    struct remaking *tables;
+    struct string_list all = {0};
+    bool ok;
 
-    if (!ok)
-        error_set(err, ERROR_REFUSED, "the job was planned without a way back");
-    join_maps(&m.maps, set, count, maps);
-    ok = ok && (forward->sql == NULL || statements_parse(forward->sql, m.clone_schema, &m.statements, err)) &&
-         session_execute(
-             s, err, "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout TO '10s'");
-    if (ok) {
-        ok = explore(&m, forward);
-        session_rollback(s);
-    }
-    ok = ok && way_back_replan(&m.way_back, set, &m.clone.transform, err);
+    if (set->rollback == NULL)
+        return error_set(err, ERROR_REFUSED, "the job was planned without a way back");
+    tables = mem_alloc((size_t)set->table_count * sizeof(*tables));
+    for (int i = 0; i < set->table_count; i++)
+        tables[i] = (struct remaking){.s = s, .err = err, .plans = &set->tables[i]};
+    ok = join_maps(tables, set, count, maps, &all, err) && remake(s, tables, set->table_count, err);
     if (ok) {
         list_free(&set->reverse_maps);
-        set->reverse_maps = m.maps;
-        m.maps = (struct string_list){0};
+        set->reverse_maps = all;
+        all = (struct string_list){0};
     }
-    remaking_free(&m);
+    for (int i = 0; i < set->table_count; i++)
+        remaking_free(&tables[i]);
+    free(tables);
+    list_free(&all);
     return ok;
 }

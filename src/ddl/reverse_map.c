@@ -44,6 +44,66 @@ read_column(const char *option, struct typed_name *name, struct error *err)
     return ok;
 }
 
+/* The table has a column, and is the one that the name says, if it says one. */
+static bool
+is_meant(const struct table *t, const struct typed_name *name)
+{
+    return (name->schema == NULL || strcmp(name->schema, t->name) == 0) &&
+           (name->catalog == NULL || strcmp(name->catalog, t->schema) == 0) &&
+           table_column_named(t, name->name) != NULL;
+}
+
+/* schema.table.column: what a name of three parts looks like, whatever it means to the grammar. */
+static int
+find_table(const struct plan_set *set, const struct typed_name *name, const char *option, struct error *err)
+{
+    int found = -1;
+
+    for (int i = 0; i < set->table_count; i++) {
+        if (!is_meant(set->tables[i].forward->source, name))
+            continue;
+        if (found >= 0) {
+            error_set(err, ERROR_USAGE, OPTION ": several tables of the job have that column: %s", option);
+            error_hint(err, "Say which: TABLE.COLUMN=EXPRESSION, or SCHEMA.TABLE.COLUMN=EXPRESSION.");
+            return -1;
+        }
+        found = i;
+    }
+    if (found < 0) {
+        error_set(err, ERROR_USAGE, OPTION ": no table of the job has that column: %s", option);
+        error_hint(err,
+                   "The column is one of an original, the expression over the columns of its new table.");
+    }
+    return found;
+}
+
+int
+reverse_map_table(const struct plan_set *set, const char *option, char **of_table, struct error *err)
+{
+    const char *equals = strchr(option, '=');
+    char *typed = equals != NULL ? mem_strndup(option, (size_t)(equals - option)) : NULL;
+    struct typed_name name = {0};
+    int found = 0;
+
+    if (typed == NULL || !typed_name_parse(typed, &name, err)) {
+        error_set(err, ERROR_USAGE, OPTION " wants COLUMN=EXPRESSION: %s", option);
+        found = -1;
+    } else if (set->table_count > 1 || name.schema != NULL) {
+        found = find_table(set, &name, option, err);
+    }
+    if (found >= 0 && name.schema != NULL) {
+        char *column = name_quoted(name.name);
+
+        *of_table = mem_printf("%s%s", column, equals);
+        free(column);
+    } else if (found >= 0) {
+        *of_table = mem_strdup(option);
+    }
+    typed_name_free(&name);
+    free(typed);
+    return found;
+}
+
 bool
 reverse_map_same_column(const char *a, const char *b)
 {

@@ -20,7 +20,14 @@ struct reverse_maps {
 bool reverse_maps_read(struct reverse_maps *maps, const struct plan_options *options,
                        const struct plan *forward, const struct view_place *place, struct error *err);
 
-/* Two options as typed: for the same column, as far as that can be told. */
+/*
+ * The table of the set, whose .forward plans are there, that an option is for: its position, and the option
+ * for that table alone ("column=expression", the caller's to free). -1 with ERROR_USAGE where the option is
+ * none, or does not tell which table it means.
+ */
+int reverse_map_table(const struct plan_set *set, const char *option, char **of_table, struct error *err);
+
+/* Two such options of one table: for the same column, as far as that can be told. */
 bool reverse_map_same_column(const char *a, const char *b);
 void reverse_maps_free(struct reverse_maps *maps);
 

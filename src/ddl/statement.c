@@ -37,6 +37,7 @@ typed_name_make(const char *schema, const char *name)
 void
 typed_name_free(struct typed_name *name)
 {
+    free(name->catalog);
     free(name->schema);
     free(name->name);
     *name = (struct typed_name){0};
@@ -444,10 +445,13 @@ typed_name_parse(const char *text, struct typed_name *name, struct error *err)
             select->n_sort_clause == 0 && select->where_clause == NULL && select->limit_count == NULL)
             relation = select->from_clause[0]->range_var;
     }
-    if (relation != NULL)
+    if (relation != NULL) {
         *name = typed_name_make(relation->schemaname, relation->relname);
-    else
+        if (relation->catalogname != NULL && relation->catalogname[0] != '\0')
+            name->catalog = mem_strdup(relation->catalogname);
+    } else {
         error_set(err, ERROR_USAGE, "not the name of a table: %s", text);
+    }
     if (tree != NULL)
         pg_query__parse_result__free_unpacked(tree, NULL);
     free(sql);

@@ -51,6 +51,7 @@ struct clause {
 
 /* A relation as typed; schema NULL where it was not given. */
 struct typed_name {
+    char *catalog; /* of typed_name_parse(): what stands before the schema, or NULL */
     char *schema;
     char *name;
 };

@@ -3,7 +3,7 @@
 #include "catalog/fields.h"
 #include "ddl/plan.h"
 
-#define PLAN_FORMAT 2 /* raised when a field changes its meaning, but neither its name nor its type */
+#define PLAN_FORMAT 3 /* raised when a field changes its meaning, but neither its name nor its type */
 
 FIELDS_COMPLETE(string_list, 16); /* see FIELD_LIST_STRUCT */
 
@@ -94,56 +94,86 @@ static const struct field plan_swap_fields[] = {
 };
 static SHAPE(plan_swap, 48);
 
+static const struct field plan_table_fields[] = {
+    FIELD_POINTER(struct plan_table, forward, &plan_shape),
+    FIELD_POINTER(struct plan_table, back, &plan_shape),
+    FIELD_POINTER(struct plan_table, again, &plan_shape),
+    FIELD_POINTER(struct plan_table, proof, &plan_shape),
+    FIELD(struct plan_table, why_not_again),
+};
+static SHAPE(plan_table, 40);
+
 static const struct field plan_set_fields[] = {
-    FIELD_POINTER(struct plan_set, forward, &plan_shape),
-    FIELD_POINTER(struct plan_set, back, &plan_shape),
-    FIELD_POINTER(struct plan_set, again, &plan_shape),
-    FIELD_POINTER(struct plan_set, proof, &plan_shape),
-    FIELD(struct plan_set, why_not_again),
+    FIELD(struct plan_set, first),
+    FIELD_LIST(struct plan_set, tables, table_count, &plan_table_shape),
     FIELD_POINTER(struct plan_set, cutover, &plan_swap_shape),
     FIELD_POINTER(struct plan_set, rollback, &plan_swap_shape),
     FIELD_POINTER(struct plan_set, cutover_again, &plan_swap_shape),
     FIELD_LIST_STRUCT(struct plan_set, reverse_maps, NULL),
 };
-SHAPE(plan_set, 80);
+SHAPE(plan_set, 56);
+
+/* A plan of a set, for messages. */
+struct plan_name {
+    int table;
+    const char *direction;
+};
 
 static bool
-position_refuse(struct error *err, const char *plan, const char *list, int number, const char *member)
+position_refuse(struct error *err, struct plan_name at, const char *list, int number, const char *member)
 {
-    return error_set(err, ERROR_FAILED, "plan.%s.%s[%d]%s is a position that does not exist", plan, list,
-                     number, member);
+    return error_set(err, ERROR_FAILED, "plan.tables[%d].%s.%s[%d]%s is a position that does not exist",
+                     at.table, at.direction, list, number, member);
 }
 
 /* The lists of a plan refer to each other by position; whoever uses them does not look again. */
 static bool
-plan_check(const struct plan *p, const char *name, struct error *err)
+plan_check(const struct plan *p, int table, const char *direction, struct error *err)
 {
+    struct plan_name at = {table, direction};
+
+    if (p == NULL)
+        return true;
     if (p->source == NULL)
-        return error_set(err, ERROR_FAILED, "plan.%s.source is missing", name);
+        return error_set(err, ERROR_FAILED, "plan.tables[%d].%s.source is missing", table, direction);
     if (p->target != NULL && p->column_count > p->target->column_count)
-        return error_set(err, ERROR_FAILED, "plan.%s.columns has more columns than the target", name);
+        return error_set(err, ERROR_FAILED, "plan.tables[%d].%s.columns has more columns than the target",
+                         table, direction);
     for (int i = 0; i < p->key_count; i++)
         if (p->key[i].source < 0 || p->key[i].source >= p->source->column_count)
-            return position_refuse(err, name, "key", i, ".source");
+            return position_refuse(err, at, "key", i, ".source");
     for (int i = 0; i < p->insert_count; i++)
         if (p->insert_origin[i] >= p->column_count || p->insert_origin[i] < -p->key_count)
-            return position_refuse(err, name, "insert_origin", i, "");
+            return position_refuse(err, at, "insert_origin", i, "");
     return true;
+}
+
+static bool
+plan_table_check(const struct plan_set *set, int number, struct error *err)
+{
+    const struct plan_table *t = &set->tables[number];
+
+    if (t->forward == NULL || t->forward->target == NULL)
+        return error_set(err, ERROR_FAILED, "plan.tables[%d].forward%s is missing", number,
+                         t->forward == NULL ? "" : ".target");
+    if ((t->back != NULL) != (set->rollback != NULL) || (t->again != NULL) != (set->cutover_again != NULL) ||
+        (t->back != NULL) != (t->proof != NULL))
+        return error_set(err, ERROR_FAILED, "plan.tables[%d] has not a plan for each direction", number);
+    return plan_check(t->forward, number, "forward", err) && plan_check(t->back, number, "back", err) &&
+           plan_check(t->again, number, "again", err) && plan_check(t->proof, number, "proof", err);
 }
 
 static bool
 plan_set_check(const struct plan_set *set, struct error *err)
 {
-    if (set->forward == NULL || set->forward->target == NULL)
-        return error_set(err, ERROR_FAILED, "plan.forward%s is missing",
-                         set->forward == NULL ? "" : ".target");
-    if (set->cutover == NULL || (set->back != NULL) != (set->rollback != NULL) ||
-        (set->again != NULL) != (set->cutover_again != NULL))
-        return error_set(err, ERROR_FAILED, "plan has not a swap for each direction");
-    return plan_check(set->forward, "forward", err) &&
-           (set->back == NULL || plan_check(set->back, "back", err)) &&
-           (set->again == NULL || plan_check(set->again, "again", err)) &&
-           (set->proof == NULL || plan_check(set->proof, "proof", err));
+    if (set->first < 0 || set->first >= set->table_count)
+        return error_set(err, ERROR_FAILED, "plan.first is a position that does not exist");
+    if (set->cutover == NULL)
+        return error_set(err, ERROR_FAILED, "plan.cutover is missing");
+    for (int i = 0; i < set->table_count; i++)
+        if (!plan_table_check(set, i, err))
+            return false;
+    return true;
 }
 
 void

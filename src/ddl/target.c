@@ -198,13 +198,17 @@ clone_is_like(const struct table *source, const struct table *clone, struct erro
 
 /* Statements of the job make no statistics: all of the target's were the source's. */
 static void
-settle_statistics(const struct table *source, struct extended_statistics *x)
+settle_statistics(const struct table *source, const char *clone_schema, struct extended_statistics *x)
 {
+    bool elsewhere = strcmp(x->schema, clone_schema) != 0;
+
     for (int i = 0; i < source->statistics_count; i++) {
-        if (strcmp(source->statistics[i].name, x->name) != 0)
+        if (strcmp(source->statistics[i].name, x->name) != 0 ||
+            (strcmp(source->statistics[i].schema, source->schema) != 0) != elsewhere)
             continue;
         replace(&x->schema, source->statistics[i].schema);
         replace(&x->owner, source->statistics[i].owner);
+        return;
     }
 }
 
@@ -229,6 +233,6 @@ target_settle(const struct table *source, const char *clone_schema, struct clone
         if (!settle_column(source, result->before, &target->columns[i], clone_schema, err))
             return false;
     for (int i = 0; i < target->statistics_count; i++)
-        settle_statistics(source, &target->statistics[i]);
+        settle_statistics(source, clone_schema, &target->statistics[i]);
     return true;
 }

@@ -269,21 +269,21 @@ plan_proof(const struct way_back *w, const struct plan *forward, const struct tr
 }
 
 bool
-way_back_plan(const struct way_back *w, struct plan_set *set, struct transform *transform,
+way_back_plan(const struct way_back *w, struct plan_table *plans, struct transform *transform,
               const struct exchange *x, struct error *err)
 {
-    const struct plan *forward = set->forward;
+    const struct plan *forward = plans->forward;
 
-    set->back = plan_back(w, forward, x, err);
-    if (set->back == NULL)
+    plans->back = plan_back(w, forward, x, err);
+    if (plans->back == NULL)
         return false;
     keep_added(transform, forward->source);
-    set->why_not_again = mem_strdup(why_not_again(forward));
-    if (set->why_not_again == NULL && (set->again = plan_again(forward, transform, x, err)) == NULL)
+    plans->why_not_again = mem_strdup(why_not_again(forward));
+    if (plans->why_not_again == NULL && (plans->again = plan_again(forward, transform, x, err)) == NULL)
         return false;
     keep_unproven(transform, w, forward->source);
-    set->proof = plan_proof(w, forward, transform, err);
-    return set->proof != NULL;
+    plans->proof = plan_proof(w, forward, transform, err);
+    return plans->proof != NULL;
 }
 
 static void
@@ -324,22 +324,22 @@ trade_rows(struct plan *p, struct plan *with)
 }
 
 bool
-way_back_replan(const struct way_back *w, struct plan_set *set, struct transform *transform,
+way_back_replan(const struct way_back *w, struct plan_table *plans, struct transform *transform,
                 struct error *err)
 {
-    const struct plan *forward = set->forward;
+    const struct plan *forward = plans->forward;
     struct plan *back = plan_back_rows(w, forward, err), *proof = NULL, *again = NULL;
     bool ok;
 
     keep_added(transform, forward->source);
     keep_unproven(transform, w, forward->source);
     ok = back != NULL && (proof = plan_proof(w, forward, transform, err)) != NULL &&
-         (set->again == NULL || (again = plan_again_rows(forward, transform, err)) != NULL);
+         (plans->again == NULL || (again = plan_again_rows(forward, transform, err)) != NULL);
     if (ok) {
-        trade_rows(set->back, back);
-        trade_rows(set->proof, proof);
+        trade_rows(plans->back, back);
+        trade_rows(plans->proof, proof);
         if (again != NULL)
-            trade_comparison(set->again, again);
+            trade_comparison(plans->again, again);
     }
     plan_free(back);
     plan_free(proof);

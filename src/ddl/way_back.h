@@ -25,12 +25,13 @@ bool way_back_explore(struct way_back *w, const struct plan_options *options, co
 /* ERROR_REFUSED with all of it at once, and the ways out; true where there is nothing. */
 bool way_back_refuse(const struct way_back *w, const struct plan *forward, struct error *err);
 
-/* Fill all of the set but .forward, which is there. The transform is the forward plan's, and is used up. */
-bool way_back_plan(const struct way_back *w, struct plan_set *set, struct transform *transform,
+/* Fill all of the table's but .forward, which is there. The transform is the forward plan's, and is used up.
+ */
+bool way_back_plan(const struct way_back *w, struct plan_table *plans, struct transform *transform,
                    const struct exchange *x, struct error *err);
 
-/* Into a set that is full: how rows go back, and what is compared. Unchanged on failure. */
-bool way_back_replan(const struct way_back *w, struct plan_set *set, struct transform *transform,
+/* Into one that is full: how rows go back, and what is compared. Unchanged on failure. */
+bool way_back_replan(const struct way_back *w, struct plan_table *plans, struct transform *transform,
                      struct error *err);
 void way_back_free(struct way_back *w);
 

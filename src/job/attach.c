@@ -15,25 +15,31 @@
 #define JOB_STANDBY "PGRJ3"
 #define MARKERS_MOST (INT64_C(1) << 32) /* of one instance */
 
-/* After a swap the plan's source is what serves, as the swap has left it. */
+/* After a swap the plans' sources are what serves, as the swap has left it. */
 void
 attach_note_serving(struct engine *e)
 {
-    struct table *source = e->plan->source;
+    for (int i = 0; i < e->table_count; i++) {
+        struct table *source = e->tables[i].plan->source;
 
-    source->oid = job_is_turned(&e->job) ? e->job.shadow_oid : e->job.source_oid;
-    free(source->fingerprint);
-    source->fingerprint = mem_strdup(e->job.serving_fingerprint);
+        source->oid = job_serving_oid(&e->job, i);
+        free(source->fingerprint);
+        source->fingerprint = mem_strdup(e->job.tables[i].serving_fingerprint);
+    }
 }
 
 void
 attach_leg(struct engine *e)
 {
-    if (e->job.leg == 0)
-        e->plan = e->plans->forward;
-    else
-        e->plan = job_is_turned(&e->job) ? e->plans->back : e->plans->again;
-    if (e->plan != NULL && e->job.leg > 0)
+    for (int i = 0; i < e->table_count; i++) {
+        struct engine_table *t = &e->tables[i];
+
+        if (e->job.leg == 0)
+            t->plan = t->plans->forward;
+        else
+            t->plan = job_is_turned(&e->job) ? t->plans->back : t->plans->again;
+    }
+    if (engine_follows(e) && e->job.leg > 0)
         attach_note_serving(e);
     e->marker = e->job.instance * MARKERS_MOST;
     e->oldest_snapshot = job_is_turned(&e->job) ? 0 : e->job.swap_xid; /* the original was always complete */
@@ -76,6 +82,17 @@ remove_later_spools(const struct engine *e, struct error *err)
     return ok;
 }
 
+static lsn_t
+furthest_applied(const struct engine *e)
+{
+    lsn_t furthest = 0;
+
+    for (int i = 0; i < e->job.table_count; i++)
+        if (e->job.tables[i].applied > furthest)
+            furthest = e->job.tables[i].applied;
+    return furthest;
+}
+
 /*
  * The server has gone on from a fork of its log: what the spool holds beyond that has never happened, nor may
  * what was proven have.
@@ -93,13 +110,12 @@ follow_timeline(struct engine *e, int timeline, struct error *err)
     if (ok)
         log_info("the server was promoted: timeline %d, was %d, from %s on", timeline, e->job.timeline,
                  lsn_format(fork, text));
-    if (ok && e->job.applied > fork)
+    if (ok && furthest_applied(e) > fork)
         ok = error_set(err, ERROR_FAILED, "the job has applied changes that the server does not know");
     ok = ok && (!spool_exists(directory) || spool_fork(directory, &identity, fork, err)) &&
          remove_later_spools(e, err);
     if (ok) {
-        dirty_free(e->dirty);
-        e->dirty = NULL;
+        engine_forget_dirty(e);
         e->job.timeline = timeline;
         ok = job_state_save_start(e->control, &e->job, err);
     }
@@ -188,10 +204,11 @@ attach_hopeless(struct engine *e, struct error *err)
         return false;
     session_rollback(e->control);
     hopeless = attach_slot_lost(e, err);
-    if (!hopeless) {
-        char *now = table_fingerprint(e->control, e->job.source_oid, &ignored);
+    for (int i = 0; !hopeless && i < e->job.table_count; i++) {
+        const struct job_table *t = &e->job.tables[i];
+        char *now = table_fingerprint(e->control, t->source_oid, &ignored);
 
-        hopeless = now != NULL && !table_fingerprint_same(now, e->job.fingerprint, true);
+        hopeless = now != NULL && !table_fingerprint_same(now, t->fingerprint, true);
         free(now);
     }
     error_clear(&ignored);
@@ -201,9 +218,19 @@ attach_hopeless(struct engine *e, struct error *err)
 static bool
 load_plans(struct engine *e, struct error *err)
 {
-    if (e->plans == NULL)
-        e->plans = plan_set_read(e->job.plan, err);
-    return e->plans != NULL ? true : error_context(err, "the plan stored with the job cannot be read");
+    struct plan_set *plans;
+
+    if (e->plans != NULL)
+        return true;
+    plans = plan_set_read(e->job.plan, err);
+    if (plans == NULL)
+        return error_context(err, "the plan stored with the job cannot be read");
+    if (plans->table_count != e->job.table_count) {
+        plan_set_free(plans);
+        return error_set(err, ERROR_FAILED, "the plan stored with the job is not of its tables");
+    }
+    engine_set_plans(e, plans);
+    return true;
 }
 
 /* The last that went through may have been other ones. */
@@ -212,7 +239,8 @@ forget_plans(struct engine *e)
 {
     plan_set_free(e->plans);
     e->plans = NULL;
-    e->plan = NULL;
+    for (int i = 0; i < e->table_count; i++)
+        e->tables[i].plans = NULL, e->tables[i].plan = NULL;
 }
 
 /* Where this host keeps the spool, if it was said anew. */
@@ -267,7 +295,7 @@ attach_job(struct engine *e, const char *name, struct error *err)
     if (!check_server(e, err))
         return false;
     attach_leg(e);
-    if (e->job.phase != PHASE_INIT && e->job.phase != PHASE_FINISHED && e->plan != NULL &&
+    if (e->job.phase != PHASE_INIT && e->job.phase != PHASE_FINISHED && engine_follows(e) &&
         attach_slot_lost(e, err))
         return false;
     e->report->name = mem_strdup(name);
@@ -313,8 +341,7 @@ attach_again(struct engine *e, struct error *err)
         log_info("connected again: the job goes on in phase %s", job_phase_name(e->job.phase));
         attach_leg(e);
         if (e->job.leg != leg) { /* the commit of the swap was the last that went through */
-            dirty_free(e->dirty);
-            e->dirty = NULL;
+            engine_forget_dirty(e);
             e->confirm_held = false;
         }
     } else if (!err->stopped && may_pass(err)) {

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "core/buffer.h"
 #include "core/clock.h"
 #include "core/stop.h"
 #include "engine.h"
@@ -15,26 +16,28 @@ bool
 ending_orphans(struct session *s, const struct job_state *job, struct error *err)
 {
     int64_t until = clock_ms() + ORPHANS_MOST_MS;
-    char oid[16];
+    struct buffer oids = {0};
+    bool ok = true, again = true;
 
-    snprintf(oid, sizeof(oid), "%" PRIu32, job_is_turned(job) ? job->source_oid : job->shadow_oid);
-    for (;;) {
+    for (int i = 0; i < job->table_count; i++)
+        buffer_printf(&oids, "%s%" PRIu32, i > 0 ? "," : "{", job_other_oid(job, i));
+    buffer_add_char(&oids, '}');
+    while (ok && again) {
         struct result res = {0};
-        bool ok = session_query(s, &res, err, sql_job_orphans, 1, oid);
-        int count = ok ? result_rows(&res) : 0;
 
+        ok = session_query(s, &res, err, sql_job_orphans, 1, oids.data);
+        again = ok && result_rows(&res) > 0;
         result_free(&res);
-        if (!ok || count == 0)
-            return ok;
-        if (clock_ms() > until)
-            return error_set(err, ERROR_FAILED,
-                             "statements of the job's last instance still run on the server");
-        if (!clock_sleep(ORPHANS_POLL_MS)) {
-            error_set(err, ERROR_FAILED, "stopped while waiting for the job's last instance to end");
+        if (again && clock_ms() > until)
+            ok =
+                error_set(err, ERROR_FAILED, "statements of the job's last instance still run on the server");
+        if (ok && again && !clock_sleep(ORPHANS_POLL_MS)) {
+            ok = error_set(err, ERROR_FAILED, "stopped while waiting for the job's last instance to end");
             err->stopped = true;
-            return false;
         }
     }
+    buffer_free(&oids);
+    return ok;
 }
 
 /* What becomes of the other table, and that it is the end: both or neither. */

@@ -11,23 +11,138 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
+#include "pg/redact.h"
 #include "sql/sql.h"
 
 #define TICK_MS 500
 #define IDLE_WAIT_MS 20
+#define DRAIN_WAIT_MS 5
 #define UNAPPLIED_MOST                                                                                       \
     (UINT64_C(64) * 1024 * 1024) /* bytes of log that the slot keeps until they are applied */
+
+void
+engine_set_plans(struct engine *e, struct plan_set *plans)
+{
+    e->plans = plans;
+    if (e->tables == NULL)
+        e->tables = mem_alloc((size_t)plans->table_count * sizeof(*e->tables));
+    e->table_count = plans->table_count;
+    for (int i = 0; i < e->table_count; i++) {
+        e->tables[i].plans = &plans->tables[i];
+        e->tables[i].plan = NULL;
+    }
+}
+
+bool
+engine_follows(const struct engine *e)
+{
+    return e->table_count > 0 && e->tables[0].plan != NULL;
+}
+
+bool
+engine_applies(const struct engine *e)
+{
+    return e->table_count > 0 && e->tables[e->table_count - 1].apply != NULL;
+}
+
+bool
+engine_at_boundary(const struct engine *e)
+{
+    for (int i = 0; i < e->table_count; i++)
+        if (!apply_at_boundary(e->tables[i].apply))
+            return false;
+    return true;
+}
+
+uint64_t
+engine_changes(const struct engine *e)
+{
+    uint64_t changes = 0;
+
+    for (int i = 0; i < e->table_count; i++)
+        changes += apply_changes(e->tables[i].apply);
+    return changes;
+}
+
+int64_t
+engine_blocked(const struct engine *e)
+{
+    int64_t blocked = 0;
+
+    for (int i = 0; i < e->table_count; i++)
+        blocked += apply_blocked(e->tables[i].apply);
+    return blocked;
+}
+
+int64_t
+engine_dirty_count(const struct engine *e)
+{
+    int64_t count = 0;
+
+    for (int i = 0; i < e->table_count; i++)
+        count += apply_dirty_count(e->tables[i].apply);
+    return count;
+}
+
+bool
+engine_dirty_truncated(const struct engine *e)
+{
+    for (int i = 0; i < e->table_count; i++)
+        if (apply_dirty_truncated(e->tables[i].apply))
+            return true;
+    return false;
+}
+
+bool
+engine_has_dirty(const struct engine *e)
+{
+    return e->table_count > 0 && e->tables[0].dirty != NULL;
+}
+
+void
+engine_forget_dirty(struct engine *e)
+{
+    for (int i = 0; i < e->table_count; i++) {
+        dirty_free(e->tables[i].dirty);
+        e->tables[i].dirty = NULL;
+    }
+}
+
+void
+engine_name_table(const struct engine *e, const struct engine_table *t, struct error *err)
+{
+    if (e->table_count > 1 && (error_is_of_a_row(err) || err->kind == ERROR_PARITY))
+        error_context(err, "table %s", t->plan->source_sql);
+}
+
+const char *
+engine_plural(const struct engine *e)
+{
+    return e->table_count > 1 ? "s" : "";
+}
+
+/* Up to here all tables' changes are applied. */
+static lsn_t
+applied(const struct engine *e)
+{
+    lsn_t least = apply_lsn(e->tables[0].apply);
+
+    for (int i = 1; i < e->table_count; i++)
+        if (apply_lsn(e->tables[i].apply) < least)
+            least = apply_lsn(e->tables[i].apply);
+    return least;
+}
 
 /* The bytes of log between the server's end and what is applied. */
 static int64_t
 lag_bytes(const struct engine *e)
 {
-    lsn_t applied = e->apply != NULL ? apply_lsn(e->apply) : 0;
+    lsn_t done = engine_applies(e) ? applied(e) : 0;
     lsn_t received = e->stream != NULL ? stream_received(e->stream) : 0;
-    lsn_t reached = e->apply != NULL && e->caught_up_at_ms > 0 && received > applied &&
+    lsn_t reached = engine_applies(e) && e->caught_up_at_ms > 0 && received > done &&
                             clock_ms() - e->caught_up_at_ms < TICK_MS
                         ? received
-                        : applied;
+                        : done;
 
     return reached > 0 && e->server_lsn > reached ? (int64_t)(e->server_lsn - reached) : 0;
 }
@@ -35,7 +150,8 @@ lag_bytes(const struct engine *e)
 static double
 lag_seconds(const struct engine *e)
 {
-    return e->apply == NULL || e->caught_up_at_ms == 0 ? 0 : (double)(clock_ms() - e->caught_up_at_ms) / 1000;
+    return !engine_applies(e) || e->caught_up_at_ms == 0 ? 0
+                                                         : (double)(clock_ms() - e->caught_up_at_ms) / 1000;
 }
 
 static void
@@ -73,22 +189,79 @@ pass_place(struct engine *e, struct apply_place place, struct error *err)
 }
 
 static bool
+before(struct spool_position a, struct spool_position b)
+{
+    return a.segment < b.segment || (a.segment == b.segment && a.offset < b.offset);
+}
+
+/* Written where it is behind. *least: before it nothing is needed for any table. */
+static bool
+save_places(struct engine *e, struct apply_place *least, struct error *err)
+{
+    for (int i = 0; i < e->table_count; i++) {
+        struct apply_place place = apply_place(e->tables[i].apply);
+
+        if (i == 0 || place.lsn < least->lsn)
+            least->lsn = place.lsn;
+        if (i == 0 || before(place.position, least->position))
+            least->position = place.position;
+        if (!apply_save(e->tables[i].apply, err))
+            return false;
+    }
+    return true;
+}
+
+/* What is copied, all told. Of a table that is still to come its size when the job began. */
+struct copied {
+    int64_t rows, estimated, bytes, total_bytes;
+    bool begun; /* by this instance */
+};
+
+static struct copied
+sum_copied(const struct engine *e)
+{
+    struct copied sum = {0};
+
+    for (int i = 0; i < e->table_count; i++) {
+        const struct copy_progress *p = &e->tables[i].copied;
+        const struct table *source = e->tables[i].plans->forward->source;
+        int64_t total = atomic_load(&p->total_blocks) * p->block_size;
+
+        sum.begun = sum.begun || total > 0;
+        sum.rows += atomic_load(&p->rows);
+        sum.bytes += atomic_load(&p->blocks) * p->block_size;
+        sum.total_bytes += p->block_size > 0 ? total : source->heap_bytes;
+        sum.estimated =
+            sum.estimated < 0 || source->estimated_rows < 0 ? -1 : sum.estimated + source->estimated_rows;
+    }
+    return sum;
+}
+
+void
+engine_show_copy(struct engine *e)
+{
+    struct copied sum = sum_copied(e);
+
+    progress_show(&e->progress, sum.bytes, sum.total_bytes, sum.rows, "rows", NULL);
+}
+
+static bool
 exchange(struct engine *e, struct error *err)
 {
-    bool placed = e->apply != NULL && apply_at_boundary(e->apply); /* else the place may not be saved */
+    bool placed = engine_applies(e) && engine_at_boundary(e); /* else the place may not be saved */
     struct apply_place place = {0};
-    int64_t block_size = e->copied.block_size;
+    struct copied copied = sum_copied(e);
     char text[11][32];
     const char *params[11];
     struct result res = {0};
     int64_t numbers[] = {
         e->job.id,
-        atomic_load(&e->copied.rows),
-        e->plans->forward->source->estimated_rows,
-        atomic_load(&e->copied.blocks) * block_size,
-        atomic_load(&e->copied.total_blocks) * block_size,
+        copied.rows,
+        copied.estimated,
+        copied.bytes,
+        copied.total_bytes,
         e->spool != NULL ? (int64_t)spool_changes(e->spool) : 0,
-        e->apply != NULL ? (int64_t)apply_changes(e->apply) : 0,
+        engine_applies(e) ? (int64_t)engine_changes(e) : 0,
         e->spool != NULL ? (int64_t)spool_bytes(e->spool) : 0,
         lag_bytes(e),
     };
@@ -101,13 +274,10 @@ exchange(struct engine *e, struct error *err)
         params[i] = text[i];
     if (e->progress.eta_seconds < 0)
         params[10] = NULL;
-    if (numbers[4] == 0) /* this instance has copied nothing: what is there stays */
+    if (!copied.begun) /* this instance has copied nothing: what is there stays */
         params[1] = params[3] = params[4] = NULL;
-    if (placed) {
-        place = apply_place(e->apply);
-        if (!apply_save(e->apply, err))
-            return false;
-    }
+    if (placed && !save_places(e, &place, err))
+        return false;
     if (!session_query_params(e->control, &res, err, sql_job_progress, 11, params))
         return error_context(err, "writing the progress of the job");
     if (result_rows(&res) == 1)
@@ -186,19 +356,27 @@ engine_phase_time(const struct engine *e, char out[32])
     return clock_format_duration(engine_phase_seconds(e), out);
 }
 
+static bool
+check_definition(struct engine *e, const struct plan *plan, struct error *err)
+{
+    char *now = table_fingerprint(e->control, plan->source->oid, err);
+    bool same =
+        now != NULL && table_fingerprint_same(now, plan->source->fingerprint, !job_is_turned(&e->job));
+
+    if (now != NULL && !same)
+        error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
+                  plan->source_sql);
+    free(now);
+    return same;
+}
+
 bool
 engine_check_definition(struct engine *e, struct error *err)
 {
-    char *now;
-    bool same;
-
-    now = table_fingerprint(e->control, e->plan->source->oid, err);
-    same = now != NULL && table_fingerprint_same(now, e->plan->source->fingerprint, !job_is_turned(&e->job));
-    if (now != NULL && !same)
-        error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
-                  e->plan->source_sql);
-    free(now);
-    return same;
+    for (int i = 0; i < e->table_count; i++)
+        if (!check_definition(e, e->tables[i].plan, err))
+            return false;
+    return true;
 }
 
 bool
@@ -218,53 +396,137 @@ engine_write_marker(struct engine *e, struct error *err)
 static void
 show_apply(struct engine *e)
 {
-    uint64_t applied = apply_changes(e->apply);
+    uint64_t changes = engine_changes(e);
 
     if (e->job.phase == PHASE_CATCHUP || e->job.phase == PHASE_READY || e->job.leg > 0)
-        progress_show(&e->progress, (int64_t)applied, (int64_t)spool_changes(e->spool), (int64_t)applied,
+        progress_show(&e->progress, (int64_t)changes, (int64_t)spool_changes(e->spool), (int64_t)changes,
                       "changes applied", NULL);
 }
 
-/* One step; *reached tells whether a marker ended it. */
-static bool
-step(struct engine *e, bool *reached, struct error *err)
+/* The one that has a transaction open on the session, or NULL: no other may use it then. */
+static struct engine_table *
+find_inside(struct engine *e)
 {
-    *reached = false;
-    switch (apply_step(e->apply, err)) {
+    for (int i = 0; i < e->table_count; i++)
+        if (apply_is_inside(e->tables[i].apply))
+            return &e->tables[i];
+    return NULL;
+}
+
+/* Which tables are to take a step. */
+enum turn {
+    TURN_ALL,
+    TURN_BEHIND,  /* those that have not passed the last marker */
+    TURN_BETWEEN, /* those that are not at a boundary */
+};
+
+static bool
+has_turn(const struct engine *e, const struct engine_table *t, enum turn turn)
+{
+    return turn == TURN_ALL || (turn == TURN_BEHIND && apply_marker(t->apply) < e->marker) ||
+           (turn == TURN_BETWEEN && !apply_at_boundary(t->apply));
+}
+
+/* One step of each whose turn it is. The best news of all: APPLY_IDLE where none had anything to do. */
+static enum apply_outcome
+step_all(struct engine *e, enum turn turn, struct error *err)
+{
+    enum apply_outcome outcome = APPLY_IDLE;
+
+    for (int i = 0; i < e->table_count; i++) {
+        struct engine_table *t = &e->tables[i], *inside = find_inside(e);
+
+        if ((inside != NULL && inside != t) || !has_turn(e, t, turn))
+            continue;
+        switch (apply_step(t->apply, err)) {
+        case APPLY_FAILED:
+            engine_name_table(e, t, err);
+            return APPLY_FAILED;
+        case APPLY_LATE:
+            return APPLY_LATE;
+        case APPLY_MARKER:
+            outcome = APPLY_MARKER;
+            break;
+        case APPLY_PROGRESS:
+            outcome = outcome == APPLY_IDLE ? APPLY_PROGRESS : outcome;
+            break;
+        case APPLY_IDLE:
+            break;
+        }
+    }
+    return outcome;
+}
+
+/* Until there is more in the spool for one that waits for it. */
+static void
+wait_more(struct engine *e, enum turn turn, int ms)
+{
+    struct engine_table *inside = find_inside(e);
+
+    for (int i = 0; i < e->table_count; i++) {
+        struct engine_table *t = inside != NULL ? inside : &e->tables[i];
+
+        if (!has_turn(e, t, turn))
+            continue;
+        apply_wait(t->apply, ms);
+        return;
+    }
+}
+
+static bool
+apply_some(struct engine *e, enum turn turn, struct error *err)
+{
+    switch (step_all(e, turn, err)) {
     case APPLY_FAILED:
         return false;
     case APPLY_MARKER:
-        *reached = true;
         e->caught_up_at_ms = clock_ms();
         break;
     case APPLY_IDLE:
         e->caught_up_at_ms = clock_ms();
-        apply_wait(e->apply, IDLE_WAIT_MS);
+        wait_more(e, turn, IDLE_WAIT_MS);
         break;
     case APPLY_PROGRESS:
     case APPLY_LATE: /* only with a deadline */
         break;
     }
     show_apply(e);
-    return true;
+    return engine_tick(e, err);
 }
 
 bool
 engine_apply(struct engine *e, struct error *err)
 {
-    bool reached;
+    return apply_some(e, TURN_ALL, err);
+}
 
-    return step(e, &reached, err) && engine_tick(e, err);
+bool
+engine_passed_marker(const struct engine *e)
+{
+    for (int i = 0; i < e->table_count; i++)
+        if (apply_marker(e->tables[i].apply) < e->marker)
+            return false;
+    return true;
 }
 
 bool
 engine_apply_to_marker(struct engine *e, struct error *err)
 {
-    while (apply_marker(e->apply) < e->marker) {
-        if (!engine_apply(e, err))
+    while (!engine_passed_marker(e)) {
+        if (!apply_some(e, TURN_BEHIND, err))
             return false;
     }
     return true;
+}
+
+enum apply_outcome
+engine_drain(struct engine *e, struct error *err)
+{
+    enum apply_outcome outcome = step_all(e, TURN_BEHIND, err);
+
+    if (outcome == APPLY_IDLE)
+        wait_more(e, TURN_BEHIND, DRAIN_WAIT_MS);
+    return outcome;
 }
 
 bool
@@ -276,8 +538,8 @@ engine_sync(struct engine *e, struct error *err)
 bool
 engine_to_boundary(struct engine *e, struct error *err)
 {
-    while (!apply_at_boundary(e->apply)) {
-        if (!engine_apply(e, err))
+    while (!engine_at_boundary(e)) {
+        if (!apply_some(e, TURN_BETWEEN, err))
             return false;
     }
     return true;

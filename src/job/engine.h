@@ -14,19 +14,28 @@
 /* How a phase ended. */
 enum step { STEP_FAILED, STEP_NEXT, STEP_LEAVE };
 
+/* One table of the job. What is stored of it is in .job.tables, at the same position. */
+struct engine_table {
+    struct plan_table *plans;
+    struct plan
+        *plan; /* of the leg: what is followed, and what is kept in sync; NULL: nothing is (any more) */
+    struct apply *apply;
+    struct dirty *dirty; /* of an apply that was closed, for the next one of the same leg */
+    struct copy_progress copied;
+};
+
 struct engine {
     struct job_options options;
     struct job_report *report;
     struct plan_set *plans;
-    struct plan *plan; /* of the leg: what is followed, and what is kept in sync */
+    int table_count;
+    struct engine_table *tables; /* in the order in which they are locked; all of them go together */
     struct job_state job;
     bool entered;            /* the job's row exists and its lock is ours */
     struct session *control; /* state, markers, requests; never moves rows */
     struct spool *spool;
     struct stream *stream;
-    struct apply *apply;
-    struct dirty *dirty; /* of an apply that was closed, for the next one of the same leg */
-    struct copy_progress copied;
+    struct session *applying; /* of all applies, which take turns; that of the swaps */
     struct progress progress;
 
     int64_t began_ms;
@@ -77,7 +86,31 @@ bool engine_phase(struct engine *e, enum job_phase phase, struct error *err);
 double engine_phase_seconds(const struct engine *e);
 char *engine_phase_time(const struct engine *e, char out[32]);
 
-/* The table is still defined as when the job began. ERROR_FAILED when it is not. */
+/* The tables are made known to the engine; the plans are its own from now on. */
+void engine_set_plans(struct engine *e, struct plan_set *plans);
+
+/* The leg has something to follow. */
+bool engine_follows(const struct engine *e);
+
+/* The applies are open; what they are all told. */
+bool engine_applies(const struct engine *e);
+bool engine_at_boundary(const struct engine *e);
+uint64_t engine_changes(const struct engine *e); /* row changes applied */
+int64_t engine_blocked(const struct engine *e);  /* rows set aside */
+int64_t engine_dirty_count(const struct engine *e);
+bool engine_dirty_truncated(const struct engine *e);
+
+/* Keys are known that were touched since all else was proven equal; they are forgotten. */
+bool engine_has_dirty(const struct engine *e);
+void engine_forget_dirty(struct engine *e);
+
+/* What an error says of a row's key does not tell of which table the row is. */
+void engine_name_table(const struct engine *e, const struct engine_table *t, struct error *err);
+
+/* "s" for several tables. */
+const char *engine_plural(const struct engine *e);
+
+/* The tables are still defined as when the job began. ERROR_FAILED when one is not. */
 bool engine_check_definition(struct engine *e, struct error *err);
 
 /* Apply until no source transaction is written in part. */
@@ -86,14 +119,24 @@ bool engine_to_boundary(struct engine *e, struct error *err);
 /* Write a marker into the log. Everything committed before it comes before it in the stream. */
 bool engine_write_marker(struct engine *e, struct error *err);
 
-/* Apply until the last marker is passed. */
+/*
+ * Apply until the last marker is passed. Each table stands still where it has passed it, until all have: at
+ * that place they are compared and swapped.
+ */
 bool engine_apply_to_marker(struct engine *e, struct error *err);
+
+/* One step of each table that has not passed the last marker: with a deadline, under the cutover's lock. */
+enum apply_outcome engine_drain(struct engine *e, struct error *err);
+bool engine_passed_marker(const struct engine *e);
 
 /* Both. tick: false under the cutover's lock, where nothing may wait. */
 bool engine_sync(struct engine *e, struct error *err);
 
-/* One apply step; waits a little where there is nothing to do. Shows progress. */
+/* One apply step of each table; waits a little where there is nothing to do. Shows progress. */
 bool engine_apply(struct engine *e, struct error *err);
+
+/* The progress of the copy of all tables. */
+void engine_show_copy(struct engine *e);
 
 /* Snapshots taken from here on see the shadow complete: the swap waits for older ones. */
 bool engine_note_complete(struct engine *e, struct error *err);

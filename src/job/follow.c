@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buffer.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -32,8 +33,9 @@ follow_refuse_blocked(struct engine *e, struct error *err)
 
     snprintf(id, sizeof(id), "%" PRId64, e->job.id);
     error_set(err, ERROR_ROLLBACK,
-              "rollback is not possible: %" PRId64 " row%s of the new table cannot be held by the original",
-              apply_blocked(e->apply), apply_blocked(e->apply) == 1 ? "" : "s");
+              "rollback is not possible: %" PRId64
+              " row%s of the new table%s cannot be held by the original%s",
+              engine_blocked(e), engine_blocked(e) == 1 ? "" : "s", engine_plural(e), engine_plural(e));
     if (session_query(e->control, &res, &(struct error){0}, sql_status_blocked, 1, id)) {
         struct buffer text = {0};
 
@@ -45,18 +47,17 @@ follow_refuse_blocked(struct engine *e, struct error *err)
         buffer_free(&text);
     }
     result_free(&res);
-    error_hint(
-        err,
-        "The new table serves. Change or delete those rows and roll back again, or say what the original "
-        "is to hold instead: pgrecast rollback %s --reverse-map 'COLUMN=EXPRESSION'",
-        e->job.name);
+    error_hint(err,
+               "The new table%s. Change or delete those rows and roll back again, or say what the original "
+               "is to hold instead: pgrecast rollback %s --reverse-map '%sCOLUMN=EXPRESSION'",
+               e->table_count > 1 ? "s serve" : " serves", e->job.name, e->table_count > 1 ? "TABLE." : "");
     return false;
 }
 
 static void
 show_blocked(struct engine *e)
 {
-    int64_t blocked = apply_blocked(e->apply);
+    int64_t blocked = engine_blocked(e);
     struct error text = {0};
 
     if (blocked == e->blocked_shown)
@@ -75,13 +76,16 @@ show_blocked(struct engine *e)
 static bool
 retry_blocked(struct engine *e, bool now, struct error *err)
 {
-    if (apply_blocked(e->apply) == 0 || (!now && clock_ms() - e->retried_at_ms < RETRY_MS))
+    bool ok;
+
+    if (engine_blocked(e) == 0 || (!now && clock_ms() - e->retried_at_ms < RETRY_MS))
         return true;
     /* A marker first: a key that was missing at the last try, and still is, is then known to be gone. */
-    if (!engine_sync(e, err) || !engine_to_boundary(e, err) || !apply_retry(e->apply, err))
-        return false;
+    ok = engine_sync(e, err) && engine_to_boundary(e, err);
+    for (int i = 0; ok && i < e->table_count; i++)
+        ok = apply_retry(e->tables[i].apply, err);
     e->retried_at_ms = clock_ms();
-    return true;
+    return ok;
 }
 
 /* Apply what there is, and keep the proof of parity whole. */
@@ -93,9 +97,9 @@ follow_some(struct engine *e, struct error *err)
     if (!engine_apply(e, err) || !retry_blocked(e, false, err))
         return false;
     show_blocked(e);
-    if (apply_blocked(e->apply) > 0)
+    if (engine_blocked(e) > 0)
         return swap_answer_verify(e, err);
-    if (verify && (!e->proven || apply_dirty_truncated(e->apply)) && !parity_verify(e, err))
+    if (verify && (!e->proven || engine_dirty_truncated(e)) && !parity_verify(e, err))
         return false;
     return swap_answer_verify(e, err) && (!verify || parity_reduce_dirty(e, err));
 }
@@ -152,7 +156,7 @@ try_swap(struct engine *e, enum job_phase next, struct error *err)
     /* First what has been committed: it may bring a row that does not fit. Then twice: a key that is only
      * missing in the source is taken back the second time. */
     if (engine_sync(e, &failed) && retry_blocked(e, true, &failed) && retry_blocked(e, true, &failed) &&
-        (apply_blocked(e->apply) == 0 || follow_refuse_blocked(e, &failed)) && swap_tables(e, next, &failed))
+        (engine_blocked(e) == 0 || follow_refuse_blocked(e, &failed)) && swap_tables(e, next, &failed))
         return STEP_NEXT;
     return not_swapped(e, next, &failed, err);
 }
@@ -181,27 +185,47 @@ is_over(struct engine *e)
     return true;
 }
 
+/* "x and y": the tables that do not serve. */
+static char *
+followers(const struct engine *e)
+{
+    struct buffer text = {0};
+
+    for (int i = 0; i < e->table_count; i++)
+        buffer_printf(&text, "%s%s",
+                      i == 0                    ? ""
+                      : i == e->table_count - 1 ? " and "
+                                                : ", ",
+                      e->tables[i].plan->shadow_sql);
+    return buffer_take(&text);
+}
+
 static void
 log_begin(const struct engine *e)
 {
+    const char *serve = e->table_count > 1 ? "s serve" : " serves";
+    const char *are = e->table_count > 1 ? "s are" : " is";
+    char *names = followers(e);
+
     if (job_is_turned(&e->job))
-        log_info("the new table serves; the original is kept in sync as %s. Go back with: pgrecast rollback "
-                 "%s; end with: "
-                 "pgrecast finish %s",
-                 e->plan->shadow_sql, e->job.name, e->job.name);
+        log_info("the new table%s; the original%s kept in sync as %s. Go back with: pgrecast rollback "
+                 "%s; end with: pgrecast finish %s",
+                 serve, are, names, e->job.name, e->job.name);
     else
-        log_info("the original serves; the new table is kept in sync as %s. Cut over again with: pgrecast "
-                 "cutover %s; end "
-                 "with: pgrecast finish %s",
-                 e->plan->shadow_sql, e->job.name, e->job.name);
+        log_info("the original%s; the new table%s kept in sync as %s. Cut over again with: pgrecast "
+                 "cutover %s; end with: pgrecast finish %s",
+                 serve, are, names, e->job.name, e->job.name);
+    free(names);
 }
 
 /* After a rollback that cannot be taken back: there is nothing to follow. */
 static enum step
 end_following(struct engine *e, struct error *err)
 {
-    log_info("the new table is no longer kept in sync: %s. End the job with: pgrecast finish %s",
-             e->plans->why_not_again != NULL ? e->plans->why_not_again : "it was not planned", e->job.name);
+    const char *why = plan_set_why_not_again(e->plans);
+
+    log_info("the new table%s no longer kept in sync: %s. End the job with: pgrecast finish %s",
+             e->table_count > 1 ? "s are" : " is", why != NULL ? why : "it was not planned", e->job.name);
     return ledger_undo_one(e->control, &e->job, LEDGER_SLOT, e->job.slot_name, err) &&
                    remove_last_spool(e, err) && validate_all(e, err)
                ? STEP_LEAVE
@@ -220,7 +244,7 @@ phase_follow(struct engine *e, struct error *err)
 {
     bool turned = job_is_turned(&e->job);
 
-    if (e->plan == NULL)
+    if (!engine_follows(e))
         return is_over(e) ? (e->next = PHASE_FINISHED, STEP_NEXT) : end_following(e, err);
     if (e->stream == NULL &&
         (turned ? e->options.exit == EXIT_CUT_OVER && !e->rollback_only : e->rollback_only))
@@ -230,13 +254,13 @@ phase_follow(struct engine *e, struct error *err)
     if (!e->rollback_only)
         log_begin(e);
     while (!is_over(e)) {
-        uint64_t before = apply_changes(e->apply);
+        uint64_t before = engine_changes(e);
 
         if (turned && e->rollback_requested && e->remap_requested)
             return remap_and_swap(e, err);
         if (!follow_some(e, err) || !validate_some(e, err))
             return STEP_FAILED;
-        if (turned && apply_changes(e->apply) > before)
+        if (turned && engine_changes(e) > before)
             engine_kill_point("reverse");
         if (turned && e->rollback_requested && !e->remap_requested)
             return try_swap(e, PHASE_ROLLED_BACK, err);

@@ -63,11 +63,29 @@ make_slot_name(const char *job, const char *salt)
     return name;
 }
 
+static void
+describe_tables(struct job_state *job, const struct plan_set *plans)
+{
+    job->tables = mem_alloc((size_t)plans->table_count * sizeof(*job->tables));
+    job->table_count = plans->table_count;
+    for (int i = 0; i < plans->table_count; i++) {
+        const struct table *source = plans->tables[i].forward->source;
+
+        job->tables[i] = (struct job_table){
+            .schema_name = mem_strdup(source->schema),
+            .table_name = mem_strdup(source->name),
+            .source_oid = source->oid,
+            .fingerprint = mem_strdup(source->fingerprint),
+        };
+    }
+}
+
 static bool
 describe_job(struct engine *e, struct error *err)
 {
     const struct job_options *o = &e->options;
     struct job_state *job = &e->job;
+    const struct table *first = e->plans->tables[e->plans->first].forward->source;
     struct result res = {0};
     char *parent;
 
@@ -77,15 +95,14 @@ describe_job(struct engine *e, struct error *err)
                      "pg_catalog.current_database()",
                      0))
         return false;
-    job->name = mem_strdup(o->name != NULL ? o->name : e->plan->source->name);
+    job->name = mem_strdup(o->name != NULL ? o->name : first->name);
     job->plan = plan_set_write(e->plans);
     job->options = job_options_write(o);
     job->window_s = -1;
-    job->schema_name = mem_strdup(e->plan->source->schema);
-    job->table_name = mem_strdup(e->plan->source->name);
-    job->source_oid = e->plan->source->oid;
-    job->sql = mem_strdup(e->plan->sql);
-    job->fingerprint = mem_strdup(e->plan->source->fingerprint);
+    job->schema_name = mem_strdup(first->schema);
+    job->table_name = mem_strdup(first->name);
+    job->sql = mem_strdup(o->plan.sql);
+    describe_tables(job, e->plans);
     job->system_identifier = mem_strdup(result_text(&res, 0, 0));
     job->timeline = (int)strtol(result_text(&res, 0, 1), NULL, 16);
     job->slot_name = make_slot_name(job->name, result_text(&res, 0, 2));
@@ -124,16 +141,18 @@ check_left_alone(struct engine *e, struct error *err)
 static bool
 prepare(struct engine *e, struct error *err)
 {
+    struct plan_set *plans;
+
     e->control = session_open(e->options.connection, SESSION_SQL, "control", err);
     if (e->control == NULL)
         return false;
     if (!session_execute(e->control, err, "SET synchronous_commit = local") ||
         !job_check_server(e->control, e->options.connection, err) || !check_left_alone(e, err))
         return false;
-    e->plans = plan_set_make(e->control, &e->options.plan, err);
-    if (e->plans == NULL)
+    plans = plan_set_make(e->control, &e->options.plan, err);
+    if (plans == NULL)
         return false;
-    e->plan = e->plans->forward;
+    engine_set_plans(e, plans);
     if (!describe_job(e, err) || !job_state_install(e->control, err) ||
         !job_state_create(e->control, &e->job, err))
         return false;
@@ -156,7 +175,7 @@ first_phase(const struct engine *e)
                                         : PHASE_ROLLED_BACK;
     if (phase == PHASE_CUTOVER)
         phase = PHASE_READY;
-    if (phase == PHASE_READY && e->options.verify && e->dirty == NULL)
+    if (phase == PHASE_READY && e->options.verify && !engine_has_dirty(e))
         phase = PHASE_VERIFY;
     return phase;
 }
@@ -204,6 +223,13 @@ finish(struct engine *e, struct error *err)
            ending_incomplete(&e->job, err);
 }
 
+/* Goes on a message about "the table". */
+static const char *
+are(const struct engine *e)
+{
+    return e->job.table_count > 1 ? "s are" : " is";
+}
+
 /* Somebody wants it gone, or it can never go on: nothing is left behind. */
 static void
 remove_job(struct engine *e, enum job_phase end, struct error *err)
@@ -216,7 +242,7 @@ remove_job(struct engine *e, enum job_phase end, struct error *err)
     session_rollback(e->control);
     if (ledger_undo(e->control, &e->job, &failed) &&
         job_state_end(e->control, &e->job, end, message, &failed)) {
-        error_hint(err, "The table is untouched and everything the job had made is removed.");
+        error_hint(err, "The table%s untouched and everything the job had made is removed.", are(e));
     } else {
         log_warning("the clean-up is not complete: %s", failed.message);
         error_hint(err, "See what is left with: pgrecast status %s; remove it with: pgrecast abort %s",
@@ -236,14 +262,14 @@ hint_resume(const struct engine *e, struct error *err)
     err->hint = NULL;
     if (e->job.leg == 0)
         error_hint(err,
-                   "%s%sThe table is untouched. Go on with: pgrecast resume %s; or remove the job with: "
+                   "%s%sThe table%s untouched. Go on with: pgrecast resume %s; or remove the job with: "
                    "pgrecast abort %s",
-                   before != NULL ? before : "", before != NULL ? " " : "", e->job.name, e->job.name);
+                   before != NULL ? before : "", before != NULL ? " " : "", are(e), e->job.name, e->job.name);
     else
-        error_hint(err,
-                   "%s%s%s serves. Go on with: pgrecast resume %s; or end the job with: pgrecast finish %s",
+        error_hint(err, "%s%s%s%s. Go on with: pgrecast resume %s; or end the job with: pgrecast finish %s",
                    before != NULL ? before : "", before != NULL ? " " : "",
-                   job_is_turned(&e->job) ? "The new table" : "The original", e->job.name, e->job.name);
+                   job_is_turned(&e->job) ? "The new table" : "The original",
+                   e->job.table_count > 1 ? "s serve" : " serves", e->job.name, e->job.name);
     free(before);
 }
 
@@ -267,7 +293,7 @@ end_failed(struct engine *e, struct error *err)
         stop_hold();
         if (!err->connection_lost) {
             session_rollback(e->control);
-            lost = !err->stopped && e->plan != NULL && attach_slot_lost(e, err);
+            lost = !err->stopped && engine_follows(e) && attach_slot_lost(e, err);
             job_state_save_error(e->control, &e->job, err, &ignored);
         }
         stop_release();
@@ -346,7 +372,8 @@ engine_close(struct engine *e)
 {
     e->report->seconds = (double)(clock_ms() - e->began_ms) / 1000;
     stages_close(e);
-    dirty_free(e->dirty);
+    engine_forget_dirty(e);
+    free(e->tables);
     session_close(e->control);
     plan_set_free(e->plans);
     job_state_clear(&e->job);
@@ -355,14 +382,17 @@ engine_close(struct engine *e)
 static void
 log_start(const struct engine *e)
 {
-    const struct table *t = e->plan->source;
+    for (int i = 0; i < e->table_count; i++) {
+        const struct plan *plan = e->tables[i].plan;
+        const struct table *t = plan->source;
 
-    if (t->estimated_rows >= 0)
-        log_info("job %s: %s, about %" PRId64 " rows, %" PRId64 " MB", e->job.name, e->plan->source_sql,
-                 t->estimated_rows, t->bytes / 1000000);
-    else
-        log_info("job %s: %s, %" PRId64 " MB, never analyzed", e->job.name, e->plan->source_sql,
-                 t->bytes / 1000000);
+        if (t->estimated_rows >= 0)
+            log_info("job %s: %s, about %" PRId64 " rows, %" PRId64 " MB", e->job.name, plan->source_sql,
+                     t->estimated_rows, t->bytes / 1000000);
+        else
+            log_info("job %s: %s, %" PRId64 " MB, never analyzed", e->job.name, plan->source_sql,
+                     t->bytes / 1000000);
+    }
 }
 
 bool
@@ -410,7 +440,7 @@ job_rollback(const struct job_options *options, struct job_report *report, struc
         if (e.job.phase == PHASE_FINISHED)
             ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: there is no way back",
                            e.job.name);
-        else if (job_is_turned(&e.job) && e.plan != NULL)
+        else if (job_is_turned(&e.job) && engine_follows(&e))
             ok = drive(&e, err);
         else
             ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s",

@@ -16,31 +16,26 @@
 #define CAUGHT_UP_MS 1000 /* a marker comes through in this time: the apply keeps up */
 #define BEHIND_REPORT_MS 60000
 
-static int64_t
-source_bytes(const struct engine *e, int64_t blocks)
-{
-    return blocks * e->copied.block_size;
-}
-
 static struct copy_request
-copy_request(struct engine *e)
+copy_request(struct engine *e, int table)
 {
     return (struct copy_request){
-        .plan = e->plan,
+        .plan = e->tables[table].plan,
         .connection = e->options.connection,
         .job_id = e->job.id,
+        .table_number = table + 1,
         .instance = e->job.instance,
         .x0 = e->job.x0,
         .workers = e->options.workers,
         .chunk_bytes = e->options.chunk_bytes,
-        .progress = &e->copied,
+        .progress = &e->tables[table].copied,
     };
 }
 
 static bool
-copy_once(struct engine *e, enum copy_outcome *outcome, struct error *err)
+copy_once(struct engine *e, int table, enum copy_outcome *outcome, struct error *err)
 {
-    struct copy_request request = copy_request(e);
+    struct copy_request request = copy_request(e, table);
     struct copy *copy = copy_start(&request, err);
     struct error stop = {0};
     bool ok = true;
@@ -52,13 +47,13 @@ copy_once(struct engine *e, enum copy_outcome *outcome, struct error *err)
             ok = false;
             copy_cancel(copy);
         }
-        if (atomic_load(&e->copied.rows) > 0)
+        if (table == e->table_count - 1 && atomic_load(&request.progress->rows) > 0)
             engine_kill_point("copy-chunk");
-        progress_show(&e->progress, source_bytes(e, atomic_load(&e->copied.blocks)),
-                      source_bytes(e, atomic_load(&e->copied.total_blocks)), atomic_load(&e->copied.rows),
-                      "rows", NULL);
+        engine_show_copy(e);
     }
     *outcome = copy_finish(copy, err);
+    if (*outcome == COPY_FAILED)
+        engine_name_table(e, &e->tables[table], err);
     if (!ok)
         error_move(err, &stop);
     error_clear(&stop);
@@ -67,44 +62,71 @@ copy_once(struct engine *e, enum copy_outcome *outcome, struct error *err)
 
 /* The storage the table has now, and that nothing else about it has changed. */
 static bool
-refresh_source(struct engine *e, struct error *err)
+refresh_source(struct engine *e, struct table *source, const char *source_sql, struct error *err)
 {
     struct result res = {0};
     char oid[16];
     bool ok;
 
-    snprintf(oid, sizeof(oid), "%" PRIu32, e->plan->source->oid);
+    snprintf(oid, sizeof(oid), "%" PRIu32, source->oid);
     ok = session_row(e->control, &res, err,
                      "SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid::pg_catalog.regclass)", 1,
                      oid);
     if (ok && result_null(&res, 0, 0))
-        ok = error_set(err, ERROR_FAILED, "%s was dropped while the job was running", e->plan->source_sql);
+        ok = error_set(err, ERROR_FAILED, "%s was dropped while the job was running", source_sql);
     if (ok)
-        e->plan->source->relfilenode = (oid_t)result_int(&res, 0, 0);
+        source->relfilenode = (oid_t)result_int(&res, 0, 0);
     result_free(&res);
     return ok && engine_check_definition(e, err);
 }
 
 /* The chunks recorded are of the storage they were read from: after a resume that may be another by now. */
 static bool
-note_storage(struct engine *e, struct error *err)
+note_storage(struct engine *e, int table, struct error *err)
 {
-    e->job.copied_filenode = e->plan->source->relfilenode;
-    return job_state_save_start(e->control, &e->job, err);
+    e->job.tables[table].copied_filenode = e->tables[table].plan->source->relfilenode;
+    return job_state_save_table(e->control, &e->job, table, err);
 }
 
 static bool
-start_over(struct engine *e, struct error *err)
+start_over(struct engine *e, int table, struct error *err)
 {
-    char id[24];
+    const struct plan *plan = e->tables[table].plan;
+    char id[24], number[16];
 
-    log_info("%s got new storage (TRUNCATE, VACUUM FULL or CLUSTER): the copy starts over",
-             e->plan->source_sql);
+    log_info("%s got new storage (TRUNCATE, VACUUM FULL or CLUSTER): the copy starts over", plan->source_sql);
     snprintf(id, sizeof(id), "%" PRId64, e->job.id);
+    snprintf(number, sizeof(number), "%d", table + 1);
     return session_execute(e->control, err, "BEGIN") &&
-           session_executef(e->control, err, "TRUNCATE ONLY %s", e->plan->shadow_sql) &&
-           session_query(e->control, NULL, err, "DELETE FROM pgrecast.chunk WHERE job_id = $1", 1, id) &&
+           session_executef(e->control, err, "TRUNCATE ONLY %s", plan->shadow_sql) &&
+           session_query(e->control, NULL, err,
+                         "DELETE FROM pgrecast.chunk WHERE job_id = $1 AND table_number = $2", 2, id,
+                         number) &&
            session_execute(e->control, err, "COMMIT");
+}
+
+/* Again from its start, as long as the table gets new storage meanwhile. */
+static bool
+copy_table(struct engine *e, int table, struct error *err)
+{
+    const struct plan *plan = e->tables[table].plan;
+    struct job_table *state = &e->job.tables[table];
+    enum copy_outcome outcome = COPY_REWRITTEN;
+
+    for (int i = 0; outcome == COPY_REWRITTEN; i++) {
+        bool other;
+
+        if (i > RESTARTS_MOST)
+            return error_set(err, ERROR_FAILED, "%s was rewritten again and again while it was copied",
+                             plan->source_sql);
+        if (!refresh_source(e, plan->source, plan->source_sql, err))
+            return false;
+        other = state->copied_filenode != 0 && state->copied_filenode != plan->source->relfilenode;
+        if ((other && !start_over(e, table, err)) || !note_storage(e, table, err) ||
+            !copy_once(e, table, &outcome, err))
+            return false;
+    }
+    return true;
 }
 
 /* Whether old rows may carry numbers that look new to the copy. */
@@ -132,30 +154,21 @@ note_exact(struct engine *e, struct error *err)
     return ok && job_state_save_start(e->control, &e->job, err);
 }
 
+/* One table after the other: the workers are as many as the user wants. */
 enum step
 phase_copy(struct engine *e, struct error *err)
 {
-    enum copy_outcome outcome = COPY_REWRITTEN;
+    bool ok = stages_open_stream(e, err);
     char text[32];
 
-    if (!stages_open_stream(e, err))
+    for (int i = 0; ok && i < e->table_count; i++)
+        ok = copy_table(e, i, err);
+    if (!ok)
         return STEP_FAILED;
-    for (int i = 0; outcome == COPY_REWRITTEN; i++) {
-        bool other;
-
-        if (i > RESTARTS_MOST) {
-            error_set(err, ERROR_FAILED, "%s was rewritten again and again while it was copied",
-                      e->plan->source_sql);
-            return STEP_FAILED;
-        }
-        if (!refresh_source(e, err))
-            return STEP_FAILED;
-        other = e->job.copied_filenode != 0 && e->job.copied_filenode != e->plan->source->relfilenode;
-        if ((other && !start_over(e, err)) || !note_storage(e, err) || !copy_once(e, &outcome, err))
-            return STEP_FAILED;
-    }
     engine_kill_point("copy-done");
-    e->report->rows = atomic_load(&e->copied.rows);
+    e->report->rows = 0;
+    for (int i = 0; i < e->table_count; i++)
+        e->report->rows += atomic_load(&e->tables[i].copied.rows);
     log_info("copied %" PRId64 " rows in %s, %.0f rows/s", e->report->rows, engine_phase_time(e, text),
              (double)e->report->rows / engine_phase_seconds(e));
     return note_exact(e, err) ? STEP_NEXT : STEP_FAILED;
@@ -180,7 +193,8 @@ build(struct engine *e, const char *const *sql, int count, int workers, struct e
     }
     if (!parallel_finish(p, err)) {
         error_redact(err);
-        error_context(err, "building the indexes of %s", e->plan->shadow_sql);
+        error_context(err, "building the indexes of %s%s", e->tables[0].plan->shadow_sql,
+                      e->table_count > 1 ? " and others" : "");
         if (strcmp(err->sqlstate, "23505") == 0)
             error_hint(err,
                        "The data violates a unique constraint of the new definition. Nothing was swapped.");
@@ -193,13 +207,13 @@ build(struct engine *e, const char *const *sql, int count, int workers, struct e
 
 /* Built by an instance before this one. A plain CREATE INDEX is there whole or not at all. */
 static bool
-is_built(struct engine *e, const struct plan_index *index, bool *built, struct error *err)
+is_built(struct engine *e, uint32_t shadow, const struct plan_index *index, bool *built, struct error *err)
 {
     struct result res = {0};
     char oid[16];
     bool ok;
 
-    snprintf(oid, sizeof(oid), "%" PRIu32, e->job.shadow_oid);
+    snprintf(oid, sizeof(oid), "%" PRIu32, shadow);
     ok = session_row(
         e->control, &res, err,
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = "
@@ -210,26 +224,53 @@ is_built(struct engine *e, const struct plan_index *index, bool *built, struct e
     return ok;
 }
 
-static bool
-build_matching(struct engine *e, bool key, bool exclusive, struct error *err)
-{
-    const char **sql = mem_array(NULL, (size_t)e->plan->index_count + 1, sizeof(*sql));
-    int count = 0;
-    bool ok = true;
+/* Statements to be run at once. */
+struct work {
+    int count;
+    const char **sql;
+};
 
-    for (int i = 0; ok && i < e->plan->index_count; i++) {
-        const struct plan_index *index = &e->plan->indexes[i];
+static bool
+add_indexes(struct engine *e, int table, bool key, bool exclusive, struct work *work, struct error *err)
+{
+    const struct plan *plan = e->tables[table].plan;
+
+    work->sql = mem_array(work->sql, (size_t)(work->count + plan->index_count) + 1, sizeof(*work->sql));
+    for (int i = 0; i < plan->index_count; i++) {
+        const struct plan_index *index = &plan->indexes[i];
         bool built;
 
         if (index->key != key || index->exclusive != exclusive)
             continue;
-        ok = is_built(e, index, &built, err);
-        if (ok && !built)
-            sql[count++] = index->sql;
+        if (!is_built(e, e->job.tables[table].shadow_oid, index, &built, err))
+            return false;
+        if (!built)
+            work->sql[work->count++] = index->sql;
     }
-    ok = ok && (count == 0 || build(e, sql, count, exclusive ? 1 : e->options.workers, err));
-    free(sql);
+    return true;
+}
+
+static bool
+build_matching(struct engine *e, bool key, bool exclusive, struct error *err)
+{
+    struct work work = {0};
+    bool ok = true;
+
+    for (int i = 0; ok && i < e->table_count; i++)
+        ok = add_indexes(e, i, key, exclusive, &work, err);
+    ok = ok && (work.count == 0 || build(e, work.sql, work.count, exclusive ? 1 : e->options.workers, err));
+    free(work.sql);
     return ok;
+}
+
+static int
+index_count(const struct engine *e)
+{
+    int count = 0;
+
+    for (int i = 0; i < e->table_count; i++)
+        count += e->tables[i].plan->index_count;
+    return count;
 }
 
 /*
@@ -251,7 +292,7 @@ phase_index(struct engine *e, struct error *err)
     if (!ok)
         return STEP_FAILED;
     engine_kill_point("index-done");
-    log_info("built %d index%s in %s", e->plan->index_count, e->plan->index_count == 1 ? "" : "es",
+    log_info("built %d index%s in %s", index_count(e), index_count(e) == 1 ? "" : "es",
              engine_phase_time(e, text));
     return STEP_NEXT;
 }
@@ -259,12 +300,15 @@ phase_index(struct engine *e, struct error *err)
 static bool
 vacuum(struct engine *e, struct error *err)
 {
-    char *sql = mem_printf("VACUUM (ANALYZE) %s", e->plan->shadow_sql);
-    const char *const list[] = {sql};
-    struct parallel *p = parallel_start(e->options.connection, "vacuum", list, 1, 1);
+    char **list = mem_alloc((size_t)e->table_count * sizeof(*list));
     struct error failed = {0};
+    struct parallel *p;
     bool ok = true;
 
+    for (int i = 0; i < e->table_count; i++)
+        list[i] = mem_printf("VACUUM (ANALYZE) %s", e->tables[i].plan->shadow_sql);
+    p = parallel_start(e->options.connection, "vacuum", (const char *const *)list, e->table_count,
+                       e->options.workers);
     while (!parallel_done(p)) {
         if (ok) {
             ok = engine_apply(e, err);
@@ -275,10 +319,12 @@ vacuum(struct engine *e, struct error *err)
     }
     if (!parallel_finish(p, &failed) && ok) {
         error_move(err, &failed);
-        ok = error_context(err, "vacuuming %s", e->plan->shadow_sql);
+        ok = error_context(err, "vacuuming the new table%s", engine_plural(e));
     }
     error_clear(&failed);
-    free(sql);
+    for (int i = 0; i < e->table_count; i++)
+        free(list[i]);
+    free(list);
     return ok;
 }
 
@@ -296,17 +342,18 @@ catch_up(struct engine *e, struct error *err)
         if (clock_ms() - asked < CAUGHT_UP_MS)
             return true;
         if (clock_ms() - reported > BEHIND_REPORT_MS) {
-            log_warning(
-                "applying changes is slower than the writes to the table: still %.0f s behind after %.0f min",
-                (double)(clock_ms() - asked) / 1000, (double)(clock_ms() - began) / 60000);
+            log_warning("applying changes is slower than the writes to the table%s: still %.0f s behind "
+                        "after %.0f min",
+                        engine_plural(e), (double)(clock_ms() - asked) / 1000,
+                        (double)(clock_ms() - began) / 60000);
             reported = clock_ms();
         }
     }
 }
 
-/* From now on its changes can be streamed; nobody but the apply writes it before the swap. */
+/* From now on their changes can be streamed; nobody but the apply writes them before the swap. */
 static bool
-publish_shadow(struct engine *e, struct error *err)
+publish_shadows(struct engine *e, struct error *err)
 {
     struct buffer sql = {0};
     bool ok;
@@ -315,7 +362,8 @@ publish_shadow(struct engine *e, struct error *err)
         return true;
     buffer_add_text(&sql, "ALTER PUBLICATION ");
     buffer_add_identifier(&sql, e->job.back_publication_name);
-    buffer_printf(&sql, " ADD TABLE ONLY %s", e->plan->shadow_sql);
+    for (int i = 0; i < e->table_count; i++)
+        buffer_printf(&sql, "%sONLY %s", i > 0 ? ", " : " ADD TABLE ", e->tables[i].plan->shadow_sql);
     ok = session_execute(e->control, err, sql.data);
     buffer_free(&sql);
     return ok;
@@ -333,7 +381,7 @@ run_list(struct engine *e, const struct string_list *list, struct error *err)
 
 /* All or nothing, and once. */
 static bool
-complete_shadow(struct engine *e, struct error *err)
+complete_shadows(struct engine *e, struct error *err)
 {
     char id[24];
     bool ok;
@@ -341,8 +389,10 @@ complete_shadow(struct engine *e, struct error *err)
     if (e->job.shadow_complete)
         return true;
     snprintf(id, sizeof(id), "%" PRId64, e->job.id);
-    ok = session_execute(e->control, err, "BEGIN") && run_list(e, &e->plan->finish_shadow, err) &&
-         publish_shadow(e, err) &&
+    ok = session_execute(e->control, err, "BEGIN");
+    for (int i = 0; ok && i < e->table_count; i++)
+        ok = run_list(e, &e->tables[i].plan->finish_shadow, err);
+    ok = ok && publish_shadows(e, err) &&
          session_query(e->control, NULL, err, "UPDATE pgrecast.job SET shadow_complete = true WHERE id = $1",
                        1, id) &&
          session_execute(e->control, err, "COMMIT");
@@ -356,21 +406,33 @@ complete_shadow(struct engine *e, struct error *err)
 
 /* See copy.h. While the list is made and until it is used, the apply goes on as ever. */
 static bool
-sweep(struct engine *e, struct error *err)
+sweep_table(struct engine *e, int table, struct error *err)
 {
-    struct copy_request request = copy_request(e);
+    struct copy_request request = copy_request(e, table);
     int64_t rows;
 
+    if (!engine_to_boundary(e, err) || !copy_sweep_find(e->applying, &request, err) || !engine_sync(e, err) ||
+        !copy_sweep_insert(e->applying, &request, &rows, err))
+        return error_context(err, "looking for old rows that look new in %s",
+                             e->tables[table].plan->source_sql);
+    if (rows > 0)
+        log_info("%" PRId64 " old rows of %s carried the numbers of recent transactions and were copied now",
+                 rows, e->tables[table].plan->source_sql);
+    return true;
+}
+
+static bool
+sweep(struct engine *e, struct error *err)
+{
     if (!e->sweep_needed)
         return true;
-    if (!engine_to_boundary(e, err))
+    for (int i = 0; i < e->table_count; i++)
+        if (!sweep_table(e, i, err))
+            return false;
+    if (!note_exact(e, err))
         return false;
-    if (!copy_sweep_find(apply_session(e->apply), &request, err) || !engine_sync(e, err) ||
-        !copy_sweep_insert(apply_session(e->apply), &request, &rows, err) || !note_exact(e, err))
-        return error_context(err, "looking for old rows that look new");
-    if (rows > 0)
-        log_info("%" PRId64 " old rows carried the numbers of recent transactions and were copied now", rows);
-    apply_set_exact(e->apply, e->job.exact);
+    for (int i = 0; i < e->table_count; i++)
+        apply_set_exact(e->tables[i].apply, e->job.exact);
     e->sweep_needed = false;
     return true;
 }
@@ -392,14 +454,14 @@ enum step
 phase_catchup(struct engine *e, struct error *err)
 {
     char text[32];
-    bool ok = stages_open_stream(e, err) && (e->apply != NULL || find_sweep_needed(e, err)) &&
-              stages_open_apply(e, err) && catch_up(e, err) && sweep(e, err) && complete_shadow(e, err) &&
+    bool ok = stages_open_stream(e, err) && (engine_applies(e) || find_sweep_needed(e, err)) &&
+              stages_open_apply(e, err) && catch_up(e, err) && sweep(e, err) && complete_shadows(e, err) &&
               vacuum(e, err) && catch_up(e, err) && engine_note_complete(e, err);
 
     if (!ok)
         return STEP_FAILED;
     engine_kill_point("catchup-done");
     log_info("caught up in %s, vacuum and analyze included: %" PRIu64 " changes applied",
-             engine_phase_time(e, text), apply_changes(e->apply));
+             engine_phase_time(e, text), engine_changes(e));
     return STEP_NEXT;
 }

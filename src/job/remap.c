@@ -69,13 +69,25 @@ remap_plan(struct engine *e, struct error *err)
 }
 
 static bool
-rewrite_dirty(struct engine *e, struct error *err)
+rewrite_dirty(struct engine *e, struct apply *apply, struct error *err)
 {
-    struct apply_walk walk = {.left = apply_dirty_count(e->apply)};
+    struct apply_walk walk = {.left = apply_dirty_count(apply)};
 
     while (walk.left > 0) {
-        if (!engine_to_boundary(e, err) || !apply_rewrite_dirty(e->apply, &walk, err) ||
-            !engine_apply(e, err))
+        if (!engine_to_boundary(e, err) || !apply_rewrite_dirty(apply, &walk, err) || !engine_apply(e, err))
+            return false;
+    }
+    return true;
+}
+
+/* All of one table that are set aside now, once. */
+static bool
+retry_blocked(struct engine *e, struct apply *apply, struct error *err)
+{
+    int64_t until = apply_retried(apply) + apply_blocked(apply);
+
+    while (apply_blocked(apply) > 0 && apply_retried(apply) < until) {
+        if (!engine_to_boundary(e, err) || !apply_retry(apply, err) || !engine_apply(e, err))
             return false;
     }
     return true;
@@ -92,17 +104,13 @@ retry_all_blocked(struct engine *e, struct error *err)
     int rounds = 0;
 
     do {
-        int64_t until;
-
         if (!engine_sync(e, err))
             return false;
-        before = apply_blocked(e->apply);
-        until = apply_retried(e->apply) + before;
-        while (apply_blocked(e->apply) > 0 && apply_retried(e->apply) < until) {
-            if (!engine_to_boundary(e, err) || !apply_retry(e->apply, err) || !engine_apply(e, err))
+        before = engine_blocked(e);
+        for (int i = 0; i < e->table_count; i++)
+            if (!retry_blocked(e, e->tables[i].apply, err))
                 return false;
-        }
-    } while (apply_blocked(e->apply) > 0 && (++rounds < 2 || apply_blocked(e->apply) < before));
+    } while (engine_blocked(e) > 0 && (++rounds < 2 || engine_blocked(e) < before));
     return true;
 }
 
@@ -110,17 +118,21 @@ bool
 remap_enforce(struct engine *e, struct plan_set *made, struct error *err)
 {
     struct plan_set *last = e->plans;
-    bool ok;
+    bool ok = true;
 
     engine_kill_point("rollback-remapped");
-    e->plans = made;
-    e->plan = made->back;
+    engine_set_plans(e, made);
+    for (int i = 0; i < e->table_count; i++)
+        e->tables[i].plan = e->tables[i].plans->back;
     attach_note_serving(e);
-    ok = apply_set_plan(e->apply, e->plan, err);
-    plan_set_free(last); /* either way the apply no longer knows it */
+    for (int i = 0; i < e->table_count; i++)
+        ok = apply_set_plan(e->tables[i].apply, e->tables[i].plan, err) && ok;
+    plan_set_free(last); /* either way the applies no longer know it */
     e->remap_requested = false;
     e->options.plan.reverse_map_count = 0;
     if (ok)
         log_info("values go back as --reverse-map says from now on");
-    return ok && rewrite_dirty(e, err) && retry_all_blocked(e, err);
+    for (int i = 0; ok && i < e->table_count; i++)
+        ok = rewrite_dirty(e, e->tables[i].apply, err);
+    return ok && retry_all_blocked(e, err);
 }

@@ -149,7 +149,7 @@ start_stream(struct engine *e, lsn_t from, struct error *err)
         .publication = job_is_turned(&e->job) ? e->job.back_publication_name : e->job.publication_name,
         .any_origin = true,
         .from = from,
-        .limit = e->job.leg > 0 || e->job.phase > PHASE_INDEX ? e->job.applied : 0,
+        .limit = e->job.leg > 0 || e->job.phase > PHASE_INDEX ? job_applied(&e->job) : 0,
         .sink = {.arg = e->spool,
                  .append = sink_append,
                  .flush = sink_flush,
@@ -176,7 +176,7 @@ start_stream(struct engine *e, lsn_t from, struct error *err)
 bool
 stages_open_stream(struct engine *e, struct error *err)
 {
-    lsn_t from = e->job.applied;
+    lsn_t from = job_applied(&e->job);
 
     if (e->stream != NULL)
         return true;
@@ -211,43 +211,72 @@ leg_start(const struct engine *e)
     return e->job.leg == 0 ? e->job.start : e->job.swap_lsn;
 }
 
-bool
-stages_open_apply(struct engine *e, struct error *err)
+static bool
+open_apply(struct engine *e, int table, bool *fresh, struct error *err)
 {
+    struct engine_table *t = &e->tables[table];
     struct apply_options options = {
-        .plan = e->plan,
-        .connection = e->options.connection,
+        .plan = t->plan,
+        .session = e->applying,
         .spool = e->spool,
-        .job_id = e->job.id,
+        .owner = {.job_id = e->job.id, .number = table + 1},
         .instance = e->job.instance,
         .bounds = {.barrier = e->job.leg == 0 ? e->job.barrier : 0,
                    .exact = e->job.leg == 0 ? e->job.exact : 0},
-        .after = e->job.applied,
+        .after = e->job.tables[table].applied,
         .skip_xid = e->job.swap_xid,
         .set_aside = job_is_turned(&e->job),
     };
-    bool fresh = e->job.applied == leg_start(e);
 
-    if (e->apply != NULL)
+    *fresh = options.after == leg_start(e);
+    if (!*fresh && !distrust_all(e, &options.bounds, err))
+        return false;
+    if (e->sweep_needed) /* rows may be missing until then */
+        options.bounds.exact = UINT64_MAX;
+    t->apply = apply_open(&options, err);
+    return t->apply != NULL;
+}
+
+/* What was proven, as far as the applies that were closed, or the swap, have left it so. */
+static void
+take_proof(struct engine *e, bool fresh)
+{
+    bool kept = engine_has_dirty(e), ahead = false;
+
+    for (int i = 0; i < e->table_count; i++) {
+        struct engine_table *t = &e->tables[i];
+
+        if (kept)
+            apply_give_dirty(t->apply, t->dirty);
+        else if (fresh) /* from the swap on, at which both tables were equal */
+            apply_dirty_start(t->apply);
+        t->dirty = NULL;
+        ahead = ahead || apply_is_ahead(t->apply);
+    }
+    e->proven = kept || (fresh && !ahead);
+}
+
+bool
+stages_open_apply(struct engine *e, struct error *err)
+{
+    bool fresh = true;
+
+    if (engine_applies(e))
         return true;
     if (e->job.leg == 0 &&
         !engine_check_definition(e, err)) /* it may have been changed while nobody looked */
         return false;
-    if (!fresh && !distrust_all(e, &options.bounds, err))
+    e->applying = apply_session_open(e->options.connection, err);
+    if (e->applying == NULL)
         return false;
-    if (e->sweep_needed) /* rows may be missing until then */
-        options.bounds.exact = UINT64_MAX;
-    e->apply = apply_open(&options, err);
-    if (e->apply == NULL)
-        return false;
-    if (e->dirty != NULL) {
-        apply_give_dirty(e->apply, e->dirty);
-        e->dirty = NULL;
-        e->proven = true;
-    } else if (e->job.leg > 0 && fresh) { /* from the swap on, at which both tables were equal */
-        apply_dirty_start(e->apply);
-        e->proven = !apply_is_ahead(e->apply);
+    for (int i = 0; i < e->table_count; i++) {
+        bool this_fresh;
+
+        if (!open_apply(e, i, &this_fresh, err))
+            return false;
+        fresh = fresh && this_fresh;
     }
+    take_proof(e, e->job.leg > 0 && fresh);
     return true;
 }
 
@@ -255,13 +284,18 @@ void
 stages_close(struct engine *e)
 {
     validate_stop(e);
-    if (e->apply != NULL) {
-        if (e->proven)
-            e->dirty = apply_take_dirty(e->apply);
-        e->report->changes_applied += apply_changes(e->apply);
+    if (engine_applies(e))
+        e->report->changes_applied += engine_changes(e);
+    for (int i = 0; i < e->table_count; i++) {
+        struct engine_table *t = &e->tables[i];
+
+        if (t->apply != NULL && e->proven)
+            t->dirty = apply_take_dirty(t->apply);
+        apply_close(t->apply);
+        t->apply = NULL;
     }
-    apply_close(e->apply);
-    e->apply = NULL;
+    session_close(e->applying);
+    e->applying = NULL;
     stream_stop(e->stream);
     e->stream = NULL;
     spool_close(e->spool);

@@ -114,11 +114,14 @@ create_publication(struct engine *e, const char *name, const char *tables, struc
 static bool
 create_publications(struct engine *e, struct error *err)
 {
-    char *tables = mem_printf(" FOR TABLE ONLY %s", e->plan->source_sql);
-    bool ok = create_publication(e, e->job.publication_name, tables, err) &&
-              (e->options.window_s == 0 || create_publication(e, e->job.back_publication_name, "", err));
+    struct buffer tables = {0};
+    bool ok;
 
-    free(tables);
+    for (int i = 0; i < e->table_count; i++)
+        buffer_printf(&tables, "%sONLY %s", i > 0 ? ", " : " FOR TABLE ", e->tables[i].plan->source_sql);
+    ok = create_publication(e, e->job.publication_name, tables.data, err) &&
+         (e->options.window_s == 0 || create_publication(e, e->job.back_publication_name, "", err));
+    buffer_free(&tables);
     engine_kill_point("init-publication");
     return ok;
 }
@@ -144,9 +147,11 @@ create_slot(struct engine *e, struct error *err)
                      "SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
                      1, e->job.slot_name);
     if (ok)
-        e->job.start = e->job.applied = result_lsn(&res, 0, 0);
+        e->job.start = result_lsn(&res, 0, 0);
     else
         error_context(err, "creating replication slot \"%s\"", e->job.slot_name);
+    for (int i = 0; i < e->table_count; i++)
+        e->job.tables[i].applied = e->job.start;
     result_free(&res);
     engine_kill_point("init-slot");
     return ok;
@@ -214,37 +219,53 @@ pass_barrier(struct engine *e, struct error *err)
 }
 
 static bool
-note_shadow(struct engine *e, struct error *err)
+note_shadow(struct engine *e, int table, struct error *err)
 {
     struct result res = {0};
-    char id[24];
-    bool ok;
+    bool ok = session_row(e->control, &res, err, "SELECT $1::pg_catalog.regclass::pg_catalog.oid", 1,
+                          e->tables[table].plan->shadow_sql);
 
-    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
-    ok = session_row(
-        e->control, &res, err,
-        "UPDATE pgrecast.job SET shadow_oid = $2::pg_catalog.regclass WHERE id = $1 RETURNING shadow_oid", 2,
-        id, e->plan->shadow_sql);
     if (ok)
-        e->job.shadow_oid = (uint32_t)result_int(&res, 0, 0);
+        e->job.tables[table].shadow_oid = (uint32_t)result_int(&res, 0, 0);
     result_free(&res);
+    return ok && job_state_save_table(e->control, &e->job, table, err);
+}
+
+static bool
+enter_shadow(struct engine *e, const struct plan *plan, struct error *err)
+{
+    char *undo = statements_join(&plan->drop_shadow);
+    bool ok = ledger_enter(e->control, &e->job, LEDGER_TABLE, plan->shadow_sql, undo, err);
+
+    free(undo);
     return ok;
 }
 
 static bool
-create_shadow(struct engine *e, struct error *err)
+create_shadow(struct engine *e, int table, struct error *err)
 {
-    char *undo = statements_join(&e->plan->drop_shadow), *create = statements_join(&e->plan->create);
-    bool ok = ledger_enter(e->control, &e->job, LEDGER_TABLE, e->plan->shadow_sql, undo, err) &&
-              session_execute(e->control, err, "BEGIN") && session_execute(e->control, err, create) &&
-              note_shadow(e, err) && session_execute(e->control, err, "COMMIT");
+    const struct plan *plan = e->tables[table].plan;
+    char *create = statements_join(&plan->create);
+    bool ok = (session_execute(e->control, err, create) && note_shadow(e, table, err)) ||
+              error_context(err, "creating %s", plan->shadow_sql);
 
-    if (!ok) {
-        session_rollback(e->control);
-        error_context(err, "creating %s", e->plan->shadow_sql);
-    }
-    free(undo);
     free(create);
+    return ok;
+}
+
+static bool
+create_shadows(struct engine *e, struct error *err)
+{
+    bool ok = true;
+
+    for (int i = 0; ok && i < e->table_count; i++)
+        ok = enter_shadow(e, e->tables[i].plan, err);
+    ok = ok && session_execute(e->control, err, "BEGIN");
+    for (int i = 0; ok && i < e->table_count; i++)
+        ok = create_shadow(e, i, err);
+    ok = ok && session_execute(e->control, err, "COMMIT");
+    if (!ok)
+        session_rollback(e->control);
     engine_kill_point("init-shadow");
     return ok;
 }
@@ -256,7 +277,7 @@ phase_start(struct engine *e, struct error *err)
     engine_kill_point("init-row");
     return ledger_undo(e->control, &e->job, err) && engine_check_definition(e, err) &&
                    create_publications(e, err) && create_slot(e, err) && pass_barrier(e, err) &&
-                   engine_check_definition(e, err) && stages_open_stream(e, err) && create_shadow(e, err)
+                   engine_check_definition(e, err) && stages_open_stream(e, err) && create_shadows(e, err)
                ? STEP_NEXT
                : STEP_FAILED;
 }

@@ -48,11 +48,39 @@ job_is_turned(const struct job_state *job)
     return job->leg % 2 == 1;
 }
 
+lsn_t
+job_applied(const struct job_state *job)
+{
+    lsn_t least = job->tables[0].applied;
+
+    for (int i = 1; i < job->table_count; i++)
+        least = job->tables[i].applied < least ? job->tables[i].applied : least;
+    return least;
+}
+
+uint32_t
+job_serving_oid(const struct job_state *job, int table)
+{
+    return job_is_turned(job) ? job->tables[table].shadow_oid : job->tables[table].source_oid;
+}
+
+uint32_t
+job_other_oid(const struct job_state *job, int table)
+{
+    return job_is_turned(job) ? job->tables[table].source_oid : job->tables[table].shadow_oid;
+}
+
 void
 job_state_clear(struct job_state *job)
 {
+    for (int i = 0; i < job->table_count; i++) {
+        free(job->tables[i].schema_name);
+        free(job->tables[i].table_name);
+        free(job->tables[i].fingerprint);
+        free(job->tables[i].serving_fingerprint);
+    }
+    free(job->tables);
     free(job->back_publication_name);
-    free(job->serving_fingerprint);
     free(job->host);
     free(job->plan);
     free(job->options);
@@ -60,12 +88,37 @@ job_state_clear(struct job_state *job)
     free(job->schema_name);
     free(job->table_name);
     free(job->sql);
-    free(job->fingerprint);
     free(job->system_identifier);
     free(job->slot_name);
     free(job->publication_name);
     free(job->spool_directory);
     memset(job, 0, sizeof(*job));
+}
+
+/* What a job of another version keeps would no longer be where that one looks for it. */
+static bool
+refuse_older_jobs(struct session *s, struct error *err)
+{
+    struct result res = {0};
+    char format[16];
+    bool ok;
+
+    snprintf(format, sizeof(format), "%d", JOB_FORMAT);
+    ok = session_query(s, &res, err,
+                       "SELECT name FROM pgrecast.job WHERE format < $1 AND ended_at IS NULL ORDER BY id", 1,
+                       format);
+    if (ok && result_rows(&res) > 0) {
+        const char *name = result_text(&res, 0, 0);
+
+        ok = error_set(err, ERROR_REFUSED,
+                       "job \"%s\" was made by an older version of pgrecast and is not over", name);
+        error_hint(err,
+                   "Bring it to its end with that version, or remove it, if it has not cut over, with: "
+                   "pgrecast abort %s",
+                   name);
+    }
+    result_free(&res);
+    return ok;
 }
 
 /* The lock that it takes on the table of jobs is only asked for where it must be. */
@@ -76,12 +129,14 @@ upgrade(struct session *s, struct error *err)
     bool ok =
         session_row(s, &res, err,
                     "SELECT pg_catalog.count(*) = 4 FROM pg_catalog.pg_attribute WHERE NOT attisdropped AND "
-                    "(attrelid = 'pgrecast.job'::pg_catalog.regclass AND attname IN ('reverse_maps', "
-                    "'serving_fingerprint') OR attrelid = 'pgrecast.position'::pg_catalog.regclass AND "
-                    "attname IN ('instance', 'held_lsns'))",
+                    "(attrelid = 'pgrecast.job'::pg_catalog.regclass AND attname = 'reverse_maps' "
+                    "OR attrelid IN ('pgrecast.position'::pg_catalog.regclass, "
+                    "'pgrecast.chunk'::pg_catalog.regclass, 'pgrecast.blocked'::pg_catalog.regclass) AND "
+                    "attname = 'table_number')",
                     0);
 
-    ok = ok && (result_bool(&res, 0, 0) || session_execute(s, err, sql_job_upgrade));
+    ok = ok &&
+         (result_bool(&res, 0, 0) || (refuse_older_jobs(s, err) && session_execute(s, err, sql_job_upgrade)));
     result_free(&res);
     return ok;
 }
@@ -96,7 +151,8 @@ job_state_install(struct session *s, struct error *err)
 
     if (!ok) {
         session_rollback(s);
-        error_context(err, "creating the job state in schema pgrecast");
+        if (err->kind != ERROR_REFUSED)
+            error_context(err, "creating the job state in schema pgrecast");
     }
     return ok;
 }
@@ -132,29 +188,44 @@ static bool
 insert_job(struct session *s, struct job_state *job, struct error *err)
 {
     struct result res = {0};
-    char format[16], oid[16], timeline[16], pid[16], host[256] = "";
+    char format[16], timeline[16], pid[16], host[256] = "";
     bool ok;
 
     snprintf(format, sizeof(format), "%d", JOB_FORMAT);
-    snprintf(oid, sizeof(oid), "%" PRIu32, job->source_oid);
     snprintf(timeline, sizeof(timeline), "%d", job->timeline);
     snprintf(pid, sizeof(pid), "%ld", (long)getpid());
     gethostname(host, sizeof(host) - 1);
     ok = session_row(
         s, &res, err,
-        "INSERT INTO pgrecast.job (format, name, phase, schema_name, table_name, source_oid, sql, "
-        "fingerprint, system_identifier, timeline, slot_name, publication_name, host, pid, "
-        "spool_directory, plan, options) VALUES ($1, $2, 'init', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-        "$13, $14, $15, $16) RETURNING id, instance",
-        16, format, job->name, job->schema_name, job->table_name, oid, job->sql, job->fingerprint,
-        job->system_identifier, timeline, job->slot_name, job->publication_name, host, pid,
-        job->spool_directory, job->plan, job->options);
+        "INSERT INTO pgrecast.job (format, name, phase, schema_name, table_name, sql, system_identifier, "
+        "timeline, slot_name, publication_name, host, pid, spool_directory, plan, options) "
+        "VALUES ($1, $2, 'init', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id, instance",
+        14, format, job->name, job->schema_name, job->table_name, job->sql, job->system_identifier, timeline,
+        job->slot_name, job->publication_name, host, pid, job->spool_directory, job->plan, job->options);
     if (ok) {
         job->id = result_int(&res, 0, 0);
         job->instance = result_int(&res, 0, 1);
         job->phase = PHASE_INIT;
     }
     result_free(&res);
+    return ok;
+}
+
+static bool
+insert_tables(struct session *s, const struct job_state *job, struct error *err)
+{
+    char id[24], number[16], oid[16];
+    bool ok = true;
+
+    id_text(job, id);
+    for (int i = 0; ok && i < job->table_count; i++) {
+        const struct job_table *t = &job->tables[i];
+
+        snprintf(number, sizeof(number), "%d", i + 1);
+        snprintf(oid, sizeof(oid), "%" PRIu32, t->source_oid);
+        ok = session_query(s, NULL, err, sql_job_table_add, 6, id, number, t->schema_name, t->table_name, oid,
+                           t->fingerprint);
+    }
     return ok;
 }
 
@@ -189,8 +260,7 @@ job_state_create(struct session *s, struct job_state *job, struct error *err)
 
     id_text(job, id);
     ok = ok && session_query(s, NULL, err, "INSERT INTO pgrecast.progress (job_id) VALUES ($1)", 1, id) &&
-         session_query(s, NULL, err, "INSERT INTO pgrecast.position (job_id) VALUES ($1)", 1, id) &&
-         job_state_lock(s, job, err) && session_execute(s, err, "COMMIT");
+         insert_tables(s, job, err) && job_state_lock(s, job, err) && session_execute(s, err, "COMMIT");
     if (!ok)
         session_rollback(s);
     return ok;
@@ -206,9 +276,7 @@ take_row(struct job_state *job, const struct result *r)
     col++; /* the phase */
     job->schema_name = mem_strdup(result_text(r, 0, col++));
     job->table_name = mem_strdup(result_text(r, 0, col++));
-    job->source_oid = (uint32_t)result_int(r, 0, col++);
     job->sql = mem_strdup(result_text(r, 0, col++));
-    job->fingerprint = mem_strdup(result_text(r, 0, col++));
     job->system_identifier = mem_strdup(result_text(r, 0, col++));
     job->timeline = (int)result_int(r, 0, col++);
     job->slot_name = mem_strdup(result_text(r, 0, col++));
@@ -224,17 +292,42 @@ take_row(struct job_state *job, const struct result *r)
     job->ended = result_bool(r, 0, col++);
     job->start = result_lsn(r, 0, col++);
     job->x0 = (uint64_t)result_int(r, 0, col++);
-    job->copied_filenode = (uint32_t)result_int(r, 0, col++);
-    job->shadow_oid = (uint32_t)result_int(r, 0, col++);
     job->shadow_complete = result_bool(r, 0, col++);
     job->swap_xid = (uint64_t)result_int(r, 0, col++);
     job->swap_lsn = result_lsn(r, 0, col++);
-    job->applied = result_lsn(r, 0, col++);
     job->window_s = result_null(r, 0, col) ? -1 : strtod(result_text(r, 0, col), NULL);
     if (!result_null(r, 0, col) && job->window_s < 0) /* it has ended */
         job->window_s = 0;
-    job->serving_fingerprint = mem_strdup(result_text(r, 0, ++col));
     job->back_publication_name = mem_printf("%s" BACK_SUFFIX, job->publication_name);
+}
+
+static bool
+read_tables(struct session *s, struct job_state *job, struct error *err)
+{
+    struct result r = {0};
+    char id[24];
+    bool ok;
+
+    id_text(job, id);
+    ok = session_query(s, &r, err, sql_job_tables, 1, id);
+    if (ok && result_rows(&r) == 0)
+        ok =
+            error_set(err, ERROR_FAILED, "the tables of job \"%s\" are not in pgrecast.job_table", job->name);
+    if (ok)
+        job->tables = mem_alloc((size_t)result_rows(&r) * sizeof(*job->tables));
+    for (int i = 0; ok && i < result_rows(&r); i++)
+        job->tables[job->table_count++] = (struct job_table){
+            .schema_name = mem_strdup(result_text(&r, i, 0)),
+            .table_name = mem_strdup(result_text(&r, i, 1)),
+            .source_oid = (uint32_t)result_int(&r, i, 2),
+            .shadow_oid = (uint32_t)result_int(&r, i, 3),
+            .fingerprint = mem_strdup(result_text(&r, i, 4)),
+            .copied_filenode = (uint32_t)result_int(&r, i, 5),
+            .serving_fingerprint = mem_strdup(result_text(&r, i, 6)),
+            .applied = result_lsn(&r, i, 7),
+        };
+    result_free(&r);
+    return ok;
 }
 
 /* First, and alone: a job of another format may lack the other columns. */
@@ -268,8 +361,12 @@ job_state_read(struct session *s, const char *name, struct job_state *job, struc
     memset(job, 0, sizeof(*job));
     ok = check_format(s, name, err) && session_row(s, &res, err, sql_job_read, 1, name) &&
          parse_phase(result_text(&res, 0, 2), &job->phase, err);
-    if (ok)
+    if (ok) {
         take_row(job, &res);
+        ok = read_tables(s, job, err);
+        if (!ok)
+            job_state_clear(job);
+    }
     result_free(&res);
     return ok;
 }
@@ -331,17 +428,29 @@ job_state_set_phase(struct session *s, struct job_state *job, enum job_phase pha
 bool
 job_state_save_start(struct session *s, const struct job_state *job, struct error *err)
 {
-    char x0[24], filenode[16], timeline[16];
+    char x0[24], timeline[16];
     char start[LSN_TEXT_SIZE], barrier[LSN_TEXT_SIZE], exact[LSN_TEXT_SIZE];
 
     snprintf(x0, sizeof(x0), "%" PRIu64, job->x0);
-    snprintf(filenode, sizeof(filenode), "%" PRIu32, job->copied_filenode);
     snprintf(timeline, sizeof(timeline), "%d", job->timeline);
     return update(s, job, err,
                   "UPDATE pgrecast.job SET start_lsn = $3, x0 = $4, barrier_lsn = $5, exact_lsn = $6, "
-                  "copied_filenode = $7, timeline = $8 WHERE id = $1 AND instance = $2",
+                  "timeline = $7 WHERE id = $1 AND instance = $2",
                   VALUES(lsn_format(job->start, start), x0, lsn_format(job->barrier, barrier),
-                         lsn_format(job->exact, exact), filenode, timeline));
+                         lsn_format(job->exact, exact), timeline));
+}
+
+bool
+job_state_save_table(struct session *s, const struct job_state *job, int table, struct error *err)
+{
+    const struct job_table *t = &job->tables[table];
+    char number[16], shadow[16], filenode[16];
+
+    snprintf(number, sizeof(number), "%d", table + 1);
+    snprintf(shadow, sizeof(shadow), "%" PRIu32, t->shadow_oid);
+    snprintf(filenode, sizeof(filenode), "%" PRIu32, t->copied_filenode);
+    return update(s, job, err, sql_job_table_save,
+                  VALUES(number, t->shadow_oid != 0 ? shadow : NULL, filenode));
 }
 
 bool
@@ -378,13 +487,26 @@ job_state_save_plan(struct session *s, struct job_state *job, const char *plan, 
 
 bool
 job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase, double window_s,
-                    const char *fingerprint, struct error *err)
+                    struct error *err)
 {
     char window[32];
 
     snprintf(window, sizeof(window), "%.3f s", window_s);
-    return update(s, job, err, sql_job_swap,
-                  VALUES(job_phase_name(phase), window_s < 0 ? NULL : window, fingerprint));
+    return update(s, job, err, sql_job_swap, VALUES(job_phase_name(phase), window_s < 0 ? NULL : window));
+}
+
+bool
+job_state_save_serving(struct session *s, const struct job_state *job, int table, const char *fingerprint,
+                       struct error *err)
+{
+    char id[24], number[16];
+
+    id_text(job, id);
+    snprintf(number, sizeof(number), "%d", table + 1);
+    return session_query(
+        s, NULL, err,
+        "UPDATE pgrecast.job_table SET serving_fingerprint = $3 WHERE job_id = $1 AND number = $2", 3, id,
+        number, fingerprint);
 }
 
 static char *

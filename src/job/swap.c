@@ -35,7 +35,7 @@ swap_answer_verify(struct engine *e, struct error *err)
     snprintf(id, sizeof(id), "%" PRId64, e->job.id);
     snprintf(answered, sizeof(answered), "%d", e->verify_requested);
     e->verify_answered = e->verify_requested;
-    ok = apply_blocked(e->apply) == 0 ? parity_verify(e, err) : refuse_comparison(e, err);
+    ok = engine_blocked(e) == 0 ? parity_verify(e, err) : refuse_comparison(e, err);
     if (!ok && (err->kind != ERROR_PARITY || !job_state_answer(e->control, &e->job, err, &ignored))) {
         error_clear(&ignored);
         return false;
@@ -43,7 +43,7 @@ swap_answer_verify(struct engine *e, struct error *err)
     if (!session_query(e->control, NULL, ok ? err : &ignored,
                        "UPDATE pgrecast.job SET verify_answered = $2 WHERE id = $1", 2, id, answered))
         return false;
-    if (!ok && apply_blocked(e->apply) > 0) { /* known, and no end of the run */
+    if (!ok && engine_blocked(e) > 0) { /* known, and no end of the run */
         error_clear(err);
         return true;
     }
@@ -64,7 +64,7 @@ phase_ready(struct engine *e, struct error *err)
         log_info("in sync; cut over with: pgrecast cutover %s", e->job.name);
     while (e->options.hold && !e->cutover_requested) {
         if (!engine_apply(e, err) || !swap_answer_verify(e, err) ||
-            (verify && apply_dirty_truncated(e->apply) && !parity_verify(e, err)) ||
+            (verify && engine_dirty_truncated(e) && !parity_verify(e, err)) ||
             (verify && !parity_reduce_dirty(e, err)))
             return STEP_FAILED;
     }
@@ -77,7 +77,7 @@ hook_prepare(void *arg, struct error *err)
 {
     struct engine *e = arg;
 
-    if (e->options.verify && (!e->proven || apply_dirty_truncated(e->apply)) && !parity_verify(e, err))
+    if (e->options.verify && (!e->proven || engine_dirty_truncated(e)) && !parity_verify(e, err))
         return false;
     for (int i = 0; i < NEAR_ROUNDS; i++) {
         int64_t asked;
@@ -106,7 +106,8 @@ hook_enter(void *arg, struct error *err)
     engine_kill_point(job_is_turned(&e->job) ? "rollback-locked" : "cutover-locked");
     e->confirm_held = true;
     stream_limit(e->stream, stream_confirmed(e->stream));
-    apply_enter(e->apply);
+    for (int i = 0; i < e->table_count; i++)
+        apply_enter(e->tables[i].apply);
     return true;
 }
 
@@ -119,9 +120,10 @@ hook_drain(void *arg, struct error *err)
 
     if (!engine_write_marker(e, err))
         return false;
-    apply_set_deadline(e->apply, until);
-    while (apply_marker(e->apply) < e->marker) {
-        switch (apply_step(e->apply, err)) {
+    for (int i = 0; i < e->table_count; i++)
+        apply_set_deadline(e->tables[i].apply, until);
+    while (!engine_passed_marker(e)) {
+        switch (engine_drain(e, err)) {
         case APPLY_FAILED:
             return false;
         case APPLY_LATE:
@@ -130,7 +132,6 @@ hook_drain(void *arg, struct error *err)
         case APPLY_IDLE:
             if (stream_failed(e->stream, err))
                 return false;
-            apply_wait(e->apply, 5);
             break;
         default:
             break;
@@ -147,7 +148,7 @@ hook_check(void *arg, struct error *err)
 {
     struct engine *e = arg;
 
-    if (apply_blocked(e->apply) > 0)
+    if (engine_blocked(e) > 0)
         return follow_refuse_blocked(e, err);
     return !e->options.verify || parity_check_dirty(e, err);
 }
@@ -164,25 +165,35 @@ window_seconds(const struct engine *e)
  * is noted as it is here, so that whatever is made of it afterwards is seen before it would be lost.
  */
 static bool
-hook_record(void *arg, struct error *err)
+record_table(struct engine *e, int table, struct error *err)
 {
-    struct engine *e = arg;
-    struct session *s = apply_session(e->apply);
-    char *undo = statements_join(&e->plan->drop_old);
-    char *fingerprint =
-        table_fingerprint_prepared(s, job_is_turned(&e->job) ? e->job.source_oid : e->job.shadow_oid, err);
+    const struct plan *plan = e->tables[table].plan;
+    char *undo = statements_join(&plan->drop_old);
+    char *fingerprint = table_fingerprint_prepared(e->applying, job_other_oid(&e->job, table), err);
     char id[24];
     bool ok;
 
     snprintf(id, sizeof(id), "%" PRId64, e->job.id);
     ok = fingerprint != NULL &&
-         session_query(s, NULL, err,
-                       "UPDATE pgrecast.object SET name = $2, undo = $3 WHERE job_id = $1 AND kind = 'table'",
-                       3, id, e->plan->old_sql, undo) &&
-         job_state_save_swap(s, &e->job, e->next == PHASE_FINISHED ? PHASE_CUTOVER : e->next,
-                             window_seconds(e), fingerprint, err);
+         session_query(e->applying, NULL, err,
+                       "UPDATE pgrecast.object SET name = $2, undo = $3 "
+                       "WHERE job_id = $1 AND kind = 'table' AND name = $4",
+                       4, id, plan->old_sql, undo, plan->shadow_sql) &&
+         job_state_save_serving(e->applying, &e->job, table, fingerprint, err);
     free(undo);
     free(fingerprint);
+    return ok;
+}
+
+static bool
+hook_record(void *arg, struct error *err)
+{
+    struct engine *e = arg;
+    bool ok = job_state_save_swap(e->applying, &e->job, e->next == PHASE_FINISHED ? PHASE_CUTOVER : e->next,
+                                  window_seconds(e), err);
+
+    for (int i = 0; ok && i < e->table_count; i++)
+        ok = record_table(e, i, err);
     if (ok)
         engine_kill_point(job_is_turned(&e->job) ? "rollback-swapped" : "cutover-swapped");
     return ok;
@@ -192,12 +203,15 @@ static bool
 hook_leave(void *arg, bool committed, struct error *err)
 {
     struct engine *e = arg;
+    bool ok = true;
 
     if (committed)
         engine_kill_point(job_is_turned(&e->job) ? "rollback-committed" : "cutover-committed");
     else
         e->confirm_held = false;
-    return apply_leave(e->apply, committed, err);
+    for (int i = 0; i < e->table_count; i++)
+        ok = apply_leave(e->tables[i].apply, committed, err) && ok;
+    return ok;
 }
 
 static bool
@@ -229,8 +243,7 @@ turn(struct engine *e, struct error *err)
     if (!ok)
         return false;
     stages_close(e);
-    dirty_free(e->dirty); /* of the other direction */
-    e->dirty = NULL;
+    engine_forget_dirty(e); /* of the other direction */
     e->confirm_held = false;
     e->cutover_requested = e->rollback_requested = e->remap_requested = false;
     e->caught_up_at_ms = 0;
@@ -248,6 +261,31 @@ swap_of_leg(const struct engine *e)
     return job_is_turned(&e->job) ? e->plans->rollback : e->plans->cutover_again;
 }
 
+static bool
+run_cutover(struct engine *e, const struct cutover_hooks *hooks, struct error *err)
+{
+    struct cutover_request request = {
+        .table_count = e->table_count,
+        .swap = swap_of_leg(e),
+        .session = e->applying,
+        .connection = e->options.connection,
+        .oldest_snapshot = e->oldest_snapshot,
+        .other_indexes = job_is_turned(&e->job), /* they do not come back, and are no loss but of time */
+        .lock_timeout_ms = e->options.lock_timeout_ms,
+        .attempts = e->options.cutover_attempts,
+        .hooks = hooks,
+    };
+    const struct plan **plans = mem_alloc((size_t)e->table_count * sizeof(*plans));
+    bool ok;
+
+    for (int i = 0; i < e->table_count; i++)
+        plans[i] = e->tables[i].plan;
+    request.plans = plans;
+    ok = cutover_run(&request, &e->cutover, err);
+    free(plans);
+    return ok;
+}
+
 bool
 swap_tables(struct engine *e, enum job_phase next, struct error *err)
 {
@@ -260,26 +298,12 @@ swap_tables(struct engine *e, enum job_phase next, struct error *err)
         .record = hook_record,
         .leave = hook_leave,
     };
-    struct cutover_request request = {
-        .plan = e->plan,
-        .swap = swap_of_leg(e),
-        .session = apply_session(e->apply),
-        .connection = e->options.connection,
-        .oldest_snapshot = e->oldest_snapshot,
-        .other_indexes = job_is_turned(&e->job), /* they do not come back, and are no loss but of time */
-        .lock_timeout_ms = e->options.lock_timeout_ms,
-        .attempts = e->options.cutover_attempts,
-        .hooks = &hooks,
-    };
 
     e->next = next;
     /* An instance, or a connection, that came after the copy does not know which snapshots are too old. */
-    if (e->job.leg == 0 && e->oldest_snapshot == 0) {
-        if (!engine_note_complete(e, err))
-            return false;
-        request.oldest_snapshot = e->oldest_snapshot;
-    }
-    if (!cutover_run(&request, &e->cutover, err))
+    if (e->job.leg == 0 && e->oldest_snapshot == 0 && !engine_note_complete(e, err))
+        return false;
+    if (!run_cutover(e, &hooks, err))
         return false;
     e->report->swapped = true;
     log_info("%s: lock held %.1f ms, attempts %d", job_is_turned(&e->job) ? "rolled back" : "cut over",

@@ -2,7 +2,7 @@
 -- and not the program's own publications. Behind a dot a second one, which leaves out indexes that are no constraints
 -- and columns that were dropped.
 -- $1 oid of the table
-WITH
+WITH RECURSIVE
 me AS (
     SELECT c.* FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid
 ),
@@ -17,6 +17,32 @@ relation (oid) AS (
     JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
       AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+),
+-- what hangs on the table, and what hangs on that: views are known by their rules
+hanging (classid, objid) AS (
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, me.oid FROM me
+    UNION
+    SELECT CASE WHEN w.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END,
+           COALESCE(w.ev_class, d.objid)
+    FROM hanging h
+    CROSS JOIN LATERAL (
+        SELECT h.classid AS classid, h.objid AS objid
+        UNION ALL
+        SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid
+        FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_type row_type ON row_type.oid = c.reltype
+        JOIN pg_catalog.pg_type t ON t.oid IN (row_type.oid, row_type.typarray)
+        WHERE h.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = h.objid) part
+    JOIN pg_catalog.pg_depend d
+        ON d.refclassid = part.classid AND d.refobjid = part.objid AND d.deptype IN ('n', 'a')
+           AND d.classid NOT IN ('pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_class'::pg_catalog.regclass,
+                                 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass)
+    LEFT JOIN pg_catalog.pg_rewrite w
+        ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND w.oid = d.objid AND w.rulename = '_RETURN'
+    WHERE h.classid IN ('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_attrdef own
+                      WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND own.oid = d.objid
+                        AND own.adrelid = $1::pg_catalog.oid)
 ),
 line (text) AS (
     SELECT pg_catalog.concat_ws('|', CASE WHEN c.relkind IN ('i', 'I') THEN 'index' ELSE 'relation' END, n.nspname, c.relname, c.relkind, c.relpersistence, c.relowner,
@@ -69,16 +95,6 @@ line (text) AS (
     JOIN pg_catalog.pg_constraint c ON c.conrelid = me.oid OR (c.confrelid = me.oid AND c.contype = 'f')
     WHERE c.contype <> 'f' OR c.conparentid = 0
     UNION ALL
-    SELECT pg_catalog.concat_ws('|', 'trigger', t.tgname, t.tgenabled, pg_catalog.pg_get_triggerdef(t.oid))
-    FROM me
-    JOIN pg_catalog.pg_trigger t ON t.tgrelid = me.oid AND NOT t.tgisinternal
-    UNION ALL
-    SELECT pg_catalog.concat_ws('|', 'policy', p.polname, p.polcmd, p.polpermissive, p.polroles,
-                                pg_catalog.pg_get_expr(p.polqual, p.polrelid),
-                                pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
-    FROM me
-    JOIN pg_catalog.pg_policy p ON p.polrelid = me.oid
-    UNION ALL
     SELECT pg_catalog.concat_ws('|', 'statistics', s.stxnamespace, s.stxname, s.stxowner,
                                 pg_catalog.pg_get_statisticsobjdef(s.oid),
                                 pg_catalog.obj_description(s.oid, 'pg_statistic_ext'))
@@ -96,23 +112,36 @@ line (text) AS (
     FROM me
     JOIN pg_catalog.pg_inherits i ON me.oid IN (i.inhrelid, i.inhparent)
     UNION ALL
-    SELECT pg_catalog.concat_ws('|', 'rule', r.ev_class, r.rulename, r.ev_enabled, r.is_instead,
-                                pg_catalog.pg_get_ruledef(r.oid),
-                                (SELECT v.reloptions FROM pg_catalog.pg_class v WHERE v.oid = r.ev_class AND v.relkind = 'v'))
-    FROM me
-    JOIN pg_catalog.pg_rewrite r
-        ON r.ev_class = me.oid
-           OR r.oid IN (SELECT d.objid
-                        FROM pg_catalog.pg_depend d
-                        WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-                          AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = me.oid)
-    UNION ALL
-    SELECT pg_catalog.concat_ws('|', 'depends', d.classid, d.objid, d.deptype)
-    FROM me
-    JOIN pg_catalog.pg_depend d
-        ON (d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = me.oid
-            OR d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.refobjid = me.reltype)
-    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+    -- of what hangs on the table, and on views and functions that do, the rows' own versions
+    SELECT pg_catalog.concat_ws('|', 'hangs', h.classid, h.objid, v.text, p.xmin, t.xmin, y.xmin, r.xmin, f.xmin, m.xmin,
+                                (SELECT pg_catalog.string_agg(c.objsubid || c.description, ' ' ORDER BY c.objsubid)
+                                 FROM pg_catalog.pg_description c
+                                 WHERE c.classoid = h.classid AND c.objoid = h.objid))
+    FROM hanging h
+    LEFT JOIN LATERAL (
+        SELECT pg_catalog.concat_ws('|', c.relnamespace, c.relname, c.relowner, c.relacl, c.reloptions,
+                   (SELECT pg_catalog.string_agg(w.xmin::pg_catalog.text, ' ' ORDER BY w.oid)
+                    FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid),
+                   (SELECT pg_catalog.string_agg(g.xmin::pg_catalog.text, ' ' ORDER BY g.oid)
+                    FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid),
+                   (SELECT pg_catalog.string_agg(a.xmin::pg_catalog.text, ' ' ORDER BY a.attnum)
+                    FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0),
+                   (SELECT pg_catalog.string_agg(d.xmin::pg_catalog.text, ' ' ORDER BY d.oid)
+                    FROM pg_catalog.pg_attrdef d WHERE d.adrelid = c.oid))
+        FROM pg_catalog.pg_class c
+        WHERE h.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = h.objid AND c.relkind IN ('v', 'm')) v (text)
+        ON true
+    LEFT JOIN pg_catalog.pg_proc p ON h.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = h.objid
+    LEFT JOIN pg_catalog.pg_trigger t ON h.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = h.objid
+    LEFT JOIN pg_catalog.pg_policy y ON h.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND y.oid = h.objid
+    LEFT JOIN pg_catalog.pg_rewrite r ON h.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = h.objid
+    LEFT JOIN pg_catalog.pg_attrdef f ON h.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND f.oid = h.objid
+    LEFT JOIN pg_catalog.pg_publication_rel m
+        ON h.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND m.oid = h.objid
+    WHERE h.objid <> $1::pg_catalog.oid AND NOT COALESCE(t.tgisinternal, false)
+      AND h.classid NOT IN ('pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication o
+                      WHERE o.oid = m.prpubid AND pg_catalog.starts_with(o.pubname, 'pgrecast_'))
 )
 SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY line.text COLLATE "C"), '')) || '.'
        || pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY line.text COLLATE "C")

@@ -10,11 +10,9 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     phase_since        timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at           timestamptz,
-    schema_name        text NOT NULL,             -- of the table
+    schema_name        text NOT NULL,             -- of the first of its tables
     table_name         text NOT NULL,
-    source_oid         oid NOT NULL,
     sql                text,                      -- the statements given; null for a rebuild
-    fingerprint        text NOT NULL,             -- of the table's definition when the job began
     system_identifier  text NOT NULL,
     timeline           integer NOT NULL,
     slot_name          text NOT NULL,
@@ -29,15 +27,12 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     start_lsn          pg_lsn,                    -- where the slot began
     x0                 xid8,                      -- rows of this transaction and later ones come from the stream
     barrier_lsn        pg_lsn,                    -- every transaction older than x0 is over here
-    exact_lsn          pg_lsn,                    -- from here on the shadow equals the source at the applied position
-    copied_filenode    oid,                       -- storage of the table that the chunks are of
-    shadow_oid         oid,                       -- of the new table
-    shadow_complete    boolean NOT NULL DEFAULT false, -- constraints, owner, grants: all but the swap
+    exact_lsn          pg_lsn,                    -- from here on each shadow equals its source at the applied position
+    shadow_complete    boolean NOT NULL DEFAULT false, -- of all tables: constraints, owner, grants: all but the swap
     error              text,
     swapped_at         timestamptz,               -- of the last swap, cutover or rollback …
     swap_xid           xid8,                      -- … its transaction, …
     swap_lsn           pg_lsn,                    -- … and a place before its commit and after all it has applied
-    serving_fingerprint text,                     -- of the table that serves, as the last swap left it
     ends_at            timestamptz,               -- of the rollback window; null: finish ends it
     cutover_requested  boolean NOT NULL DEFAULT false,
     rollback_requested boolean NOT NULL DEFAULT false,
@@ -50,6 +45,20 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     verify_requested   integer NOT NULL DEFAULT 0, -- counts requests …
     verify_answered    integer NOT NULL DEFAULT 0, -- … and answers
     released           boolean NOT NULL DEFAULT false -- lets a job go on that a test holds
+);
+
+-- Its tables, in the order in which they are locked.
+CREATE TABLE IF NOT EXISTS pgrecast.job_table (
+    job_id             bigint NOT NULL REFERENCES pgrecast.job ON DELETE CASCADE,
+    number             integer NOT NULL,          -- from 1 on
+    schema_name        text NOT NULL,
+    table_name         text NOT NULL,
+    source_oid         oid NOT NULL,              -- of the original
+    shadow_oid         oid,                       -- of the new table
+    fingerprint        text NOT NULL,             -- of the original's definition when the job began
+    copied_filenode    oid,                       -- storage of the original that the chunks are of
+    serving_fingerprint text,                     -- of the table that serves, as the last swap left it
+    PRIMARY KEY (job_id, number)
 );
 
 -- What the program shows of a job; written about twice a second.
@@ -76,33 +85,37 @@ CREATE TABLE IF NOT EXISTS pgrecast.progress (
     verify_hash        text
 ) WITH (fillfactor = 50);
 
--- How far changes are applied; written in the transaction that applies them.
+-- How far the changes of a table are applied; written in the transaction that applies them.
 CREATE TABLE IF NOT EXISTS pgrecast.position (
-    job_id             bigint PRIMARY KEY REFERENCES pgrecast.job ON DELETE CASCADE,
+    job_id             bigint NOT NULL REFERENCES pgrecast.job ON DELETE CASCADE,
+    table_number       integer NOT NULL DEFAULT 1,
     instance           bigint NOT NULL DEFAULT 1, -- the one that may write it
     applied_lsn        pg_lsn NOT NULL DEFAULT '0/0',
     changes_applied    bigint NOT NULL DEFAULT 0,
     ahead_lsn          pg_lsn,                    -- beyond that, up to here, all is applied too but for …
-    held_lsns          pg_lsn[]                   -- … transactions held back, by their commit records; null: nothing is
+    held_lsns          pg_lsn[],                  -- … transactions held back, by their commit records; null: nothing is
+    PRIMARY KEY (job_id, table_number)
 ) WITH (fillfactor = 50);
 
 -- Chunks of blocks that are copied; written in the transaction that copies them.
 CREATE TABLE IF NOT EXISTS pgrecast.chunk (
     job_id             bigint NOT NULL REFERENCES pgrecast.job ON DELETE CASCADE,
+    table_number       integer NOT NULL DEFAULT 1,
     first_block        bigint NOT NULL,
     end_block          bigint NOT NULL,           -- not included
     rows               bigint NOT NULL,
-    PRIMARY KEY (job_id, first_block)
+    PRIMARY KEY (job_id, table_number, first_block)
 );
 
 -- Rows of the new table that the original cannot take: the way back is blocked while there are any.
 CREATE TABLE IF NOT EXISTS pgrecast.blocked (
     job_id             bigint NOT NULL REFERENCES pgrecast.job ON DELETE CASCADE,
+    table_number       integer NOT NULL DEFAULT 1,
     key                text NOT NULL,             -- for people: (1, abc)
     key_values         text[] NOT NULL,           -- of the key's columns
     error              text NOT NULL,
     since              timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (job_id, key_values)
+    PRIMARY KEY (job_id, table_number, key_values)
 );
 
 -- The undo ledger: everything a job has made outside this schema, entered before it is made.

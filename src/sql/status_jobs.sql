@@ -1,5 +1,9 @@
 -- One row a job; $1 names one, or is null.
-SELECT j.name, j.schema_name, j.table_name, j.phase, j.sql, j.ended_at IS NOT NULL,
+SELECT j.name,
+       coalesce((SELECT pg_catalog.json_agg(t.schema_name || '.' || t.table_name ORDER BY t.number)
+                 FROM pgrecast.job_table AS t WHERE t.job_id = j.id),
+                pg_catalog.json_build_array(j.schema_name || '.' || j.table_name)),
+       j.phase, j.sql, j.ended_at IS NOT NULL,
        EXISTS (SELECT FROM pg_catalog.pg_locks AS l
                WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_catalog.pg_database
                                                               WHERE datname = pg_catalog.current_database())

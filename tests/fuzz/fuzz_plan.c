@@ -36,7 +36,9 @@ plan_changed(const uint8_t *changes, size_t size)
 {
     struct table source = {0}, target = {0};
     struct plan forward = {.source = &source, .target = &target};
-    char *text = plan_set_write(&(struct plan_set){.forward = &forward});
+    struct plan_table table = {.forward = &forward};
+    struct plan_swap cutover = {0};
+    char *text = plan_set_write(&(struct plan_set){.table_count = 1, .tables = &table, .cutover = &cutover});
     size_t len = strlen(text);
 
     for (size_t i = 0; i + 3 <= size; i += 3)

@@ -88,13 +88,16 @@ class Writer:
         self.cursor.execute(sql, parameters)
         return self.cursor.rowcount
 
-    def both(self, sql, parameters):
-        """The statement on the table, then on its mirror."""
-        here = self.run(sql.format(t=self.workload.table), parameters)
-        there = self.run(sql.format(t=self.workload.mirror), parameters)
-        if here != there:
-            raise MirrorError(f"{here} rows in the table, {there} in the mirror: {sql}")
-        return here
+    def both(self, sql, parameters, tables=None):
+        """The statement on the table, then on its mirror; where there are several tables on each of them."""
+        done = None
+        for table in tables or self.workload.tables:
+            here = self.run(sql.format(t=table), parameters)
+            there = self.run(sql.format(t=self.workload.mirror_of(table)), parameters)
+            if here != there or done not in (None, here):
+                raise MirrorError(f"{here} rows in {table}, {there} in the mirror, {done} in the others: {sql}")
+            done = here
+        return done
 
     def where(self):
         return " AND ".join(f"{column} = %s" for column in self.workload.key)
@@ -180,7 +183,8 @@ class Writer:
     def update_row(self, number, values):
         assignments = ", ".join(f"{column} = %s" for column in values)
         done = self.both(f"UPDATE {{t}} SET {assignments} WHERE {self.where()}",
-                         [*values.values(), *self.workload.key_for(number)])
+                         [*values.values(), *self.workload.key_for(number)],
+                         self.workload.tables_for(values, self.rng))
         if done != 1:
             raise MirrorError(f"a locked row is gone: {self.workload.key_for(number)}")
 
@@ -525,7 +529,7 @@ class Load:
         with conn.cursor() as cursor:
             self.workload.create(cursor)
             self.workload.fill(cursor, self.rows)
-            cursor.execute(f"ANALYZE {self.workload.table}")
+            cursor.execute(f"ANALYZE {', '.join(self.workload.tables)}")
         conn.close()
         return self
 

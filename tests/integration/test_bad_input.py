@@ -91,8 +91,8 @@ def test_help(database, arguments):
     ("UPDATE t SET a = 5", []),
     ("DROP TABLE t", []),
     ("ALTER TABLE t ALTER id TYPE bigint; DELETE FROM t", []),
-    ("ALTER TABLE t ALTER id TYPE bigint; ALTER TABLE other ALTER id TYPE bigint", ["other"]),
-    ("CREATE INDEX i ON other (id); ALTER TABLE t ALTER id TYPE bigint", ["other"]),
+    ("ALTER TABLE t ALTER id TYPE bigint; ALTER TABLE other ALTER missing TYPE bigint", ["other", "missing"]),
+    ("ALTER TABLE t ALTER id TYPE bigint; DROP INDEX t_pkey, other_pkey", ["two tables"]),
     ("ALTER TABLE t ALTER id TYPE bigint USING (SELECT 'unclosed)", []),
 ])
 def test_wrong_sql(database, sql, words):

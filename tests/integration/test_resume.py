@@ -601,3 +601,36 @@ def test_nothing_to_resume(database):
     assert rewrite.run(window="0").wait().status == DONE
     outcome = pgrecast.call(database, "resume", JOB)
     assert outcome.status == FAILED and "finished" in outcome.stderr, str(outcome)
+
+
+# The state of a version that knew one table a job.
+OLDER_STATE = """
+ALTER TABLE pgrecast.job ADD source_oid oid NOT NULL DEFAULT 0, ADD fingerprint text NOT NULL DEFAULT '',
+  ADD copied_filenode oid, ADD shadow_oid oid, ADD serving_fingerprint text;
+DROP TABLE pgrecast.job_table;
+ALTER TABLE pgrecast.position DROP COLUMN table_number, ADD PRIMARY KEY (job_id);
+ALTER TABLE pgrecast.chunk DROP COLUMN table_number, ADD PRIMARY KEY (job_id, first_block);
+ALTER TABLE pgrecast.blocked DROP COLUMN table_number, ADD PRIMARY KEY (job_id, key_values);
+UPDATE pgrecast.job SET format = 2;
+"""
+
+
+@pytest.mark.main_major
+def test_state_of_an_older_version(database):
+    """Its records stay; its jobs that are not over stand against a new one."""
+    rewrite = Rewrite(database, rows=500)
+    assert rewrite.run("--job=first", window="0").wait().status == DONE
+    database.execute(OLDER_STATE)
+    database.execute("UPDATE pgrecast.job SET ended_at = NULL, phase = 'ready', swapped_at = NULL")
+    outcome = pgrecast.run(database, "ALTER TABLE items ALTER n TYPE bigint")
+    assert outcome.status == pgrecast.REFUSED and '"first"' in outcome.stderr, str(outcome)
+    assert "pgrecast abort first" in outcome.stderr, str(outcome)
+    outcome = pgrecast.call(database, "status")
+    assert outcome.status == FAILED and "another version" in outcome.stderr, str(outcome)
+    assert pgrecast.call(database, "abort", "first").status == DONE
+    outcome = pgrecast.run(database, "ALTER TABLE items ALTER n TYPE bigint")
+    assert outcome.status == DONE, str(outcome)
+    jobs = {job["job"]: job for job in pgrecast.status(database)}
+    assert jobs["first"]["tables"] == jobs["items"]["tables"] == ["public.items"]
+    assert jobs["first"]["phase"] == "aborted" and jobs["items"]["phase"] == "finished"
+    rewrite.assert_gone()

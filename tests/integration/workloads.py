@@ -27,7 +27,20 @@ class Workload:
 
     @property
     def mirror(self):
-        return self.table + "_mirror"
+        return self.mirror_of(self.table)
+
+    @staticmethod
+    def mirror_of(table):
+        return table + "_mirror"
+
+    @property
+    def tables(self):
+        """All of them, in the order in which a transaction comes to them; the first is the table."""
+        return (self.table,)
+
+    def tables_for(self, values, rng):
+        """Those in which a row's new values are written."""
+        return self.tables
 
     @property
     def key(self):
@@ -47,12 +60,13 @@ class Workload:
     def create(self, cursor):
         for statement in self.before:
             cursor.execute(statement)
-        for table in (self.table, self.mirror):
-            for statement in self.ddl(table):
-                cursor.execute(statement)
+        for table in reversed(self.tables):
+            for name in (table, self.mirror_of(table)):
+                for statement in self.ddl(name):
+                    cursor.execute(statement)
 
     def fill(self, cursor, rows):
-        """Rows 0 to rows-1 in the table, and the same in the mirror. Every 20th has a large value."""
+        """Rows 0 to rows-1 in each table, and the same in its mirror. Every 20th has a large value."""
         cursor.execute(
             f"INSERT INTO {self.table} ({', '.join(self.columns)})"
             f" SELECT {self.key_sql('g')}, g % 1000, CASE WHEN g % 7 > 0 THEN 'note ' || g END, 'first-' || g,"
@@ -60,7 +74,8 @@ class Workload:
             "   WHEN 20 THEN (SELECT string_agg(md5(g || '-' || i), '') FROM generate_series(1, 150) i)"
             "   ELSE left(md5(g::text), (g % 32)::int) END"
             f" FROM generate_series(0, {rows:d} - 1) g")
-        cursor.execute(f"INSERT INTO {self.mirror} SELECT * FROM {self.table}")
+        for table in (*self.tables[1:], *map(self.mirror_of, self.tables)):
+            cursor.execute(f"INSERT INTO {table} SELECT * FROM {self.table}")
 
     # Keys
 
@@ -256,6 +271,36 @@ class Shrunk(Workload):
 
     def key_sql(self, number):
         return f"{number}, {number} % 10"
+
+
+class Shop(Workload):
+    """
+    Several tables that every transaction changes. Their rows come and go together, and small values are changed in one
+    of them or in all. The load comes to items first, whose oid is the last.
+    """
+
+    name = "workloads:Shop"
+    others = ("orders",)
+    alter = ("ALTER TABLE items ALTER COLUMN id TYPE bigint; ALTER TABLE orders ALTER COLUMN id TYPE bigint;"
+             " ALTER TABLE items ALTER COLUMN n TYPE bigint; CREATE INDEX orders_n ON orders (n)")
+
+    @property
+    def tables(self):
+        return (self.table, *self.others)
+
+    def tables_for(self, values, rng):
+        if set(values) <= {"n", "note"} and rng.random() < 0.5:
+            return (rng.choice(self.tables),)
+        return self.tables
+
+
+class Mall(Shop):
+    """Three of them."""
+
+    name = "workloads:Mall"
+    others = ("orders", "parcels")
+    alter = ("ALTER TABLE items ALTER COLUMN id TYPE bigint; ALTER TABLE orders ALTER COLUMN id TYPE bigint;"
+             " ALTER TABLE parcels ALTER COLUMN id TYPE bigint, ALTER COLUMN note TYPE text")
 
 
 WORKLOADS = {cls.name: cls for cls in (

@@ -118,10 +118,13 @@ set_filled(int items)
     struct filler filler = {.items = items, .next = 1};
 
     fill_struct(&filler, &plan_set_shape, &(struct holder){.object = set, .number = -1});
-    fill_positions(set->forward);
-    fill_positions(set->back);
-    fill_positions(set->again);
-    fill_positions(set->proof);
+    set->first = items - 1;
+    for (int i = 0; i < set->table_count; i++) {
+        fill_positions(set->tables[i].forward);
+        fill_positions(set->tables[i].back);
+        fill_positions(set->tables[i].again);
+        fill_positions(set->tables[i].proof);
+    }
     return set;
 }
 
@@ -131,9 +134,14 @@ set_empty(void)
 {
     struct plan_set *set = mem_alloc(sizeof(*set));
 
-    set->forward = mem_alloc(sizeof(*set->forward));
-    set->forward->source = mem_alloc(sizeof(*set->forward->source));
-    set->forward->target = mem_alloc(sizeof(*set->forward->target));
+    struct plan *forward = mem_alloc(sizeof(*forward));
+
+    forward->source = mem_alloc(sizeof(*forward->source));
+    forward->target = mem_alloc(sizeof(*forward->target));
+    set->table_count = 1;
+    set->tables = mem_alloc(sizeof(*set->tables));
+    set->tables[0].forward = forward;
+    set->cutover = mem_alloc(sizeof(*set->cutover));
     return set;
 }
 
@@ -194,22 +202,24 @@ assert_damage(const json_t *json, const char *path, const char *why)
 static void
 test_every_field_comes_back(void **state)
 {
-    struct plan_set *set = set_filled(3), *back;
+    struct plan_set *set = set_filled(3), *read;
+    const struct plan_table *back, *was = &set->tables[2];
     const struct owned_sequence *sequence;
     char *text = plan_set_write(set);
 
     (void)state;
-    back = set_read(text);
+    read = set_read(text);
+    back = &read->tables[2];
     sequence = back->proof->target->columns[2].sequence->next->next;
     assert_null(sequence->next);
     assert_string_equal(sequence->grants.items[2].grantee,
-                        set->proof->target->columns[2].sequence->next->next->grants.items[2].grantee);
-    assert_memory_equal(back->back->columns[1].depends_on, set->back->columns[1].depends_on,
+                        was->proof->target->columns[2].sequence->next->next->grants.items[2].grantee);
+    assert_memory_equal(back->back->columns[1].depends_on, was->back->columns[1].depends_on,
                         3 * sizeof(bool));
     assert_int_equal(back->again->insert_origin[2], -2);
-    assert_int_equal(back->forward->source->bytes, set->forward->source->bytes);
-    assert_int_equal(back->forward->columns[2].origin, set->forward->columns[2].origin);
-    set_free(back);
+    assert_int_equal(back->forward->source->bytes, was->forward->source->bytes);
+    assert_int_equal(back->forward->columns[2].origin, was->forward->columns[2].origin);
+    set_free(read);
     free(text_of_set(set));
     free(text);
 }
@@ -218,25 +228,27 @@ static void
 test_nothing_is_not_empty(void **state)
 {
     struct plan_set *set = set_empty();
+    struct plan *forward = set->tables[0].forward;
     char *text;
 
     (void)state;
-    set->forward->sql = mem_strdup("");
-    set->forward->column_count = 2;
-    set->forward->columns = mem_alloc(2 * sizeof(*set->forward->columns));
-    set->forward->columns[1].depends_on = mem_alloc(1);
-    set->forward->target->column_count = 2;
-    set->forward->target->columns = mem_alloc(2 * sizeof(*set->forward->target->columns));
+    forward->sql = mem_strdup("");
+    forward->column_count = 2;
+    forward->columns = mem_alloc(2 * sizeof(*forward->columns));
+    forward->columns[1].depends_on = mem_alloc(1);
+    forward->target->column_count = 2;
+    forward->target->columns = mem_alloc(2 * sizeof(*forward->target->columns));
     text = text_of_set(set);
     set = set_read(text);
-    assert_string_equal(set->forward->sql, "");
-    assert_null(set->forward->old_sql);
-    assert_null(set->back);
-    assert_null(set->forward->columns[0].depends_on);
-    assert_non_null(set->forward->columns[1].depends_on);
-    assert_null(set->forward->target->columns[0].sequence);
-    assert_int_equal(set->forward->swap.count, 0);
-    assert_int_equal(set->forward->target->columns[0].generated, '\0');
+    forward = set->tables[0].forward;
+    assert_string_equal(forward->sql, "");
+    assert_null(forward->old_sql);
+    assert_null(set->tables[0].back);
+    assert_null(forward->columns[0].depends_on);
+    assert_non_null(forward->columns[1].depends_on);
+    assert_null(forward->target->columns[0].sequence);
+    assert_int_equal(forward->swap.count, 0);
+    assert_int_equal(forward->target->columns[0].generated, '\0');
     set_free(set);
     free(text);
 }
@@ -320,14 +332,17 @@ test_every_field_is_checked(void **state)
 {
     char *text = text_of_set(set_filled(1));
     json_t *json = json_loads(text, 0, NULL);
+    json_t *table = json_array_get(json_object_get(json, "tables"), 0);
 
     (void)state;
     /* One plan stands for the four of them, and a short text is what thousands of damages have time for. */
-    json_object_set_new(json, "forward", json_null());
-    json_object_set(json, "forward", json_object_get(json, "back"));
-    json_object_set_new(json, "back", json_null());
-    json_object_set_new(json, "again", json_null());
-    json_object_set_new(json, "proof", json_null());
+    json_object_set_new(table, "forward", json_null());
+    json_object_set(table, "forward", json_object_get(table, "back"));
+    json_object_set_new(table, "back", json_null());
+    json_object_set_new(table, "again", json_null());
+    json_object_set_new(table, "proof", json_null());
+    json_object_set_new(json, "rollback", json_null());
+    json_object_set_new(json, "cutover_again", json_null());
     damage(json, json, "plan");
     json_decref(json);
     free(text);
@@ -365,42 +380,63 @@ static void
 test_values_out_of_range(void **state)
 {
     (void)state;
-    assert_value_refused("format", "2", "plan.format is 2, expected 1");
-    assert_value_refused("back/compare_count", "2147483648", "plan.back.compare_count is out of range");
-    assert_value_refused("back/compare_count", "-2147483649", "plan.back.compare_count is out of range");
-    assert_value_refused("again/source/oid", "4294967296", "plan.again.source.oid is out of range");
-    assert_value_refused("again/source/oid", "-1", "plan.again.source.oid is out of range");
-    assert_value_refused("again/source/oid", "1.0", "plan.again.source.oid is not a whole number");
-    assert_value_refused("proof/source/relkind", "\"rr\"",
-                         "plan.proof.source.relkind is not a single character");
-    assert_value_refused("proof/source/relkind", "null",
-                         "plan.proof.source.relkind is not a single character");
-    assert_value_refused("back/columns/1/origin", "\"Row\"",
-                         "plan.back.columns[1].origin is not one of its names");
-    assert_value_refused("back/columns/1/type", "5", "plan.back.columns[1].type is not a text");
+    assert_value_refused("format", "2", "plan.format is 2, expected 3");
+    assert_value_refused("tables/1/back/compare_count", "2147483648",
+                         "plan.tables[1].back.compare_count is out of range");
+    assert_value_refused("tables/1/back/compare_count", "-2147483649",
+                         "plan.tables[1].back.compare_count is out of range");
+    assert_value_refused("tables/1/again/source/oid", "4294967296",
+                         "plan.tables[1].again.source.oid is out of range");
+    assert_value_refused("tables/1/again/source/oid", "-1",
+                         "plan.tables[1].again.source.oid is out of range");
+    assert_value_refused("tables/1/again/source/oid", "1.0",
+                         "plan.tables[1].again.source.oid is not a whole number");
+    assert_value_refused("tables/1/proof/source/relkind", "\"rr\"",
+                         "plan.tables[1].proof.source.relkind is not a single character");
+    assert_value_refused("tables/1/proof/source/relkind", "null",
+                         "plan.tables[1].proof.source.relkind is not a single character");
+    assert_value_refused("tables/1/back/columns/1/origin", "\"Row\"",
+                         "plan.tables[1].back.columns[1].origin is not one of its names");
+    assert_value_refused("tables/1/back/columns/1/type", "5",
+                         "plan.tables[1].back.columns[1].type is not a text");
 }
 
 static void
 test_lists_that_contradict_each_other(void **state)
 {
     (void)state;
-    assert_value_refused("back/columns/1/depends_on", "[true]", "plan.back.columns[1].depends_on has not");
-    assert_value_refused("back/columns/1/depends_on", "[true, false, true]", "columns[1].depends_on has not");
-    assert_value_refused("back/source/indexes/1/key_attnums", "[1]",
-                         "plan.back.source.indexes[1].keys has not");
-    assert_value_refused("back/source/indexes", "null", "plan.back.source.indexes is not a list");
-    assert_value_refused("back/source/columns/0/sequence", "null",
-                         "plan.back.source.columns[0].sequence is not a list");
-    assert_value_refused("back/source/columns/1/sequence/1/grants/1/grantee", "[]",
-                         "plan.back.source.columns[1].sequence[1].grants[1].grantee is not a text");
-    assert_value_refused("back/key/1/source", "2", "plan.back.key[1].source is a position");
-    assert_value_refused("back/key/1/source", "-1", "plan.back.key[1].source is a position");
-    assert_value_refused("proof/insert_origin/1", "2", "plan.proof.insert_origin[1] is a position");
-    assert_value_refused("proof/insert_origin/1", "-3", "plan.proof.insert_origin[1] is a position");
-    assert_value_refused("forward/target/columns", "[]", "plan.forward.columns has more columns");
-    assert_value_refused("forward/target", "null", "plan.forward.target is missing");
-    assert_value_refused("again/source", "null", "plan.again.");
-    assert_value_refused("forward", "null", "plan.forward is missing");
+    assert_value_refused("tables/1/back/columns/1/depends_on", "[true]",
+                         "plan.tables[1].back.columns[1].depends_on has not");
+    assert_value_refused("tables/1/back/columns/1/depends_on", "[true, false, true]",
+                         "columns[1].depends_on has not");
+    assert_value_refused("tables/1/back/source/indexes/1/key_attnums", "[1]",
+                         "plan.tables[1].back.source.indexes[1].keys has not");
+    assert_value_refused("tables/1/back/source/indexes", "null",
+                         "plan.tables[1].back.source.indexes is not a list");
+    assert_value_refused("tables/1/back/source/columns/0/sequence", "null",
+                         "plan.tables[1].back.source.columns[0].sequence is not a list");
+    assert_value_refused("tables/1/back/source/columns/1/sequence/1/grants/1/grantee", "[]",
+                         "plan.tables[1].back.source.columns[1].sequence[1].grants[1].grantee is not a text");
+    assert_value_refused("tables/1/back/key/1/source", "2",
+                         "plan.tables[1].back.key[1].source is a position");
+    assert_value_refused("tables/1/back/key/1/source", "-1",
+                         "plan.tables[1].back.key[1].source is a position");
+    assert_value_refused("tables/1/proof/insert_origin/1", "2",
+                         "plan.tables[1].proof.insert_origin[1] is a position");
+    assert_value_refused("tables/1/proof/insert_origin/1", "-3",
+                         "plan.tables[1].proof.insert_origin[1] is a position");
+    assert_value_refused("tables/1/forward/target/columns", "[]",
+                         "plan.tables[1].forward.columns has more columns");
+    assert_value_refused("tables/1/forward/target", "null", "plan.tables[1].forward.target is missing");
+    assert_value_refused("tables/1/again/source", "null", "plan.tables[1].again.");
+    assert_value_refused("tables/1/forward", "null", "plan.tables[1].forward is missing");
+    assert_value_refused("tables/0/back", "null", "plan.tables[0] has not a plan for each direction");
+    assert_value_refused("tables/1/again", "null", "plan.tables[1] has not a plan for each direction");
+    assert_value_refused("rollback", "null", "plan.tables[0] has not a plan for each direction");
+    assert_value_refused("cutover", "null", "plan.cutover is missing");
+    assert_value_refused("tables", "[]", "plan.first is a position that does not exist");
+    assert_value_refused("first", "2", "plan.first is a position that does not exist");
+    assert_value_refused("first", "-1", "plan.first is a position that does not exist");
 }
 
 static void
@@ -413,12 +449,12 @@ test_texts_that_are_no_plan(void **state)
     assert_refused("null", "plan is not JSON");
     assert_refused("[]", "plan is not an object");
     assert_refused("{}", "plan.format is missing");
-    assert_refused("{\"format\": 1}", "plan.forward is missing");
-    assert_refused("{\"format\": 1, \"format\": 1}", "plan is not JSON");
-    assert_refused("{\"format\": 1} {}", "plan is not JSON");
+    assert_refused("{\"format\": 3}", "plan.first is missing");
+    assert_refused("{\"format\": 3, \"format\": 1}", "plan is not JSON");
+    assert_refused("{\"format\": 3} {}", "plan is not JSON");
     assert_refused("{\"format\": 100000000000000000000}", "plan is not JSON");
-    assert_refused("{\"format\": 1, \"forward\": \"\\u0000\"}", "plan is not JSON");
-    assert_refused("{\"format\": 1, \"forward\": \"\xff\"}", "plan is not JSON");
+    assert_refused("{\"format\": 3, \"forward\": \"\\u0000\"}", "plan is not JSON");
+    assert_refused("{\"format\": 3, \"forward\": \"\xff\"}", "plan is not JSON");
     buffer_add_text(&deep, "{\"format\":");
     for (int i = 0; i < 1000000; i++)
         buffer_add_char(&deep, '[');

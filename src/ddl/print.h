@@ -1,0 +1,10 @@
+/* The parts of a plan set as text for people. */
+#ifndef PGRECAST_DDL_PRINT_H
+#define PGRECAST_DDL_PRINT_H
+
+#include "ddl/plan.h"
+
+void print_heading(const struct plan_set *set, int table, const char *heading, FILE *out);
+void print_way_back(const struct plan_set *set, FILE *out);
+
+#endif

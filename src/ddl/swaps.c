@@ -1,0 +1,140 @@
+#include "ddl/swaps.h"
+
+#include <string.h>
+
+#include "core/mem.h"
+#include "ddl/foreign_key.h"
+#include "ddl/generate.h"
+#include "ddl/grants.h"
+#include "ddl/list.h"
+
+enum direction { TO_NEW, TO_ORIGINAL, TO_NEW_AGAIN };
+
+static const struct plan *
+plan_towards(const struct plan_table *t, enum direction direction)
+{
+    return direction == TO_NEW ? t->forward : direction == TO_ORIGINAL ? t->back : t->again;
+}
+
+static bool
+is_of_the_job(const struct plan_set *set, oid_t oid)
+{
+    for (int i = 0; i < set->table_count; i++)
+        if (set->tables[i].forward->source->oid == oid)
+            return true;
+    return false;
+}
+
+/* Locks of other tables, each once; what hangs on the tables comes before them, as in a query. */
+static void
+add_locks(struct plan_swap *swap, const struct plan_set *set, const struct dependents_plan *d)
+{
+    list_add_all(&swap->locks, &d->locks);
+    for (int i = 0; i < set->table_count; i++) {
+        const struct table *source = set->tables[i].forward->source;
+
+        for (int k = 0; k < source->foreign_key_count; k++) {
+            const struct foreign_key *f = &source->foreign_keys[k];
+
+            if (f->lock != NULL && !is_of_the_job(set, f->other_oid) && !list_has(&swap->locks, f->lock))
+                list_add(&swap->locks, mem_strdup(f->lock));
+        }
+    }
+}
+
+/* A key between two tables of the job is the referencing one's. */
+static bool
+is_its_own(const struct plan_set *set, int table, const struct foreign_key *f)
+{
+    return f->on_oid == set->tables[table].forward->source->oid || !is_of_the_job(set, f->on_oid);
+}
+
+static void
+detach_keys(const struct plan_set *set, enum direction direction, struct string_list *out)
+{
+    for (int i = 0; i < set->table_count; i++) {
+        const struct table *t = plan_towards(&set->tables[i], direction)->source;
+
+        for (int k = 0; k < t->foreign_key_count; k++)
+            if (is_its_own(set, i, &t->foreign_keys[k]))
+                foreign_key_detach(&t->foreign_keys[k], out);
+    }
+}
+
+/* The referenced columns as the other table of the job will have them; NULL where it is none. */
+static const char *
+columns_there(const struct plan_set *set, enum direction direction, const struct foreign_key *f)
+{
+    for (int i = 0; i < set->table_count; i++) {
+        const struct table *t = plan_towards(&set->tables[i], direction)->target;
+
+        if (set->tables[i].forward->source->oid != f->ref_oid || f->ref_oid == f->on_oid)
+            continue;
+        for (int k = 0; k < t->foreign_key_count; k++)
+            if (t->foreign_keys[k].on_oid == f->on_oid && strcmp(t->foreign_keys[k].name, f->name) == 0)
+                return t->foreign_keys[k].ref_columns;
+    }
+    return NULL;
+}
+
+static void
+attach_keys(const struct plan_set *set, enum direction direction, struct plan_swap *swap)
+{
+    for (int i = 0; i < set->table_count; i++) {
+        const struct table *t = plan_towards(&set->tables[i], direction)->target;
+
+        for (int k = 0; k < t->foreign_key_count; k++)
+            if (is_its_own(set, i, &t->foreign_keys[k]))
+                foreign_key_attach(&t->foreign_keys[k], columns_there(set, direction, &t->foreign_keys[k]),
+                                   &swap->statements, &swap->validate);
+    }
+}
+
+/* The owner's own privileges, as far as he has taken them from himself. */
+static void
+add_grants(const struct plan_set *set, enum direction direction,
+           void (*add)(const struct generate *g, struct string_list *out), struct string_list *out)
+{
+    for (int i = 0; i < set->table_count; i++) {
+        const struct table *source = set->tables[i].forward->source;
+        const struct generate g = {.table = plan_towards(&set->tables[i], direction)->target,
+                                   .schema = source->schema,
+                                   .name = source->name};
+
+        add(&g, out);
+    }
+}
+
+/* Statements about dependents know the originals' column names only. */
+static struct plan_swap *
+swap_of(const struct plan_set *set, const struct dependents_plan *d, enum direction direction)
+{
+    bool renamed = direction != TO_ORIGINAL && d->attach.count > 0;
+    struct plan_swap *swap;
+
+    if (plan_towards(&set->tables[0], direction) == NULL)
+        return NULL;
+    swap = mem_alloc(sizeof(*swap));
+    add_locks(swap, set, d);
+    detach_keys(set, direction, &swap->statements);
+    list_add_all(&swap->statements, &d->detach);
+    for (int i = 0; i < set->table_count; i++)
+        list_add_all(&swap->statements, &plan_towards(&set->tables[i], direction)->swap);
+    add_grants(set, direction, grants_lend, &swap->statements);
+    if (renamed)
+        list_add_all(&swap->statements, &d->names_before);
+    list_add_all(&swap->statements, &d->attach);
+    if (renamed)
+        list_add_all(&swap->statements, &d->names_after);
+    attach_keys(set, direction, swap);
+    add_grants(set, direction, grants_take, &swap->statements);
+    return swap;
+}
+
+void
+swaps_plan(struct plan_set *set, const struct dependents_plan *d)
+{
+    set->cutover = swap_of(set, d, TO_NEW);
+    set->rollback = swap_of(set, d, TO_ORIGINAL);
+    set->cutover_again = swap_of(set, d, TO_NEW_AGAIN);
+}
