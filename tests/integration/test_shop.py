@@ -11,6 +11,7 @@ import shop
 import shop_oracle
 import shop_traffic
 from conftest import MAJORS, rotate
+from servers import wait_until
 
 # Dealt out so that the tables of one part of the shop are not all in one test.
 REWRITTEN = [name for name in shop.CHANGES if name not in shop.REFUSED]
@@ -76,6 +77,19 @@ class Shop:
         assert self.history.orphans() == []
         for what, query in shop_traffic.SUMS.items():
             assert self.database.execute(query + " LIMIT 3") == [], f"{what} do not add up"
+
+    def assert_described(self, expected):
+        """The database is described as that one is, once the job has validated the foreign keys it made anew."""
+        found = []
+
+        def same():
+            found[:] = databases.differences(expected, describe(self.database))
+            return not found
+
+        try:
+            wait_until(same, "the description", timeout=30, interval=0.5)
+        except TimeoutError:
+            assert found == []
 
     def assert_unharmed(self):
         """What the traffic has met is what ALTER TABLE makes it meet."""
@@ -155,13 +169,13 @@ def test_back(major, name, work):
     work.traffic.wait_for(TRAFFIC_AFTER)
     with work.closed():
         work.assert_right(name)
-        assert databases.differences(describe(work.twin), describe(work.database)) == []
+        work.assert_described(describe(work.twin))
     outcome = pgrecast.call(work.database, "rollback", "shop")
     assert outcome.status == pgrecast.DONE, str(outcome)
     work.traffic.wait_for(TRAFFIC_AFTER)
     with work.closed():
         work.assert_right(name)
-        assert databases.differences(work.before, describe(work.database)) == []
+        work.assert_described(work.before)
     assert pgrecast.call(work.database, "finish", "shop").status == pgrecast.DONE
     assert job.wait().status == pgrecast.DONE
     work.assert_unharmed()
