@@ -83,7 +83,7 @@ REFUSED = {
     "sales.payment": "partitioned table",
     "sales.page_view": "partitioned table",
     "sales.invoice_line": "REPLICA IDENTITY FULL",
-    "crm.consent": "row security is forced",
+    "crm.consent": "security is forced on",
     "catalogue.supplier": "materialized view",
     "catalogue.supplier_product": "materialized view",
 }
