@@ -17,12 +17,10 @@ who do not see it, and by the invariants: foreign keys by anti-joins, totals, st
 """
 
 import datetime
-import decimal
 import json
 import os
 import pathlib
 import random
-import re
 import sys
 
 import psycopg2
