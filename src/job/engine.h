@@ -63,7 +63,10 @@ struct engine {
     int verify_answered;
 
     struct parallel *validation; /* of one constraint, after a swap; see validate.h … */
+    char *validating;            /* its text */
     int validated;               /* … and how many are done with */
+    int validate_tries;          /* of the one at hand that did not get its locks */
+    int64_t validate_at_ms;      /* not before */
 
     bool rollback_only; /* this run ends with the rollback, or with why there is none */
     enum job_phase next;

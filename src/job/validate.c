@@ -1,11 +1,17 @@
 #include "validate.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/log.h"
+#include "core/mem.h"
 #include "parallel.h"
 
 #define POLL_MS 50
+#define LOCK_TIMEOUT_MS 200 /* of one try; whoever comes behind its request waits as long at most */
+#define PAUSE_MS 500
+#define TRIES_MOST 5000
 
 /* What the swap that led to the leg has left to do; NULL: nothing. */
 static const struct string_list *
@@ -27,6 +33,23 @@ passed_over(const struct error *err)
            strcmp(err->sqlstate, "42710") == 0;
 }
 
+/*
+ * A constraint of a partitioned table takes over those of its partitions under a lock that the application
+ * may stand in the way of, and deadlock with: given up soon, and tried again.
+ */
+static bool
+lock_not_available(const struct error *err)
+{
+    return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0;
+}
+
+/* Row security as in an application's session: where it is forced, the check cannot do without. */
+static char *
+with_settings(const char *sql, int lock_timeout_ms)
+{
+    return mem_printf("SET LOCAL lock_timeout TO %d; SET LOCAL row_security TO on; %s", lock_timeout_ms, sql);
+}
+
 /* False when the connection was lost, or a stop was asked for. */
 static bool
 judge(const char *sql, struct error *err)
@@ -43,9 +66,33 @@ judge(const char *sql, struct error *err)
 static bool
 begin(struct engine *e, const struct string_list *list)
 {
-    e->validation = parallel_start(e->options.connection, "validate",
-                                   (const char *const *)&list->items[e->validated], 1, 1);
+    if (clock_ms() < e->validate_at_ms)
+        return true;
+    free(e->validating);
+    e->validating = with_settings(list->items[e->validated], LOCK_TIMEOUT_MS);
+    e->validation =
+        parallel_start(e->options.connection, "validate", (const char *const *)&e->validating, 1, 1);
     return e->validation != NULL;
+}
+
+/* The one under way has ended. */
+static bool
+end(struct engine *e, const struct string_list *list, struct error *err)
+{
+    bool ok = parallel_finish(e->validation, err);
+
+    e->validation = NULL;
+    if (!ok && lock_not_available(err) && ++e->validate_tries < TRIES_MOST) {
+        error_clear(err);
+        e->validate_at_ms = clock_ms() + PAUSE_MS;
+        return true;
+    }
+    e->validate_tries = 0;
+    if (!ok && !judge(list->items[e->validated], err))
+        return false;
+    if (++e->validated == list->count)
+        log_info("foreign keys validated: %d", list->count);
+    return true;
 }
 
 bool
@@ -57,18 +104,7 @@ validate_some(struct engine *e, struct error *err)
         return true;
     if (e->validation == NULL)
         return begin(e, list);
-    if (!parallel_done(e->validation))
-        return true;
-    e->validated++;
-    if (!parallel_finish(e->validation, err)) {
-        e->validation = NULL;
-        if (!judge(list->items[e->validated - 1], err))
-            return false;
-    }
-    e->validation = NULL;
-    if (e->validated == list->count)
-        log_info("foreign keys validated: %d", list->count);
-    return true;
+    return !parallel_done(e->validation) || end(e, list, err);
 }
 
 bool
@@ -93,7 +129,26 @@ validate_stop(struct engine *e)
     }
     error_clear(&ignored);
     e->validation = NULL;
-    e->validated = 0;
+    free(e->validating);
+    e->validating = NULL;
+    e->validated = e->validate_tries = 0;
+    e->validate_at_ms = 0;
+}
+
+/* Try until the locks are there, or too often. */
+static bool
+run_here(struct session *s, const char *sql, struct error *err)
+{
+    char *text = with_settings(sql, LOCK_TIMEOUT_MS);
+    bool ok = false, again = true;
+
+    for (int i = 0; !ok && again && i < TRIES_MOST; i++) {
+        error_clear(err);
+        ok = session_execute(s, err, text);
+        again = !ok && lock_not_available(err) && clock_sleep(PAUSE_MS);
+    }
+    free(text);
+    return ok;
 }
 
 bool
@@ -102,7 +157,7 @@ validate_here(struct session *s, const struct plan_set *plans, int leg, struct e
     const struct string_list *list = statements_of(plans, leg);
 
     for (int i = 0; list != NULL && i < list->count; i++)
-        if (!session_execute(s, err, list->items[i]) && !judge(list->items[i], err))
+        if (!run_here(s, list->items[i], err) && !judge(list->items[i], err))
             return false;
     return true;
 }
