@@ -165,7 +165,8 @@ mirror_of(struct work *w, const char *schema)
     return w->mirrors.items[w->mirrors.count - 1];
 }
 
-/* Statements are to name the clones in the place of the tables, and everything else in its mirror. */
+/* Statements are to name the clones in the place of the tables; views and functions once they are tried out.
+ */
 static bool
 map_names(struct work *w, struct error *err)
 {
@@ -183,8 +184,7 @@ map_names(struct work *w, struct error *err)
     }
     for (int i = 0; i < w->count; i++)
         if (is_named(w->items[i].d))
-            retarget_add(&w->map, w->items[i].d->schema, w->items[i].d->name,
-                         mirror_of(w, w->items[i].d->schema));
+            mirror_of(w, w->items[i].d->schema);
     return true;
 }
 
@@ -272,6 +272,7 @@ settle_named(struct work *w, struct hanging *item, struct error *err)
 
     if ((!item->direct && !remade) || d->attach.count == 0)
         return true;
+    retarget_add(&w->map, d->schema, d->name, mirror_of(w, d->schema));
     if (!try_out(w, d, 1, &done, err))
         return false;
     if (done && d->columns != NULL && !gives_the_same(w, d, &same, err))

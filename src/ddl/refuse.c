@@ -63,7 +63,7 @@ refuse_rights(const struct table *t, struct string_list *reasons, struct string_
     }
     if (t->row_security_active) {
         list_addf(reasons,
-                  "its row-level security is forced on the session's role, which may not see all rows");
+                  "its row security is forced on the session's role, which may not see all rows");
         list_addf(hints, "Connect as a role with BYPASSRLS that is a member of the owner.");
     }
     if (!t->may_create_in_schema) {

@@ -93,7 +93,15 @@ line (text) AS (
                                 pg_catalog.obj_description(c.oid, 'pg_constraint'))
     FROM me
     JOIN pg_catalog.pg_constraint c ON c.conrelid = me.oid OR (c.confrelid = me.oid AND c.contype = 'f')
-    WHERE c.contype <> 'f' OR c.conparentid = 0
+    JOIN pg_catalog.pg_class r ON r.oid = c.conrelid
+    WHERE c.contype <> 'f' OR c.conparentid = 0 AND (r.relkind = 'r' AND NOT r.relispartition)
+    UNION ALL
+    -- one of a partitioned table may be on its partitions only for that time
+    SELECT DISTINCT pg_catalog.concat_ws('|', 'partitioned', COALESCE(pg_catalog.pg_partition_root(c.conrelid), c.conrelid)::pg_catalog.oid,
+                                         pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(c.oid), ' NOT VALID$', ''))
+    FROM me
+    JOIN pg_catalog.pg_constraint c ON c.confrelid = me.oid AND c.contype = 'f' AND c.conparentid = 0
+    JOIN pg_catalog.pg_class r ON r.oid = c.conrelid AND (r.relkind = 'p' OR r.relispartition)
     UNION ALL
     SELECT pg_catalog.concat_ws('|', 'statistics', s.stxnamespace, s.stxname, s.stxowner,
                                 pg_catalog.pg_get_statisticsobjdef(s.oid),

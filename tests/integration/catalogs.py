@@ -41,14 +41,20 @@ SELECT a.attrelid AS relation, a.attname AS name,
  ORDER BY a.attrelid, a.attnum
 """
 
+# To a partitioned table a foreign key has a row more for each partition; until 18 those keep what the key was made
+# with when it is validated, and nobody looks: they are described as the key is.
 CONSTRAINTS = """
-SELECT conrelid AS relation, conname AS name, contype::text AS type, pg_get_constraintdef(c.oid) AS definition, convalidated AS validated,
-       condeferrable AS deferrable, condeferred AS deferred, conislocal AS local, coninhcount AS inherited,
-       connoinherit AS no_inherit, i.relname AS index, obj_description(c.oid, 'pg_constraint') AS comment
+SELECT c.conrelid AS relation, c.conname AS name, c.contype::text AS type,
+       CASE WHEN whole.convalidated THEN regexp_replace(pg_get_constraintdef(c.oid), ' NOT VALID$', '')
+            ELSE pg_get_constraintdef(c.oid) END AS definition,
+       coalesce(whole.convalidated, c.convalidated) AS validated,
+       c.condeferrable AS deferrable, c.condeferred AS deferred, c.conislocal AS local, c.coninhcount AS inherited,
+       c.connoinherit AS no_inherit, i.relname AS index, obj_description(c.oid, 'pg_constraint') AS comment
   FROM pg_constraint c
+  LEFT JOIN pg_constraint whole ON whole.oid = c.conparentid AND whole.conrelid = c.conrelid AND c.contype = 'f'
   LEFT JOIN pg_class i ON i.oid = c.conindid
- WHERE conrelid = ANY (%(oids)s)
- ORDER BY conname
+ WHERE c.conrelid = ANY (%(oids)s)
+ ORDER BY c.conname
 """
 
 INDEXES = """

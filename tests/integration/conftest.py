@@ -91,8 +91,8 @@ def new_database(server):
     """A function that makes databases, which end with the test."""
     made = []
 
-    def make():
-        made.append(server.new_database())
+    def make(template="template1"):
+        made.append(server.new_database(template=template))
         return made[-1]
 
     yield make

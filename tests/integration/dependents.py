@@ -134,7 +134,7 @@ CREATE TABLE parts_out (n integer PRIMARY KEY) PARTITION BY RANGE (n);
 CREATE TABLE parts_out_1 PARTITION OF parts_out FOR VALUES FROM (0) TO (10);
 CREATE TABLE parts_out_2 PARTITION OF parts_out FOR VALUES FROM (10) TO (1000);
 INSERT INTO parts_out SELECT generate_series(1, 20);
-""", in_sink=False),
+"""),
     "foreign_keys_disabled": Kind("""
 ALTER TABLE t ADD CONSTRAINT t_p_parent FOREIGN KEY (p) REFERENCES parent ON DELETE SET NULL;
 """, super="ALTER TABLE t DISABLE TRIGGER ALL", may_refuse=("t_p_parent",), in_sink=False),

@@ -335,10 +335,10 @@ class Server:
         finally:
             conn.close()
 
-    def new_database(self, name=None):
-        """A fresh database in which the application's role may create."""
+    def new_database(self, name=None, template="template1"):
+        """A fresh database in which the application's role may create; template: the name of the one it is a copy of."""
         name = name or f"test_{os.getpid()}_{next(self._database_numbers)}"
-        self.execute(f'CREATE DATABASE "{name}"')
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         self.execute(f'GRANT CREATE ON DATABASE "{name}" TO {APP_ROLE}')
         # Up to 14 everybody may create in public.
         self.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO {APP_ROLE}",

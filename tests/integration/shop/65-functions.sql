@@ -29,24 +29,33 @@ END;
 -- An order with its lines; stock goes down last, in the order of its rows, so that nobody waits for another in a ring.
 CREATE FUNCTION sales.place_order(tenant integer, customer integer, variants integer[], quantities integer[],
                                   warehouse smallint)
-    RETURNS sales."order" LANGUAGE plpgsql AS $$
+    RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
-    placed sales."order"%ROWTYPE;
+    placed sales."order".id%TYPE;
     address crm.customer_address.id%TYPE;
 BEGIN
     SELECT a.id INTO address FROM crm.customer_address a WHERE a.customer_id = customer AND a.is_default;
     INSERT INTO sales."order" (tenant_id, customer_id, "number", address_id)
-    VALUES (tenant, customer, 'N-' || nextval('sales.document_number'), address);
+    VALUES (tenant, customer, 'N-' || nextval('sales.document_number'), address) RETURNING id INTO placed;
     INSERT INTO sales.order_item (tenant_id, order_id, line, variant_id, quantity, unit_price)
-    SELECT tenant, currval(pg_get_serial_sequence('sales."order"', 'id')), w.line, w.variant, w.quantity,
+    SELECT tenant, placed, w.line, w.variant, w.quantity,
            coalesce((SELECT p.amount FROM catalogue.price p WHERE p.variant_id = w.variant AND p.price_list_id = 1
                       ORDER BY p.valid_from DESC LIMIT 1), 10)
       FROM unnest(variants, quantities) WITH ORDINALITY AS w (variant, quantity, line);
     INSERT INTO stock.movement (warehouse_id, variant_id, kind, quantity, cost_cents, reference)
     SELECT warehouse, variant, 'sale', -quantity, 0, 'order' FROM unnest(variants, quantities) AS w (variant, quantity);
-    SELECT * INTO STRICT placed FROM sales."order" WHERE id = currval(pg_get_serial_sequence('sales."order"', 'id'));
     RETURN placed;
 END $$;
+
+CREATE FUNCTION sales.find_order(number_of text) RETURNS SETOF sales."order" LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found sales."order"%ROWTYPE;
+BEGIN
+    FOR found IN SELECT * FROM sales."order" WHERE "number" = number_of LOOP
+        RETURN NEXT found;
+    END LOOP;
+END $$;
+GRANT EXECUTE ON FUNCTION sales.find_order TO shop_clerk WITH GRANT OPTION;
 
 CREATE PROCEDURE stock.move(origin smallint, target smallint, variant integer, moved integer) LANGUAGE plpgsql AS $$
 BEGIN

@@ -126,8 +126,8 @@ CREATE FUNCTION sales.enter_order() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     placed sales."order";
 BEGIN
-    placed := sales.place_order(NEW.tenant_id, NEW.customer_id, ARRAY[NEW.variant_id], ARRAY[NEW.quantity], 1::smallint);
-    NEW.id := placed.id;
+    NEW.id := sales.place_order(NEW.tenant_id, NEW.customer_id, ARRAY[NEW.variant_id], ARRAY[NEW.quantity], 1::smallint);
+    SELECT * INTO STRICT placed FROM sales."order" WHERE id = NEW.id;
     NEW."number" := placed."number";
     RETURN NEW;
 END $$;
