@@ -207,6 +207,12 @@ DROP VIEW side.v_over_over, side.v_join, v_cascaded, v_local, v_barrier, v_over,
 """, base="""
 CREATE FUNCTION instead() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$;
 """),
+    # The one in the middle knows nothing of the table.
+    "views_in_turn": Kind("""
+CREATE VIEW v_low AS SELECT id, @a AS a FROM t;
+CREATE VIEW v_middle AS SELECT id FROM v_low;
+CREATE VIEW v_high AS SELECT m.id, t.@a AS a FROM v_middle m JOIN t ON t.id = m.id;
+""", drop="DROP VIEW v_high, v_middle, v_low", in_sink=False),
     "views_invoker": Kind("""
 CREATE VIEW v_invoker WITH (security_invoker) AS SELECT id, @a AS a FROM t;
 CREATE VIEW v_invoker_off WITH (security_invoker = false, security_barrier, check_option = local) AS SELECT id, @a AS a FROM t;

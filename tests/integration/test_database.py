@@ -141,8 +141,8 @@ CHANGES = [(14, statement) for statement in (
     "ALTER SCHEMA side OWNER TO friend",
     "ALTER INDEX t_hash DEPENDS ON EXTENSION plpgsql",
     # Partitions
-    "ALTER TABLE parts_in DETACH PARTITION parts_in_2",
-    "ALTER TABLE parts_in_1 ADD CHECK (n > -1)",
+    "ALTER TABLE pieces DETACH PARTITION pieces_2",
+    "ALTER TABLE pieces_1 ADD CHECK (n > -1)",
 )] + [(15, statement) for statement in (
     "ALTER PUBLICATION of_rows SET TABLE t WHERE (id > 4)",
     "ALTER PUBLICATION of_columns SET TABLE t (id, a, b), other WHERE (id > 5)",
@@ -158,6 +158,9 @@ CHANGES = [(14, statement) for statement in (
 # What the sink lacks.
 MORE = """
 CREATE TABLE others (id integer NOT NULL, note text);
+CREATE TABLE pieces (n integer PRIMARY KEY) PARTITION BY RANGE (n);
+CREATE TABLE pieces_1 PARTITION OF pieces FOR VALUES FROM (0) TO (50);
+CREATE TABLE pieces_2 PARTITION OF pieces FOR VALUES FROM (50) TO (100);
 CREATE MATERIALIZED VIEW filled AS SELECT 1 AS n;
 CREATE INDEX filled_n ON filled (n);
 CREATE TYPE mood AS ENUM ('fair', 'foul');

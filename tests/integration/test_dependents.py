@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import json
 
+import psycopg2
 import pytest
 
 import dependents
@@ -19,8 +20,8 @@ from servers import APP_ROLE, wait_until
 
 ENDS = ("back", "again")  # finished after the rollback, or after one more cutover
 
-# Kinds that the program still refuses, or gets wrong. Strict: whoever teaches it one takes the name from here.
-NOT_CARRIED = set()
+# Kinds (or "sink-CHANGE") that the program still refuses, or gets wrong. Strict: whoever teaches it one takes the name from here.
+NOT_CARRIED = {"materialized_views"}
 
 
 def carried(name):
@@ -208,10 +209,10 @@ def test_kind(trial, name, change, end):
 def sinks():
     """The types are changed on every major, the rest on one of them in turn."""
     for number, major in enumerate(MAJORS):
-        yield pytest.param(major, "retype", ENDS[number % 2], id=f"pg{major}-retype", marks=carried("sink"))
+        yield pytest.param(major, "retype", ENDS[number % 2], id=f"pg{major}-retype", marks=carried("sink-retype"))
     for number, change in enumerate(change for change in CHANGES if change != "retype"):
         major = MAJORS[(number + 1) % len(MAJORS)]
-        yield pytest.param(major, change, ENDS[(number + 1) % 2], id=f"pg{major}-{change}", marks=carried("sink"))
+        yield pytest.param(major, change, ENDS[(number + 1) % 2], id=f"pg{major}-{change}", marks=carried(f"sink-{change}"))
 
 
 @pytest.mark.parametrize("major, change, end", sinks())
@@ -271,6 +272,18 @@ def refusals():
         yield pytest.param(major, name, id=f"pg{major}-{name}", marks=carried(name))
 
 
+def accepted(database, sql):
+    """Whether PostgreSQL takes the plain statement; it is rolled back."""
+    with contextlib.closing(database.connect(autocommit=False)) as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(sql)
+        except psycopg2.Error:
+            return False
+        finally:
+            connection.rollback()
+    return True
+
+
 @pytest.mark.parametrize("major, name", refusals())
 def test_refused(server, new_database, name):
     """By name, before anything is made."""
@@ -279,11 +292,9 @@ def test_refused(server, new_database, name):
     sql, alter, words, *user = REFUSED[name]
     database.execute(sql, user=user[0] if user else APP_ROLE)
     before = whole(database)
-    if alter:
-        outcome = pgrecast.run(database, alter)
-    else:
-        outcome = pgrecast.rebuild(database, "t")
-    assert outcome.status in (pgrecast.REFUSED, pgrecast.USAGE), str(outcome)  # what PostgreSQL does not take is wrong SQL
+    outcome = pgrecast.run(database, alter) if alter else pgrecast.rebuild(database, "t")
+    expected = [pgrecast.REFUSED, pgrecast.USAGE] if alter and not accepted(database, alter) else [pgrecast.REFUSED]
+    assert outcome.status in expected, str(outcome)
     for word in words:
         assert word in outcome.stderr, str(outcome)
     assert pgrecast.leftovers(database) == [] and pgrecast.job_rows(database) == 0
