@@ -1,10 +1,12 @@
 """Measures pgrecast beside the blocking ALTER TABLE, in one run on one server. Run it as ./dev bench.
 
 Wall time: the same table, the same statement, three ways in turn, several times; medians. Memory: the most resident
-memory of the client, at several sizes. Apply: how fast a backlog shrinks, beside how fast pgbench could make it.
+memory of the client, at several sizes. Apply: how fast a backlog shrinks, beside how fast pgbench could make it. Lock:
+how long it is held at the cutover, with fifty objects hanging on the table and with none.
 """
 
 import argparse
+import contextlib
 import pathlib
 import re
 import signal
@@ -123,6 +125,82 @@ def bench_apply(database, rows, seconds):
            ("pgrecast, applying them", f"{rate:,.0f}", f"{rate * seconds / written:.2f}")])
 
 
+# Fifty objects that hang on the table, of every kind that a swap has to carry.
+DEPENDENTS = """
+CREATE TABLE bench_parent (n integer PRIMARY KEY);
+INSERT INTO bench_parent SELECT generate_series(0, 999);
+ALTER TABLE bench ADD CONSTRAINT bench_parent_fk FOREIGN KEY (n) REFERENCES bench_parent;
+CREATE FUNCTION bench_audit() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION bench_total() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM bench; END;
+CREATE FUNCTION bench_label(bench) RETURNS text LANGUAGE sql AS 'SELECT ($1).note';
+CREATE RULE bench_rule AS ON DELETE TO bench WHERE OLD.id < 0 DO INSTEAD NOTHING;
+DO $$ BEGIN
+    FOR i IN 1..5 LOOP
+        EXECUTE format('CREATE TABLE bench_child_%s (id integer PRIMARY KEY, bench_id integer REFERENCES bench)', i);
+        EXECUTE format('CREATE POLICY bench_policy_%s ON bench USING (id > %s)', i, -i);
+        EXECUTE format('CREATE PUBLICATION bench_publication_%s FOR TABLE bench', i);
+    END LOOP;
+    FOR i IN 1..15 LOOP
+        EXECUTE format('CREATE TRIGGER bench_trigger_%s BEFORE UPDATE OF note ON bench FOR EACH ROW WHEN (NEW.id < -%s)'
+                       ' EXECUTE FUNCTION bench_audit()', i, i);
+        EXECUTE format('CREATE VIEW bench_view_%s AS SELECT %s, note FROM bench WHERE n = %s', i,
+                       CASE WHEN i <= 8 THEN 'n' ELSE 'id' END, i);
+    END LOOP;
+END $$;
+CREATE VIEW bench_over AS SELECT * FROM bench_view_9 UNION ALL SELECT * FROM bench_view_10;
+"""
+
+
+def held(outcome):
+    return float(re.search(r"lock held ([\d.]+) ms", outcome.stdout).group(1))
+
+
+def timed_swap(database, rows, dependents):
+    """The time under the lock, with four clients that write, in ms; the table fresh each time."""
+    database.execute("DROP TABLE IF EXISTS bench, bench_parent, bench_child_1, bench_child_2, bench_child_3, bench_child_4,"
+                     " bench_child_5 CASCADE; DROP FUNCTION IF EXISTS bench_audit, bench_total, bench_label CASCADE;"
+                     "DROP PUBLICATION IF EXISTS bench_publication_1, bench_publication_2, bench_publication_3,"
+                     " bench_publication_4, bench_publication_5")
+    make_table(database, rows)
+    if dependents:
+        database.execute(DEPENDENTS)
+    job = pgrecast.start_run(database, ALTER, "--progress=none", "--cutover=hold")
+    job.wait_phase("ready", timeout=600)
+    with background_writes(database, rows):
+        pgrecast.call(database, "cutover", "bench")
+        outcome = job.wait(600)
+    if outcome.status != pgrecast.DONE:
+        raise SystemExit(f"bench: {outcome}")
+    return held(outcome)
+
+
+def bench_lock(database, rows, runs):
+    lines = []
+    for name, dependents in (("nothing hangs on the table", False), ("50 objects hang on it", True)):
+        values = []
+        for number in range(runs):
+            values.append(timed_swap(database, rows, dependents))
+            progress(f"run {number + 1} of {runs}: {name}: {values[-1]:.1f} ms")
+        lines.append((name, f"{statistics.median(values):.1f}", f"{min(values):.1f}", f"{max(values):.1f}"))
+    table(f"Lock held at the cutover, {rows:,} rows, 200 transactions a second, {runs} runs",
+          ("", "median ms", "min", "max"), lines)
+
+
+@contextlib.contextmanager
+def background_writes(database, rows):
+    """Two hundred updates of one row a second, while the block runs."""
+    script = pathlib.Path(database.server.socket_folder) / "background.sql"
+    script.write_text(WRITE)
+    clients = subprocess.Popen([str(CLIENT_BIN / "pgbench"), "-n", "-c", "4", "-R", "200", "-T", "600", "-D", f"rows={rows}",
+                                "-f", str(script)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **database.environment()})
+    try:
+        yield
+    finally:
+        clients.terminate()
+        clients.wait()
+
+
 def applied(database):
     """Changes applied so far, as committed with their effect."""
     return database.value("SELECT changes_applied FROM pgrecast.position") or 0
@@ -150,7 +228,9 @@ def main():
     parser.add_argument("--runs", type=int, default=3, help="runs of each way (default 3)")
     parser.add_argument("--memory-rows", default="1000000,5000000,10000000", help="sizes at which memory is measured")
     parser.add_argument("--apply-seconds", type=int, default=15, help="how long pgbench writes the backlog (default 15)")
-    parser.add_argument("--only", choices=("wall", "memory", "apply"), help="one of the three measurements")
+    parser.add_argument("--lock-rows", type=int, default=100_000, help="rows of the table that is swapped (default 100,000)")
+    parser.add_argument("--lock-runs", type=int, default=5, help="swaps with and without dependents (default 5)")
+    parser.add_argument("--only", choices=("wall", "memory", "apply", "lock"), help="one of the four measurements")
     parser.add_argument("--major", type=int, default=15, help="major version of PostgreSQL (default 15)")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -161,6 +241,8 @@ def main():
             bench_wall_time(database, options.rows, options.runs)
         if options.only in (None, "apply"):
             bench_apply(database, options.rows, options.apply_seconds)
+        if options.only in (None, "lock"):
+            bench_lock(database, options.lock_rows, options.lock_runs)
         if options.only in (None, "memory"):
             bench_memory(database, [int(size) for size in options.memory_rows.split(",")])
 
