@@ -467,3 +467,29 @@ def test_same_name_in_two_schemas(database):
     assert instance.wait().status == DONE
     assert relations(database) == before
     assert pgrecast.leftovers(database) == []
+
+
+@pytest.mark.main_major
+def test_what_one_cannot_none_does(database):
+    """A new key, by which rows would not be found again: after the rollback neither table is followed."""
+    filled(database, "CREATE TABLE orders (id integer PRIMARY KEY, part integer NOT NULL);"
+                     "CREATE TABLE items (id integer PRIMARY KEY, n integer);"
+                     "INSERT INTO orders SELECT g, g % 7 FROM generate_series(1, 500) g;"
+                     "INSERT INTO items SELECT g, g FROM generate_series(1, 500) g")
+    before = {table: describe(database, table) for table in ("orders", "items")}
+    sql = ("ALTER TABLE items ALTER id TYPE bigint;"
+           " ALTER TABLE orders DROP CONSTRAINT orders_pkey, ADD PRIMARY KEY (id, part)")
+    text = plan(database, sql).stdout
+    assert text.count('cannot come to serve again: of table "public"."orders"') == 2, text
+    instance = pgrecast.start_run(database, sql, window=None)
+    instance.wait_phase("reverse")
+    database.execute("UPDATE orders SET part = 9 WHERE id = 5; DELETE FROM items WHERE id = 5")
+    assert pgrecast.call(database, "rollback", JOB).status == DONE
+    outcome = instance.wait()
+    assert outcome.status == DONE and 'of table "public"."orders"' in outcome.stderr, str(outcome)
+    assert pgrecast.job_phase(database) == "rolled_back"
+    assert database.value("SELECT part FROM orders WHERE id = 5") == 9
+    assert database.value("SELECT count(*) FROM items WHERE id = 5") == 0
+    assert pgrecast.call(database, "finish", JOB).status == DONE
+    for table in before:
+        assert_untouched(database, before[table], table)
