@@ -366,6 +366,7 @@ cutover_run(const struct cutover_request *request, struct cutover_report *report
         report->attempts++;
         switch (try_once(request, timeout_ms, report, err)) {
         case ATTEMPT_DONE:
+            error_clear(err); /* of the attempts before */
             return true;
         case ATTEMPT_FAILED:
             return false;
