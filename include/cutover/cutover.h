@@ -49,7 +49,7 @@ struct cutover_request {
 struct cutover_report {
     int attempts;
     double lock_wait_ms; /* of the attempt that succeeded */
-    double lock_held_ms; /* from the grant of the lock to the end of the commit */
+    double lock_held_ms; /* from the grant of the first lock to the end of the commit */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include "core/buffer.h"
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/mem.h"
 #include "sql/sql.h"
 
 #define VACUUM_PATIENCE_MS 60000 /* how long to wait for a vacuum before it is made to give way */
@@ -177,16 +178,34 @@ later_ms(const struct cutover_request *request)
     return request->lock_timeout_ms < OTHER_LOCKS_MS ? request->lock_timeout_ms : OTHER_LOCKS_MS;
 }
 
-/* What the swap changes beside the tables, in the order in which a query would come to it. */
-static bool
-lock_others(const struct cutover_request *request, struct error *err)
-{
-    const struct string_list *locks = &request->swap->locks;
+/* What is known while the locks are taken, one after the other. */
+struct locking {
+    int64_t asked;       /* by clock_us(): the first one … */
+    int64_t first;       /* … and when it was granted; 0: not yet */
+    int64_t until;       /* by clock_ms(): the others must be there */
+    const char *blocked; /* the one at hand */
+};
 
-    for (int i = 0; i < locks->count; i++)
-        if (!session_execute(request->session, err, locks->items[i]))
-            return false;
-    return true;
+/*
+ * Whoever wants the first of them waits until we have the others too, or give up: so these must be had soon,
+ * and well within the time after which the server would look for a deadlock and end an application's
+ * transaction that has one of them and waits for the first.
+ */
+static bool
+take_lock(const struct cutover_request *request, struct locking *l, int timeout_ms, const char *name,
+          const char *sql, struct error *err)
+{
+    int64_t left = l->first == 0 ? timeout_ms : l->until - clock_ms();
+    bool ok;
+
+    l->blocked = name;
+    ok = session_executef(request->session, err, "SET LOCAL lock_timeout = %d; %s", left > 1 ? (int)left : 1,
+                          sql);
+    if (ok && l->first == 0) {
+        l->first = clock_us();
+        l->until = clock_ms() + later_ms(request);
+    }
+    return ok;
 }
 
 /* The shadows first, and patiently: nobody uses them, but an autovacuum must be made to give way. */
@@ -204,41 +223,44 @@ lock_shadows(const struct cutover_request *request, struct error *err)
     return ok;
 }
 
-/*
- * Whoever wants the first table waits until we have the others too, or give up: so these must be had soon,
- * and well within the time after which the server would look for a deadlock and end an application's
- * transaction that has one of them and waits for the first.
- */
+/* What the swap changes beside the tables, in the order in which a query would come to it. */
 static bool
-lock_sources(const struct cutover_request *request, int timeout_ms, bool last_first, const char **blocked,
-             struct error *err)
+lock_others(const struct cutover_request *request, struct locking *l, int timeout_ms, struct error *err)
 {
-    int64_t until = 0;
-    bool ok = true;
+    const struct string_list *locks = &request->swap->locks;
 
-    for (int i = 0; ok && i < request->table_count; i++) {
-        const struct plan *plan = request->plans[last_first ? request->table_count - 1 - i : i];
-        int64_t left = i == 0 ? timeout_ms : until - clock_ms();
-
-        *blocked = plan->source_sql;
-        ok = session_executef(request->session, err,
-                              "SET LOCAL lock_timeout = %d; LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
-                              left > 1 ? (int)left : 1, plan->source_sql);
-        if (i == 0)
-            until = clock_ms() + later_ms(request);
-    }
-    return ok;
+    for (int i = 0; i < locks->count; i++)
+        if (!take_lock(request, l, timeout_ms, "what hangs on the table", locks->items[i], err))
+            return false;
+    return true;
 }
 
 static bool
-begin_and_lock(const struct cutover_request *request, int timeout_ms, bool last_first, int64_t *asked,
-               const char **blocked, struct error *err)
+lock_sources(const struct cutover_request *request, struct locking *l, int timeout_ms, bool last_first,
+             struct error *err)
 {
-    *blocked = request->plans[0]->shadow_sql;
-    return lock_shadows(request, err) &&
-           ((*asked = clock_us()),
-            session_executef(request->session, err, "SET LOCAL lock_timeout = %d", timeout_ms)) &&
-           lock_others(request, err) && lock_sources(request, timeout_ms, last_first, blocked, err) &&
+    for (int i = 0; i < request->table_count; i++) {
+        const struct plan *plan = request->plans[last_first ? request->table_count - 1 - i : i];
+        char *sql = mem_printf("LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", plan->source_sql);
+        bool ok = take_lock(request, l, timeout_ms, plan->source_sql, sql, err);
+
+        free(sql);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static bool
+begin_and_lock(const struct cutover_request *request, int timeout_ms, bool last_first, struct locking *l,
+               struct error *err)
+{
+    *l = (struct locking){.asked = clock_us(), .blocked = request->plans[0]->shadow_sql};
+    if (!lock_shadows(request, err))
+        return false;
+    l->asked = clock_us();
+    return lock_others(request, l, timeout_ms, err) &&
+           lock_sources(request, l, timeout_ms, last_first, err) &&
            session_executef(request->session, err,
                             "SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = %d",
                             later_ms(request), STATEMENT_MOST_MS);
@@ -312,9 +334,8 @@ static enum attempt
 try_once(const struct cutover_request *request, int timeout_ms, struct cutover_report *report,
          struct error *err)
 {
-    const char *blocked = NULL;
     const struct cutover_hooks *hooks = request->hooks;
-    int64_t asked = clock_us(), granted;
+    struct locking locking = {0};
     bool open, entered = false;
     char xid[24];
 
@@ -323,15 +344,15 @@ try_once(const struct cutover_request *request, int timeout_ms, struct cutover_r
         return ATTEMPT_FAILED;
     if (open)
         return ATTEMPT_AGAIN;
-    if (!begin_and_lock(request, timeout_ms, report->attempts % 2 == 0, &asked, &blocked, err)) {
+    if (!begin_and_lock(request, timeout_ms, report->attempts % 2 == 0, &locking, err)) {
         session_rollback(request->session);
         if (!lock_not_available(err))
             return ATTEMPT_FAILED;
-        error_set(err, ERROR_LOCK, "the lock on %s was not free within %d ms", blocked, timeout_ms);
+        error_set(err, ERROR_LOCK, "the lock on %s was not free within %d ms", locking.blocked,
+                  locking.first == 0 ? timeout_ms : later_ms(request));
         describe_blocker(request, err);
         return ATTEMPT_AGAIN;
     }
-    granted = clock_us();
     if (!old_snapshot_open(request, &open, err) || open || !(entered = hooks->enter(hooks->arg, err)) ||
         !swap(request, err) || !own_transaction(request, xid, err)) {
         bool again = open || err->kind == ERROR_LOCK || lock_not_available(err);
@@ -344,8 +365,8 @@ try_once(const struct cutover_request *request, int timeout_ms, struct cutover_r
         give_back(request, entered);
         return ATTEMPT_FAILED;
     }
-    report->lock_wait_ms = (double)(granted - asked) / 1000;
-    report->lock_held_ms = (double)(clock_us() - granted) / 1000;
+    report->lock_wait_ms = (double)(locking.first - locking.asked) / 1000;
+    report->lock_held_ms = (double)(clock_us() - locking.first) / 1000;
     return hooks->leave(hooks->arg, true, err) ? ATTEMPT_DONE : ATTEMPT_FAILED;
 }
 
@@ -366,6 +387,7 @@ cutover_run(const struct cutover_request *request, struct cutover_report *report
         report->attempts++;
         switch (try_once(request, timeout_ms, report, err)) {
         case ATTEMPT_DONE:
+            error_clear(err); /* of the attempts before */
             return true;
         case ATTEMPT_FAILED:
             return false;

@@ -239,8 +239,10 @@ forget_plans(struct engine *e)
 {
     plan_set_free(e->plans);
     e->plans = NULL;
-    for (int i = 0; i < e->table_count; i++)
-        e->tables[i].plans = NULL, e->tables[i].plan = NULL;
+    for (int i = 0; i < e->table_count; i++) {
+        e->tables[i].plans = NULL;
+        e->tables[i].plan = NULL;
+    }
 }
 
 /* Where this host keeps the spool, if it was said anew. */

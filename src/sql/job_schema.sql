@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS pgrecast.job (
     phase_since        timestamptz NOT NULL DEFAULT clock_timestamp(),
     created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at           timestamptz,
-    schema_name        text NOT NULL,             -- of the first of its tables
+    schema_name        text NOT NULL,             -- of the table that was named first
     table_name         text NOT NULL,
     sql                text,                      -- the statements given; null for a rebuild
     system_identifier  text NOT NULL,

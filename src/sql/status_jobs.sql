@@ -1,6 +1,7 @@
 -- One row a job; $1 names one, or is null.
 SELECT j.name,
-       coalesce((SELECT pg_catalog.json_agg(t.schema_name || '.' || t.table_name ORDER BY t.number)
+       coalesce((SELECT pg_catalog.json_agg(t.schema_name || '.' || t.table_name
+                                            ORDER BY (t.schema_name, t.table_name) <> (j.schema_name, j.table_name), t.number)
                  FROM pgrecast.job_table AS t WHERE t.job_id = j.id),
                 pg_catalog.json_build_array(j.schema_name || '.' || j.table_name)),
        j.phase, j.sql, j.ended_at IS NOT NULL,
