@@ -374,7 +374,7 @@ def test_no_lock(database, held):
 @pytest.mark.main_major
 def test_busy_in_the_other_order(database):
     """Writers that never leave the last table alone, and come to the first one while they have it."""
-    rewrite = Several(database, rows=500, writers=4, rate=80, weights={"update": 100})
+    rewrite = Several(database, rows=500, writers=3, rate=40, weights={"update": 100})
     with rewrite.load:
         rewrite.run("--cutover-attempts=20").wait_phase("reverse")
         rewrite.load.wait_for(30)
