@@ -7,6 +7,7 @@ import pytest
 
 import oracle
 import pgrecast
+from campaign import ACCIDENTS, Campaign
 from conftest import rotate
 from pgrecast import DONE, FAILED, NO_LOCK, POINTS_BACK, POINTS_END, POINTS_FORWARD, REFUSED, USAGE
 from rewrite import JOB, Rewrite
@@ -240,6 +241,12 @@ def test_killed_at_every_point(database):
             pgrecast.Running(database, ["finish", JOB], kill=point).wait_killed()
         rewrite.command("finish")
     rewrite.assert_over_with_original()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.main_major
+def test_accidents_at_random(database):
+    Campaign(database, seed=3, accidents=8, kinds=ACCIDENTS, workloads=("workloads:Shop",), rewrite=Several).run()
 
 
 @pytest.mark.parametrize("major, point", rotate(["init-shadow", "copy-chunk", "index-key", "catchup-shadow",
