@@ -29,7 +29,7 @@ REQUESTS = {"rolled_back": "rollback", "reverse": "cutover", "finished": "finish
 class Campaign:
     """One job and what happens to it."""
 
-    def __init__(self, database, seed, accidents=12, kinds=None, rows=4000, workloads=tuple(WORKLOADS)):
+    def __init__(self, database, seed, accidents=12, kinds=None, rows=4000, workloads=tuple(WORKLOADS), rewrite=Rewrite):
         self.database = database
         self.rng = random.Random(seed)
         self.accidents = accidents
@@ -37,7 +37,7 @@ class Campaign:
         self.story = []  # for a person, when it ends badly
         self.begun = time.monotonic()
         workload = self.rng.choice(list(workloads))
-        self.rewrite = Rewrite(database, workload, rows=rows, seed=seed, rate=40, arguments=["--chunk-size=64kB"])
+        self.rewrite = rewrite(database, workload, rows=rows, seed=seed, rate=40, arguments=["--chunk-size=64kB"])
         self.request = None  # a command of another terminal
         self.tell(f"seed {seed}, workload {workload}, PostgreSQL {database.major}")
 

@@ -5,13 +5,16 @@ import re
 
 import pytest
 
+import oracle
 import pgrecast
+from campaign import ACCIDENTS, Campaign
 from conftest import rotate
 from pgrecast import DONE, FAILED, NO_LOCK, POINTS_BACK, POINTS_END, POINTS_FORWARD, REFUSED, USAGE
 from rewrite import JOB, Rewrite
 from servers import wait_until
 from tables import (assert_aborts, assert_equal, assert_follows, assert_resumable, assert_same, assert_untouched, describe,
                     filled, relations, schema_differences)
+from test_visibility import HangingCommit, absent_standby, own_server  # noqa: F401 (a fixture)
 
 
 class Several(Rewrite):
@@ -142,6 +145,39 @@ def test_mismatch_names_the_table(database):
     rewrite.assert_over_with_original()
 
 
+@pytest.mark.main_major
+def test_commit_that_is_not_visible(own_server):  # noqa: F811
+    """One that only the second table's apply knows is waited for; one of both is held back in both, until they are compared."""
+    database = own_server.new_database()
+    for table in ("t", "t2", "m", "m2"):
+        database.execute(f"CREATE TABLE {table} (id integer PRIMARY KEY, a integer);"
+                         f"INSERT INTO {table} SELECT g, g % 10 FROM generate_series(1, 1000) g")
+    database.superuser(f'ALTER DATABASE "{database.name}" SET synchronous_commit = local')
+    job = pgrecast.start_run(database, "ALTER TABLE t ALTER id TYPE bigint; ALTER TABLE t2 ALTER id TYPE bigint", window=None)
+    job.wait_phase("reverse")
+    absent_standby(own_server)
+    before = HangingCommit(database, "UPDATE {t}2 SET a = 77 WHERE id = 1", "before")
+    before.wait_until_it_hangs()
+    wait_until(lambda: database.value("SELECT a FROM t2_pgrecast_old WHERE id = 1") == 77, "it to be applied")
+    verify = pgrecast.Running(database, ["verify", "t"])
+    wait_until(lambda: database.superuser("SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgrecast snapshot'"),
+               "a snapshot to be tried")
+    held = HangingCommit(database, "UPDATE {t} SET a = 78 WHERE id = 2; UPDATE {t}2 SET a = 78 WHERE id = 2", "held")
+    held.wait_until_it_hangs()
+    before.let_go()
+    outcome = verify.wait()
+    assert outcome.status == DONE and "2000 rows" in outcome.stdout and ", 0 differ" in outcome.stdout, str(outcome)
+    wait_until(lambda: database.execute("SELECT DISTINCT a FROM t_pgrecast_old WHERE id = 2 UNION"
+                                        " SELECT a FROM t2_pgrecast_old WHERE id = 2") == [(78,)], "it to be applied")
+    own_server.configure(synchronous_standby_names="")
+    held.join()
+    assert pgrecast.call(database, "rollback", "t").status == DONE
+    for table, mirror in (("t", "m"), ("t2", "m2")):
+        assert not oracle.compare(database, table, mirror)
+    assert pgrecast.call(database, "finish", "t").status == DONE
+    assert job.wait().status == DONE
+
+
 # Large transactions: more than a batch takes, in all tables at once
 
 MANY = 50000
@@ -205,6 +241,12 @@ def test_killed_at_every_point(database):
             pgrecast.Running(database, ["finish", JOB], kill=point).wait_killed()
         rewrite.command("finish")
     rewrite.assert_over_with_original()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.main_major
+def test_accidents_at_random(database):
+    Campaign(database, seed=3, accidents=8, kinds=ACCIDENTS, workloads=("workloads:Shop",), rewrite=Several).run()
 
 
 @pytest.mark.parametrize("major, point", rotate(["init-shadow", "copy-chunk", "index-key", "catchup-shadow",
