@@ -62,8 +62,7 @@ refuse_rights(const struct table *t, struct string_list *reasons, struct string_
         list_addf(hints, "GRANT CREATE ON SCHEMA to the owner.");
     }
     if (t->row_security_active) {
-        list_addf(reasons,
-                  "its row security is forced on the session's role, which may not see all rows");
+        list_addf(reasons, "its row security is forced on the session's role, which may not see all rows");
         list_addf(hints, "Connect as a role with BYPASSRLS that is a member of the owner.");
     }
     if (!t->may_create_in_schema) {
