@@ -318,6 +318,18 @@ leave(struct engine *e, struct error *err)
     return ok;
 }
 
+/* While the connection was lost somebody else has ended the job in order. */
+static bool
+finished_meanwhile(struct engine *e, struct error *err)
+{
+    if (!e->job.ended || e->job.phase != PHASE_FINISHED)
+        return false;
+    log_info("job %s was finished meanwhile", e->job.name);
+    error_clear(err);
+    e->report->outcome = job_is_turned(&e->job) ? JOB_FINISHED : JOB_UNDONE;
+    return true;
+}
+
 /* Run a job that is ours to an end, through lost connections. */
 static bool
 drive(struct engine *e, struct error *err)
@@ -333,6 +345,8 @@ drive(struct engine *e, struct error *err)
     }
     progress_end(&e->progress);
     stages_close(e);
+    if (end == STEP_FAILED && finished_meanwhile(e, err))
+        return true;
     ok = end == STEP_NEXT ? finish(e, err) : end == STEP_LEAVE && leave(e, err);
     if (!ok && end != STEP_NEXT)
         end_failed(e, err);

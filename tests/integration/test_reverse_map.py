@@ -232,6 +232,7 @@ def test_resume_after_a_rollback_without_an_instance(database):
     assert_follows(database, "t_pgrecast_new", "m", ignore=("note", "n"))
     job.kill()
     job = pgrecast.start_resume(database, "t")
+    wait_until(lambda: database.value("SELECT pid FROM pgrecast.job") == job.process.pid, "the instance to have the job")
     command(database, "verify")
     command(database, "cutover")
     job.wait_phase("reverse")
