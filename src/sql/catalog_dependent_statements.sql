@@ -214,7 +214,6 @@ statement (at, step, part, name, sql) AS (
           SELECT r.at, r.proowner, r.pronamespace FROM routine r) o (at, owner, namespace)
     JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
     WHERE NOT pg_catalog.has_schema_privilege(o.owner, o.namespace, 'CREATE')
-       OR NOT pg_catalog.has_schema_privilege(o.namespace, 'CREATE')
     UNION ALL
     SELECT p.at, 'lock', 0, '',
            CASE WHEN p.relkind IN ('v', 'm')
