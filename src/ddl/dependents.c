@@ -292,8 +292,7 @@ settle_piece(struct work *w, struct hanging *item, struct error *err)
     if (!item->direct && !hangs_on_remade(w, item))
         return true;
     item->fate = FATE_REMADE;
-    if (strcmp(d->kind, "publication") == 0 ||
-        (d->lock.count > 0 && strncmp(d->lock.items[0], "LOCK ", strlen("LOCK ")) == 0))
+    if (d->lock.count > 0 && strncmp(d->lock.items[0], "LOCK ", strlen("LOCK ")) == 0)
         return true;
     return try_out(w, d, d->attach.count, &done, err);
 }
