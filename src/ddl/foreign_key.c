@@ -222,13 +222,13 @@ foreign_keys_settle(const struct table *source, struct table *target)
     }
 }
 
-/* The parts may be there already while the whole is not: see attach_leaves(). */
+/* The parts may be there already while the whole is not: see attach_leaves(). Partitions come and go. */
 static void
 detach_leaves(const struct foreign_key *f, const char *name, struct string_list *out)
 {
     list_addf(out, "ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", f->on_name, name);
     for (int i = 0; i + 1 < f->leaves.count; i += 2)
-        list_addf(out, "ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", f->leaves.items[i],
+        list_addf(out, "ALTER TABLE IF EXISTS %s DROP CONSTRAINT IF EXISTS %s", f->leaves.items[i],
                   f->leaves.items[i + 1]);
 }
 
@@ -252,7 +252,10 @@ static void
 attach_leaves(const struct foreign_key *f, struct string_list *out, struct string_list *validate)
 {
     for (int i = 0; i + 1 < f->leaves.count; i += 2) {
-        list_add(out, add_named(f, f->leaves.items[i + 1], f->leaves.items[i], f->ref_name, false));
+        char *leaf = mem_printf("IF EXISTS %s", f->leaves.items[i]);
+
+        list_add(out, add_named(f, f->leaves.items[i + 1], leaf, f->ref_name, false));
+        free(leaf);
         list_addf(validate, "ALTER TABLE %s VALIDATE CONSTRAINT %s", f->leaves.items[i],
                   f->leaves.items[i + 1]);
     }
