@@ -207,6 +207,11 @@ statement (at, step, part, name, sql) AS (
     CROSS JOIN LATERAL pg_catalog.aclexplode(g.acl) a
     WHERE a.grantor <> g.relowner
     UNION ALL
+    SELECT d.at, 'obstacle', 0, l.provider, pg_catalog.format('its security label (%s) would be lost', l.provider)
+    FROM dependent d
+    JOIN (SELECT DISTINCT l.classoid, l.objoid, l.provider FROM pg_catalog.pg_seclabel l) l
+        ON l.classoid = d.classid AND l.objoid = d.objid
+    UNION ALL
     SELECT o.at, 'obstacle', 0, '',
            pg_catalog.format('its owner %I may not create in schema %I', pg_catalog.pg_get_userbyid(o.owner), n.nspname)
     FROM (SELECT v.at, v.relowner, v.relnamespace FROM view v
