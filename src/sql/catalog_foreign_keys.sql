@@ -2,7 +2,8 @@
 -- each partition. What cannot be carried over has a reason. A lock of the other table is named where the role may take it.
 -- $1 oid of the table
 WITH side AS (
-    SELECT c.oid, c.relkind, c.relowner, c.relnamespace, n.nspname, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
+    SELECT c.oid, c.relkind, c.relowner, c.relnamespace, n.nspname,
+           pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ),
