@@ -164,6 +164,7 @@ struct dependent {
     struct string_list attach;    /* … and makes it again as it is now … */
     struct string_list replace;   /* … or does both at once */
     struct string_list obstacles; /* why it cannot be made again, clauses */
+    struct string_list holder;    /* of one on another table or view: that one's oid, schema, name */
     char *fate;                   /* what becomes of it, for people; the plan's to say */
 };
 

@@ -132,6 +132,7 @@ step_of(struct dependent *d, const char *step)
            : strcmp(step, "detach") == 0  ? &d->detach
            : strcmp(step, "attach") == 0  ? &d->attach
            : strcmp(step, "replace") == 0 ? &d->replace
+           : strcmp(step, "holder") == 0  ? &d->holder
                                           : &d->obstacles;
 }
 

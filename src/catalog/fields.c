@@ -132,9 +132,10 @@ static const struct field dependent_fields[] = {
     FIELD_LIST_STRUCT(struct dependent, attach, NULL),
     FIELD_LIST_STRUCT(struct dependent, replace, NULL),
     FIELD_LIST_STRUCT(struct dependent, obstacles, NULL),
+    FIELD_LIST_STRUCT(struct dependent, holder, NULL),
     FIELD(struct dependent, fate),
 };
-static SHAPE(dependent, 168);
+static SHAPE(dependent, 184);
 
 static const struct field foreign_key_fields[] = {
     FIELD(struct foreign_key, oid),

@@ -222,14 +222,56 @@ foreign_keys_settle(const struct table *source, struct table *target)
     }
 }
 
-/* The parts may be there already while the whole is not: see attach_leaves(). */
+/*
+ * For each partition that was made since the plan, with the constraint or without: ALTER TABLE … action. The
+ * table's own constraint, which would have come with the partition, may be away just then.
+ */
+static char *
+each_new_part(const struct foreign_key *f, bool with, const char *action)
+{
+    struct buffer sql = {0};
+
+    buffer_add_text(&sql, "DO $pgrecast$ DECLARE part pg_catalog.text; BEGIN FOR part IN "
+                          "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM "
+                          "pg_catalog.pg_partition_tree(");
+    buffer_add_literal(&sql, f->on_name);
+    buffer_add_text(&sql, ") t JOIN pg_catalog.pg_class c ON c.oid = t.relid AND c.relkind = 'r' "
+                          "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+                          "WHERE pg_catalog.format('%I.%I', n.nspname, c.relname) NOT IN (");
+    for (int i = 0; i + 1 < f->leaves.count; i += 2) {
+        buffer_add_text(&sql, i > 0 ? ", " : "");
+        buffer_add_literal(&sql, f->leaves.items[i]);
+    }
+    buffer_printf(&sql, ") AND %sEXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND ",
+                  with ? "" : "NOT ");
+    if (with) {
+        buffer_add_text(&sql, "f.conrelid = c.oid AND f.conparentid = 0");
+    } else {
+        buffer_add_text(&sql, "f.conrelid IN (c.oid, ");
+        buffer_add_literal(&sql, f->on_name);
+        buffer_add_text(&sql, "::pg_catalog.regclass)");
+    }
+    buffer_add_text(&sql, " AND f.conname = ");
+    buffer_add_literal(&sql, f->name);
+    buffer_add_text(&sql, ") LOOP EXECUTE 'ALTER TABLE ' || part || ");
+    buffer_add_literal(&sql, action);
+    buffer_add_text(&sql, "; END LOOP; END $pgrecast$");
+    return buffer_take(&sql);
+}
+
+/* The parts may be there already while the whole is not: see attach_leaves(). Partitions come and go. */
 static void
 detach_leaves(const struct foreign_key *f, const char *name, struct string_list *out)
 {
+    char *action;
+
     list_addf(out, "ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", f->on_name, name);
     for (int i = 0; i + 1 < f->leaves.count; i += 2)
-        list_addf(out, "ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", f->leaves.items[i],
+        list_addf(out, "ALTER TABLE IF EXISTS %s DROP CONSTRAINT IF EXISTS %s", f->leaves.items[i],
                   f->leaves.items[i + 1]);
+    action = mem_printf(" DROP CONSTRAINT %s", name);
+    list_add(out, each_new_part(f, true, action));
+    free(action);
 }
 
 void
@@ -251,11 +293,24 @@ foreign_key_detach(const struct foreign_key *f, struct string_list *out)
 static void
 attach_leaves(const struct foreign_key *f, struct string_list *out, struct string_list *validate)
 {
+    char *name = name_quoted(f->name), *add;
+
     for (int i = 0; i + 1 < f->leaves.count; i += 2) {
-        list_add(out, add_named(f, f->leaves.items[i + 1], f->leaves.items[i], f->ref_name, false));
+        char *leaf = mem_printf("IF EXISTS %s", f->leaves.items[i]);
+
+        list_add(out, add_named(f, f->leaves.items[i + 1], leaf, f->ref_name, false));
+        free(leaf);
         list_addf(validate, "ALTER TABLE %s VALIDATE CONSTRAINT %s", f->leaves.items[i],
                   f->leaves.items[i + 1]);
     }
+    add = add_named(f, name, "", f->ref_name, false);
+    list_add(out, each_new_part(f, false, add + strlen("ALTER TABLE ")));
+    list_add(validate, each_new_part(f, false, add + strlen("ALTER TABLE ")));
+    free(add);
+    add = mem_printf(" VALIDATE CONSTRAINT %s", name);
+    list_add(validate, each_new_part(f, true, add));
+    free(add);
+    free(name);
     list_add(validate, add_statement(f, f->on_name, f->ref_name, true));
     if (f->comment != NULL)
         list_add(validate, comment_statement(f, f->on_name));

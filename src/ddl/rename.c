@@ -23,17 +23,13 @@ old_name(const struct table *source, const struct column *c)
     return c->attnum <= source->column_count ? source->columns[c->attnum - 1].name : NULL;
 }
 
-/* Its name is, or is about to be, another's: it steps aside. */
+/* Its name is, or is about to be, another's, or was that of one that is dropped: it steps aside. */
 static bool
-is_in_the_way(const struct table *source, const struct table *after, const struct column *c)
+is_in_the_way(const struct table *source, const struct column *c)
 {
-    for (int i = 0; i < after->column_count; i++) {
-        const struct column *other = &after->columns[i];
-        const char *old = old_name(source, other);
-
-        if (other != c && old != NULL && strcmp(old, c->name) == 0)
+    for (int i = 0; i < source->column_count; i++)
+        if (i + 1 != c->attnum && strcmp(source->columns[i].name, c->name) == 0)
             return true;
-    }
     return false;
 }
 
@@ -47,7 +43,7 @@ renames_plan(const struct table *source, const struct table *after, const char *
         const struct column *c = &after->columns[i];
         char *aside;
 
-        if (!is_in_the_way(source, after, c))
+        if (!is_in_the_way(source, c))
             continue;
         aside = mem_printf("pgrecast_column_%d", c->attnum);
         add_rename(to_before, table, c->name, aside);
@@ -61,8 +57,7 @@ renames_plan(const struct table *source, const struct table *after, const char *
 
         if (old == NULL || strcmp(old, c->name) == 0)
             continue;
-        aside = is_in_the_way(source, after, c) ? mem_printf("pgrecast_column_%d", c->attnum)
-                                                : mem_strdup(c->name);
+        aside = is_in_the_way(source, c) ? mem_printf("pgrecast_column_%d", c->attnum) : mem_strdup(c->name);
         add_rename(to_before, table, aside, old);
         add_rename(to_after, table, old, aside);
         free(aside);

@@ -14,13 +14,29 @@ retarget_add(struct retarget *map, const char *schema, const char *name, const c
 }
 
 void
+retarget_drop_last(struct retarget *map)
+{
+    struct retarget_name *last = &map->items[--map->count];
+
+    free(last->schema);
+    free(last->name);
+    free(last->to);
+}
+
+bool
+retarget_has(const struct retarget *map, const char *schema, const char *name)
+{
+    for (int i = 0; i < map->count; i++)
+        if (strcmp(map->items[i].schema, schema) == 0 && strcmp(map->items[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+void
 retarget_free(struct retarget *map)
 {
-    for (int i = 0; i < map->count; i++) {
-        free(map->items[i].schema);
-        free(map->items[i].name);
-        free(map->items[i].to);
-    }
+    while (map->count > 0)
+        retarget_drop_last(map);
     free(map->items);
     *map = (struct retarget){0};
 }

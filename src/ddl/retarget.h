@@ -16,6 +16,8 @@ struct retarget {
 };
 
 void retarget_add(struct retarget *map, const char *schema, const char *name, const char *to);
+void retarget_drop_last(struct retarget *map);
+bool retarget_has(const struct retarget *map, const char *schema, const char *name);
 void retarget_free(struct retarget *map);
 
 /*

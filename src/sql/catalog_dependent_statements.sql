@@ -2,7 +2,7 @@
 -- and the table have now. A view or a function may be replaced instead, where what it gives keeps its types.
 -- $1, $2 classes and oids of the dependents, two lists of equal length; $3 oid of the table
 -- Gives the position in the lists (from 1), the step (lock, detach, attach, replace), and a statement, in order; or, with
--- step obstacle, why it cannot be made again.
+-- step obstacle, why it cannot be made again; or, with step holder, oid, schema and name of the other relation it is on.
 WITH
 dependent AS (
     SELECT u.at, u.classid, u.objid
@@ -77,7 +77,7 @@ piece_of AS (
 ),
 -- defaults of columns of other tables
 preset AS (
-    SELECT d.at, pg_catalog.format('%I.%I', n.nspname, c.relname) AS self, a.attname AS column,
+    SELECT d.at, c.oid AS relation, pg_catalog.format('%I.%I', n.nspname, c.relname) AS self, a.attname AS column,
            pg_catalog.pg_get_expr(f.adbin, f.adrelid) AS expression
     FROM dependent d
     JOIN pg_catalog.pg_attrdef f ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND f.oid = d.objid
@@ -207,6 +207,11 @@ statement (at, step, part, name, sql) AS (
     CROSS JOIN LATERAL pg_catalog.aclexplode(g.acl) a
     WHERE a.grantor <> g.relowner
     UNION ALL
+    SELECT d.at, 'obstacle', 0, l.provider, pg_catalog.format('its security label (%s) would be lost', l.provider)
+    FROM dependent d
+    JOIN (SELECT DISTINCT l.classoid, l.objoid, l.provider FROM pg_catalog.pg_seclabel l) l
+        ON l.classoid = d.classid AND l.objoid = d.objid
+    UNION ALL
     SELECT o.at, 'obstacle', 0, '',
            pg_catalog.format('its owner %I may not create in schema %I', pg_catalog.pg_get_userbyid(o.owner), n.nspname)
     FROM (SELECT v.at, v.relowner, v.relnamespace FROM view v
@@ -214,7 +219,6 @@ statement (at, step, part, name, sql) AS (
           SELECT r.at, r.proowner, r.pronamespace FROM routine r) o (at, owner, namespace)
     JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
     WHERE NOT pg_catalog.has_schema_privilege(o.owner, o.namespace, 'CREATE')
-       OR NOT pg_catalog.has_schema_privilege(o.namespace, 'CREATE')
     UNION ALL
     SELECT p.at, 'lock', 0, '',
            CASE WHEN p.relkind IN ('v', 'm')
@@ -249,6 +253,16 @@ statement (at, step, part, name, sql) AS (
     SELECT f.at, 'attach', 0, '',
            pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', f.self, f.column, f.expression)
     FROM preset f
+    UNION ALL
+    SELECT h.at, 'holder', part.number, '', part.text
+    FROM (SELECT p.at, p.relation FROM piece_of p
+          UNION ALL
+          SELECT f.at, f.relation FROM preset f) h
+    JOIN pg_catalog.pg_class c ON c.oid = h.relation
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    CROSS JOIN LATERAL (VALUES (0, c.oid::pg_catalog.text), (1, pg_catalog.quote_ident(n.nspname)),
+                               (2, pg_catalog.quote_ident(c.relname))) part (number, text)
+    WHERE h.relation <> $3::pg_catalog.oid
     UNION ALL
     SELECT m.at, 'detach', 0, '',
            pg_catalog.format('ALTER PUBLICATION %s DROP TABLE ONLY %s', m.publication, m.self)

@@ -181,6 +181,9 @@ found (classid, objid, kind, description, reason, schema, name, bases, direct, r
                WHEN NOT pg_catalog.pg_has_role(k.owner, 'USAGE') THEN
                    pg_catalog.format('%I belongs to role %I, which the session''s role is not a member of', k.holder,
                                      pg_catalog.pg_get_userbyid(k.owner))
+               -- to replace asks for it too; nobody has it in the temporary schema of another session
+               WHEN k.kind IN ('view', 'function') AND NOT pg_catalog.has_schema_privilege(k.namespace, 'CREATE') THEN
+                   pg_catalog.format('the session''s role may not create in schema %I', n.nspname)
            END,
            pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(k.name), k.bases, k.direct,
            k.kind = 'view' OR k.body_only,

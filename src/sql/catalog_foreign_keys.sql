@@ -2,12 +2,13 @@
 -- each partition. What cannot be carried over has a reason. A lock of the other table is named where the role may take it.
 -- $1 oid of the table
 WITH side AS (
-    SELECT c.oid, c.relkind, c.relowner, pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
+    SELECT c.oid, c.relkind, c.relowner, c.relnamespace, n.nspname,
+           pg_catalog.format('%I.%I', n.nspname, c.relname) AS name
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 ),
 piece AS (
-    SELECT f.oid, f.conname, f.conrelid, f.confrelid, f.convalidated,
+    SELECT f.oid, f.conname, f.conrelid, f.confrelid, f.confkey, f.convalidated,
            (SELECT pg_catalog.string_agg(
                        CASE WHEN COALESCE((pg_catalog.to_jsonb(f) ->> 'conperiod')::boolean, false)
                                  AND k.at = pg_catalog.array_length(f.conkey, 1) THEN 'PERIOD ' ELSE '' END
@@ -29,7 +30,8 @@ cut AS (
            pg_catalog.format('FOREIGN KEY (%s) REFERENCES %s(%s)', p.columns, t.name, p.ref_columns) AS head,
            s.name AS on_name, t.name AS ref_name,
            s.relkind AS on_kind,
-           o.name AS other, o.oid AS other_oid, s.relowner
+           o.name AS other, o.oid AS other_oid, o.relnamespace AS other_namespace, o.nspname AS other_schema,
+           s.relowner
     FROM piece p
     JOIN side s ON s.oid = p.conrelid
     JOIN side t ON t.oid = p.confrelid
@@ -57,8 +59,11 @@ SELECT c.oid,
            WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled <> 'O') THEN
                'its triggers are not enabled as usual, which only a superuser can bring back'
            WHEN c.other IS NOT NULL AND c.conrelid = $1::pg_catalog.oid
-                AND NOT pg_catalog.has_any_column_privilege(c.confrelid, 'REFERENCES') THEN
+                AND EXISTS (SELECT FROM pg_catalog.unnest(c.confkey) k (attnum)
+                            WHERE NOT pg_catalog.has_column_privilege(c.confrelid, k.attnum, 'REFERENCES')) THEN
                pg_catalog.format('the role has not the privilege REFERENCES on %s any more', c.ref_name)
+           WHEN c.other IS NOT NULL AND NOT pg_catalog.has_schema_privilege(c.other_namespace, 'USAGE') THEN
+               pg_catalog.format('the role has not the privilege USAGE on schema %I', c.other_schema)
        END,
        CASE WHEN c.other IS NOT NULL AND pg_catalog.has_table_privilege(c.other_oid, 'UPDATE, DELETE, TRUNCATE')
            THEN pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', c.other) END,
