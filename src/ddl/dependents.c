@@ -210,9 +210,7 @@ static bool
 open_mirror(struct work *w, struct error *err)
 {
     struct string_list before = {0}, after = {0};
-    bool ok =
-        session_execute(w->s, err, "SAVEPOINT pgrecast_dependents; SET LOCAL check_function_bodies TO off") &&
-        map_names(w, err);
+    bool ok = session_execute(w->s, err, "SAVEPOINT pgrecast_dependents") && map_names(w, err);
 
     for (int i = 0; ok && i < w->mirrors.count; i++)
         ok = session_executef(w->s, err, "CREATE SCHEMA %s", w->mirrors.items[i]);
@@ -310,6 +308,17 @@ gives_the_same(struct work *w, const struct dependent *d, bool *same, struct err
     return ok;
 }
 
+/*
+ * A body that the server has parsed is known by its objects, and must fit them. One that is a text is looked
+ * at when it is called, and here it would be with the real tables.
+ */
+static bool
+check_bodies(struct work *w, const struct dependent *d, struct error *err)
+{
+    return session_executef(w->s, err, "SET LOCAL check_function_bodies TO %s",
+                            strstr(d->attach.items[0], "\nBEGIN ATOMIC\n") != NULL ? "on" : "off");
+}
+
 /* A view or function: its definition alone says all about it that others can depend on. */
 static bool
 settle_named(struct work *w, struct hanging *item, struct error *err)
@@ -320,7 +329,7 @@ settle_named(struct work *w, struct hanging *item, struct error *err)
     if ((!item->direct && !remade) || d->attach.count == 0)
         return true;
     retarget_add(&w->map, d->schema, d->name, mirror_of(w, d->schema));
-    if (!try_out(w, d, 1, NULL, &done, err))
+    if (!check_bodies(w, d, err) || !try_out(w, d, 1, NULL, &done, err))
         return false;
     if (done && d->columns != NULL && !gives_the_same(w, d, &same, err))
         return false;

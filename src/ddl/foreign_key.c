@@ -348,12 +348,11 @@ foreign_keys_blame(const struct table *source, char *text)
 {
     for (int i = 0; text != NULL && i < source->foreign_key_count; i++) {
         const struct foreign_key *f = &source->foreign_keys[i];
-        const char *real = known_name(source, f->other_oid);
+        const char *real = f->other_oid != 0 ? known_name(source, f->other_oid) : NULL;
         char *stand_in = mem_printf(STAND_IN "%u", f->other_oid), *at;
 
         /* the real name is not longer, or the text is left alone */
-        while (f->other_oid != 0 && strlen(real) <= strlen(stand_in) &&
-               (at = strstr(text, stand_in)) != NULL) {
+        while (real != NULL && strlen(real) <= strlen(stand_in) && (at = strstr(text, stand_in)) != NULL) {
             memcpy(at, real, strlen(real));
             memmove(at + strlen(real), at + strlen(stand_in), strlen(at + strlen(stand_in)) + 1);
         }

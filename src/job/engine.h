@@ -64,7 +64,8 @@ struct engine {
 
     struct parallel *validation; /* of one constraint, after a swap; see validate.h … */
     char *validating;            /* its text */
-    int validated;               /* … and how many are done with */
+    int validated;               /* … and how many are done with, … */
+    int validate_failed;         /* … of these so many in vain */
     int validate_tries;          /* of the one at hand that did not get its locks */
     int64_t validate_at_ms;      /* not before */
 
