@@ -21,8 +21,9 @@ BACK = ("sales.order", "crm.customer", "catalogue.product", "crm.message", "audi
 EVERYTHING = os.environ.get("PGRECAST_SHOP") == "all"
 
 # What ALTER TABLE would not do. A function that returns the table's row is made anew by the swap, with its row type: a
-# call of it that waits for the table meanwhile returns as a function that is gone.
-OURS_ALONE = ("XX000: sales.order",)
+# call of it that waits for the table meanwhile returns as a function that is gone, or with a row that does not fit what it
+# was called for.
+OURS_ALONE = ("XX000: sales.order", "42804: sales.order")
 
 TRAFFIC_AFTER = 40  # transactions with the new table before it is looked at
 
