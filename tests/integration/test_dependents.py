@@ -254,6 +254,8 @@ REFUSED = {
                                         "ALTER TABLE t ALTER p TYPE text", ["t_p_parent"]),
     # PostgreSQL would not drop these columns.
     "column_of_a_view": ("CREATE VIEW v_of_e AS SELECT id, e FROM t", DROP, ["v_of_e"]),
+    "column_of_a_view_and_another_of_its_name": ("CREATE VIEW v_of_e AS SELECT id, e FROM t",
+                                                 "ALTER TABLE t DROP e, ADD e text", ["v_of_e"]),
     "column_of_a_policy": ("CREATE POLICY p_of_e ON t USING (e > 0)", DROP, ["p_of_e"]),
     "column_of_a_trigger": ("CREATE TRIGGER t_of_e BEFORE UPDATE OF e ON t FOR EACH ROW"
                             " EXECUTE FUNCTION suppress_redundant_updates_trigger()", DROP, ["t_of_e"]),
@@ -299,6 +301,40 @@ def test_refused(server, new_database, name):
         assert word in outcome.stderr, str(outcome)
     assert pgrecast.leftovers(database) == [] and pgrecast.job_rows(database) == 0
     assert differences(before, whole(database)) == []
+
+
+def test_partitions_come_and_go(database):
+    """Those of a table that refers to this one, while the job runs and in the window: all have its key in the end."""
+    database.execute("CREATE TABLE o (id integer PRIMARY KEY); INSERT INTO o SELECT generate_series(1, 50);"
+                     "CREATE TABLE ev (n integer, o_id integer CONSTRAINT to_o REFERENCES o) PARTITION BY RANGE (n);"
+                     "CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM (0) TO (100);"
+                     "CREATE TABLE ev_2 PARTITION OF ev FOR VALUES FROM (100) TO (200);"
+                     "INSERT INTO ev SELECT g, 1 + g % 50 FROM generate_series(0, 199) g")
+    job = pgrecast.start_run(database, "ALTER TABLE o ALTER id TYPE bigint", window=None, hold="copy")
+    job.wait_phase("copy")
+    database.execute("DROP TABLE ev_1; CREATE TABLE ev_3 PARTITION OF ev FOR VALUES FROM (200) TO (300)")
+    job.release()
+    job.wait_phase("reverse")
+    assert_keys(database, ["ev", "ev_2", "ev_3"])
+    database.execute("DROP TABLE ev_2; CREATE TABLE ev_4 PARTITION OF ev FOR VALUES FROM (300) TO (400)")
+    outcome = pgrecast.call(database, "rollback", "o")
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert_keys(database, ["ev", "ev_3", "ev_4"])
+    pgrecast.call(database, "finish", "o")
+    assert job.wait().status == pgrecast.DONE
+    assert pgrecast.leftovers(database) == []
+
+
+def assert_keys(database, relations):
+    """Each has the key, valid, and only that; a row without its like is refused."""
+    def keys():
+        return database.execute("SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND convalidated"
+                                " AND confrelid = 'o'::regclass ORDER BY 1")
+
+    wait_until(lambda: [name for name, in keys()] == relations, f"a valid key on each of {relations}", timeout=30, interval=0.1)
+    with pytest.raises(psycopg2.errors.ForeignKeyViolation):
+        database.execute(f"INSERT INTO {relations[-1]} SELECT (regexp_match(pg_get_expr(relpartbound, oid), '\\d+'))[1]::integer, 999"
+                         f" FROM pg_class WHERE relname = '{relations[-1]}'")
 
 
 @pytest.mark.main_major
