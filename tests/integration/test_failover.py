@@ -118,7 +118,8 @@ def test_failover(pair, phase):
         rewrite.pace(0)
         rewrite.resume()
         if phase == "ready":
-            rewrite.instance.wait_phase("ready")
+            wait_until(lambda: rewrite.database.value("SELECT pid FROM pgrecast.job") == rewrite.instance.process.pid,
+                       "the instance to have the job")  # what was asked for before is forgotten
             rewrite.command("cutover")
         if phase == "rolled_back":
             rewrite.instance.wait_phase("rolled_back")
