@@ -73,9 +73,6 @@ struct plan_key_column {
     char *shadow_value;
 };
 
-/* Statements as one text, to be run or kept together. The caller frees it. */
-char *statements_join(const struct string_list *list);
-
 /* One statement that builds an index or adds a constraint that builds one, after the copy. */
 struct plan_index {
     char *name;       /* of the index on the shadow while it lasts */

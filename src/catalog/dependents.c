@@ -4,15 +4,9 @@
 
 #include "catalog/parts.h"
 #include "core/buffer.h"
+#include "core/list.h"
 #include "core/mem.h"
 #include "sql/sql.h"
-
-static void
-list_take(struct string_list *list, char *text)
-{
-    list->items = mem_array(list->items, (size_t)list->count + 1, sizeof(*list->items));
-    list->items[list->count++] = text;
-}
 
 /* From 18 on a partitioned table takes a foreign key NOT VALID like any other. */
 static bool
@@ -27,8 +21,8 @@ leaves_read(struct session *s, struct table *t, struct error *err)
     for (int i = 0; i < t->foreign_key_count; i++)
         for (int k = 0; k < result_rows(&r); k++)
             if (part_oid(&r, k, 0) == t->foreign_keys[i].oid) {
-                list_take(&t->foreign_keys[i].leaves, part_text(&r, k, 1));
-                list_take(&t->foreign_keys[i].leaves, part_text(&r, k, 2));
+                list_add(&t->foreign_keys[i].leaves, part_text(&r, k, 1));
+                list_add(&t->foreign_keys[i].leaves, part_text(&r, k, 2));
             }
     for (int i = 0; i < t->foreign_key_count; i++)
         if (t->foreign_keys[i].on_kind == 'p' && t->foreign_keys[i].leaves.count == 0 &&
@@ -155,7 +149,7 @@ statements_read(struct session *s, struct table *t, struct error *err)
     for (int i = 0; ok && i < result_rows(&r); i++) {
         struct string_list *list = step_of(&t->dependents[result_int(&r, i, 0) - 1], result_text(&r, i, 1));
 
-        list_take(list, part_text(&r, i, 2));
+        list_add(list, part_text(&r, i, 2));
     }
     result_free(&r);
     buffer_free(&classes);

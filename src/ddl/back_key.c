@@ -4,7 +4,7 @@
 
 #include "core/mem.h"
 #include "ddl/key.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/types.h"
 
 static int

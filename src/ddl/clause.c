@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "ddl/list.h"
+#include "core/list.h"
 
 #define CATALOG_ONLY "it changes the catalog only", "Run it plainly: it needs no rewrite."
 #define AT(name) PG_QUERY__ALTER_TABLE_TYPE__AT_##name

@@ -9,7 +9,7 @@
 #include "ddl/foreign_key.h"
 #include "ddl/generated.h"
 #include "ddl/generate.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/view.h"
 #include "sql/sql.h"
 

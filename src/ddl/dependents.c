@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/names.h"
 #include "ddl/rename.h"
 #include "ddl/retarget.h"
@@ -379,14 +379,6 @@ settle(struct work *w, struct error *err)
 }
 
 static void
-add_once(struct string_list *list, const struct string_list *from)
-{
-    for (int i = 0; i < from->count; i++)
-        if (!list_has(list, from->items[i]))
-            list_add(list, mem_strdup(from->items[i]));
-}
-
-static void
 write_down(const struct work *w, struct dependents_plan *plan)
 {
     if (w->functions) /* as ALTER TABLE leaves them: right or not, they are not looked at */
@@ -395,7 +387,8 @@ write_down(const struct work *w, struct dependents_plan *plan)
         const struct hanging *item = &w->items[w->order[i]];
 
         if (item->fate != FATE_NONE)
-            add_once(&plan->locks, &item->d->lock);
+            for (int k = 0; k < item->d->lock.count; k++)
+                list_add_once(&plan->locks, item->d->lock.items[k]);
         if (item->fate == FATE_REMADE)
             list_add_all(&plan->detach, &item->d->detach);
     }

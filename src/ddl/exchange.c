@@ -5,7 +5,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
-#include "ddl/list.h"
+#include "core/list.h"
 
 static struct exchange_part
 part(const char *kind, const char *schema, const char *serving, const char *apart)

@@ -5,7 +5,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/names.h"
 #include "sql/sql.h"
 
@@ -122,19 +122,13 @@ foreign_keys_clone(struct session *s, const struct table *source, const char *sc
     return ok;
 }
 
-/* Two texts that may be NULL. */
-static bool
-same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 static bool
 same_key(const struct table *ta, const struct foreign_key *a, const struct table *tb,
          const struct foreign_key *b)
 {
-    return same(a->name, b->name) && same(a->columns, b->columns) && same(a->ref_columns, b->ref_columns) &&
-           same(a->options, b->options) && a->validated == b->validated && same(a->comment, b->comment) &&
+    return name_same(a->name, b->name) && name_same(a->columns, b->columns) &&
+           name_same(a->ref_columns, b->ref_columns) && name_same(a->options, b->options) &&
+           a->validated == b->validated && name_same(a->comment, b->comment) &&
            (a->on_oid == ta->oid) == (b->on_oid == tb->oid) &&
            (a->ref_oid == ta->oid) == (b->ref_oid == tb->oid);
 }

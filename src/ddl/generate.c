@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "ddl/list.h"
+#include "core/list.h"
 
 static void
 add_qualified(struct buffer *sql, const char *schema, const char *name)

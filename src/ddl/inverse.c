@@ -5,7 +5,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/names.h"
 #include "ddl/types.h"
 

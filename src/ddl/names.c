@@ -5,7 +5,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
-#include "ddl/list.h"
+#include "core/list.h"
 
 char *
 name_with_suffix(const char *name, const char *suffix)
@@ -82,4 +82,10 @@ name_map_free(struct name_map *map)
     }
     free(map->pairs);
     *map = (struct name_map){0};
+}
+
+bool
+name_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }

@@ -19,6 +19,9 @@ char *name_unlike(const char *name, const char *suffix, struct string_list *take
 char *name_qualified(const char *schema, const char *name);
 char *name_quoted(const char *name);
 
+/* Two texts that may be NULL. */
+bool name_same(const char *a, const char *b);
+
 /* Final names and those that stand for them on the shadow until the swap. */
 struct name_map {
     int count;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ddl/list.h"
+#include "core/list.h"
 #include "sql/sql.h"
 
 static bool

@@ -9,7 +9,7 @@
 #include "ddl/dependents.h"
 #include "ddl/group.h"
 #include "ddl/key.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/names.h"
 #include "ddl/notes.h"
 #include "ddl/refuse.h"

@@ -352,7 +352,7 @@ print_needs(const struct plan_set *set, FILE *out)
     free(size);
 }
 
-static void
+void
 print_list(FILE *out, const struct string_list *list)
 {
     for (int i = 0; i < list->count; i++)

@@ -92,23 +92,16 @@ print_rows(const struct plan *back, FILE *out)
 }
 
 static void
-print_list(const struct string_list *list, FILE *out)
-{
-    for (int i = 0; i < list->count; i++)
-        fprintf(out, "  %s;\n", list->items[i]);
-}
-
-static void
 print_swap_back(const struct plan_set *set, FILE *out)
 {
     if (set->table_count > 1)
         fprintf(out, "\nThe swap back of all tables\n");
     fprintf(out, "  -- the swap back\n");
-    print_list(&set->rollback->statements, out);
+    print_list(out, &set->rollback->statements);
     fprintf(out, "  -- after it\n");
-    print_list(&set->rollback->validate, out);
+    print_list(out, &set->rollback->validate);
     for (int i = 0; i < set->table_count; i++)
-        print_list(&set->tables[i].back->drop_old, out);
+        print_list(out, &set->tables[i].back->drop_old);
 }
 
 void

@@ -6,7 +6,7 @@
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "ddl/grants.h"
-#include "ddl/list.h"
+#include "core/list.h"
 
 static void
 refuse_kind(const struct table *t, struct string_list *reasons, struct string_list *hints)

@@ -6,7 +6,7 @@
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "ddl/clone.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/plan.h"
 #include "ddl/reverse_map.h"
 #include "ddl/statement.h"

@@ -5,7 +5,7 @@
 
 #include "core/buffer.h"
 #include "core/mem.h"
-#include "ddl/list.h"
+#include "core/list.h"
 
 enum { JSON = 114, BPCHAR = 1042, NUMERIC = 1700, JSONB = 3802 };
 

@@ -8,7 +8,7 @@
 #include "ddl/generate.h"
 #include "ddl/grants.h"
 #include "ddl/key.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/swap.h"
 
 struct shadow_names {

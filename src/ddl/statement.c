@@ -6,7 +6,7 @@
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "ddl/clause.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/names.h"
 #include "ddl/token.h"
 #include "ddl/tree.h"

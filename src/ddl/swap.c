@@ -6,7 +6,7 @@
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "ddl/generate.h"
-#include "ddl/list.h"
+#include "core/list.h"
 
 /* "a='1', b='2'": SET what the table has, RESET what only the shadow had. */
 static void

@@ -6,7 +6,7 @@
 #include "ddl/foreign_key.h"
 #include "ddl/generate.h"
 #include "ddl/grants.h"
-#include "ddl/list.h"
+#include "core/list.h"
 
 enum direction { TO_NEW, TO_ORIGINAL, TO_NEW_AGAIN };
 
@@ -36,8 +36,8 @@ add_locks(struct plan_swap *swap, const struct plan_set *set, const struct depen
         for (int k = 0; k < source->foreign_key_count; k++) {
             const struct foreign_key *f = &source->foreign_keys[k];
 
-            if (f->lock != NULL && !is_of_the_job(set, f->other_oid) && !list_has(&swap->locks, f->lock))
-                list_add(&swap->locks, mem_strdup(f->lock));
+            if (f->lock != NULL && !is_of_the_job(set, f->other_oid))
+                list_add_once(&swap->locks, f->lock);
         }
     }
 }

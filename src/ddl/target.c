@@ -6,7 +6,7 @@
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "ddl/foreign_key.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/names.h"
 
 static void
@@ -115,46 +115,40 @@ settle_column(const struct table *source, const struct table *before, struct col
     return true;
 }
 
-/* Two texts that may be NULL. */
-static bool
-same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 static bool
 same_column(const struct column *a, const struct column *b)
 {
-    return same(a->name, b->name) && same(a->type, b->type) && same(a->collation, b->collation) &&
-           a->not_null == b->not_null && same(a->not_null_name, b->not_null_name) &&
-           a->not_null_invalid == b->not_null_invalid && same(a->default_expr, b->default_expr) &&
-           a->generated == b->generated && a->identity == b->identity && a->storage == b->storage &&
-           a->compression == b->compression && a->statistics == b->statistics &&
-           same(a->options, b->options) && same(a->comment, b->comment);
+    return name_same(a->name, b->name) && name_same(a->type, b->type) &&
+           name_same(a->collation, b->collation) && a->not_null == b->not_null &&
+           name_same(a->not_null_name, b->not_null_name) && a->not_null_invalid == b->not_null_invalid &&
+           name_same(a->default_expr, b->default_expr) && a->generated == b->generated &&
+           a->identity == b->identity && a->storage == b->storage && a->compression == b->compression &&
+           a->statistics == b->statistics && name_same(a->options, b->options) &&
+           name_same(a->comment, b->comment);
 }
 
 static bool
 same_constraint(const struct constraint *a, const struct constraint *b)
 {
-    return same(a->name, b->name) && a->type == b->type && same(a->definition, b->definition) &&
-           a->validated == b->validated && same(a->comment, b->comment);
+    return name_same(a->name, b->name) && a->type == b->type && name_same(a->definition, b->definition) &&
+           a->validated == b->validated && name_same(a->comment, b->comment);
 }
 
 static bool
 same_index(const struct index *a, const struct index *b)
 {
-    return same(a->name, b->name) && same(a->definition, b->definition) && a->unique == b->unique &&
+    return name_same(a->name, b->name) && name_same(a->definition, b->definition) && a->unique == b->unique &&
            a->primary == b->primary && a->replica_identity == b->replica_identity &&
-           a->clustered == b->clustered && same(a->tablespace, b->tablespace) &&
-           a->immediate == b->immediate && same(a->comment, b->comment) &&
+           a->clustered == b->clustered && name_same(a->tablespace, b->tablespace) &&
+           a->immediate == b->immediate && name_same(a->comment, b->comment) &&
            a->statistics_count == b->statistics_count;
 }
 
 static bool
 same_statistics(const struct extended_statistics *a, const struct extended_statistics *b)
 {
-    return same(a->name, b->name) && same(a->definition, b->definition) && a->target == b->target &&
-           same(a->comment, b->comment);
+    return name_same(a->name, b->name) && name_same(a->definition, b->definition) && a->target == b->target &&
+           name_same(a->comment, b->comment);
 }
 
 static bool
@@ -170,8 +164,9 @@ clone_is_like(const struct table *source, const struct table *clone, struct erro
 {
     if (source->column_count != clone->column_count || source->constraint_count != clone->constraint_count ||
         source->index_count != clone->index_count || source->statistics_count != clone->statistics_count ||
-        !same(source->options, clone->options) || !same(source->toast_options, clone->toast_options) ||
-        !same(source->tablespace, clone->tablespace) || !same(source->comment, clone->comment) ||
+        !name_same(source->options, clone->options) ||
+        !name_same(source->toast_options, clone->toast_options) ||
+        !name_same(source->tablespace, clone->tablespace) || !name_same(source->comment, clone->comment) ||
         source->replica_identity != clone->replica_identity)
         return unlike("table", source->name, err);
     for (int i = 0; i < source->column_count; i++)

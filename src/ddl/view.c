@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/names.h"
 #include "sql/sql.h"
 

@@ -11,7 +11,7 @@ dependent AS (
 ),
 -- views and materialized views among them
 view AS (
-    SELECT d.at, c.oid, c.relkind, c.relacl, c.relowner, c.relnamespace, 'r'::"char" AS default_kind,
+    SELECT d.at, c.oid, c.relkind, c.relacl, c.relowner, c.relnamespace,
            pg_catalog.format('%I.%I', n.nspname, c.relname) AS self,
            pg_catalog.pg_get_userbyid(c.relowner) AS owner,
            CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS word,
@@ -31,7 +31,7 @@ view AS (
 ),
 -- functions and procedures
 routine AS (
-    SELECT d.at, p.oid, p.proacl, p.proowner, p.pronamespace, 'f'::"char" AS default_kind,
+    SELECT d.at, p.oid, p.proacl, p.proowner, p.pronamespace,
            p.oid::pg_catalog.regprocedure::pg_catalog.text AS self,
            pg_catalog.pg_get_userbyid(p.proowner) AS owner,
            pg_catalog.pg_get_functiondef(p.oid) AS definition

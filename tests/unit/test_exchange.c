@@ -6,7 +6,7 @@
 
 #include "core/mem.h"
 #include "ddl/exchange.h"
-#include "ddl/list.h"
+#include "core/list.h"
 
 #define TEXT(text) ((char *)(uintptr_t)(text))
 

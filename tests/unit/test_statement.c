@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ddl/list.h"
+#include "core/list.h"
 #include "ddl/names.h"
 #include "ddl/statement.h"
 

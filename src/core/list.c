@@ -1,9 +1,10 @@
-#include "ddl/list.h"
+#include "core/list.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buffer.h"
 #include "core/mem.h"
 
 void
@@ -28,6 +29,13 @@ list_add_all(struct string_list *list, const struct string_list *from)
 {
     for (int i = 0; i < from->count; i++)
         list_add(list, mem_strdup(from->items[i]));
+}
+
+void
+list_add_once(struct string_list *list, const char *text)
+{
+    if (!list_has(list, text))
+        list_add(list, mem_strdup(text));
 }
 
 bool
