@@ -38,7 +38,7 @@ void digest_init(struct digest *d, int key_count, uint32_t bucket_count);
 void digest_clear(struct digest *d); /* back to no rows, same shape */
 void digest_free(struct digest *d);  /* NULL-safe members */
 
-/* How many buckets suit that many rows: about 256 rows each, 1024 to 65536. 24 bytes a bucket. */
+/* How many buckets suit that many rows: about 256 rows each, 1024 to 8192. 24 bytes a bucket. */
 uint32_t digest_buckets_for(int64_t rows);
 
 /* Hashes of one row: XXH3-64 of its first key_count fields, and XXH3-128 of all its fields. */

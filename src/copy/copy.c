@@ -14,7 +14,7 @@
 #define CHUNK_SHORT_MS 400
 #define CHUNK_LONG_MS 1500
 #define CHUNK_MOST_BYTES                                                                                     \
-    (INT64_C(32) * 1024 * 1024) /* below logical_decoding_work_mem, else the decoder spills it */
+    (INT64_C(8) * 1024 * 1024) /* below logical_decoding_work_mem, else the decoder spills it */
 
 struct copy {
     const struct copy_request *request;

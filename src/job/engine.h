@@ -142,6 +142,9 @@ bool engine_apply(struct engine *e, struct error *err);
 /* The progress of the copy of all tables. */
 void engine_show_copy(struct engine *e);
 
+/* Whether old rows may carry numbers that look new to the copy: e->sweep_needed. */
+bool engine_find_sweep_needed(struct engine *e, struct error *err);
+
 /* Snapshots taken from here on see the shadow complete: the swap waits for older ones. */
 bool engine_note_complete(struct engine *e, struct error *err);
 

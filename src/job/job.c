@@ -25,9 +25,10 @@ static const struct phase_step {
 } steps[] = {
     {PHASE_INIT, PHASE_COPY, phase_start, "publications, slot, start barrier, receiver, shadow"},
     {PHASE_COPY, PHASE_INDEX, phase_copy, "rows older than the barrier, in chunks of blocks"},
-    {PHASE_INDEX, PHASE_CATCHUP, phase_index, "the key, what came before the barrier, the other indexes"},
+    {PHASE_INDEX, PHASE_CATCHUP, phase_index,
+     "the key and the plain ones, what came before the barrier, the unique ones"},
     {PHASE_CATCHUP, PHASE_VERIFY, phase_catchup, "the changes that came meanwhile"},
-    {PHASE_VERIFY, PHASE_READY, phase_verify, "both tables at one log position"},
+    {PHASE_VERIFY, PHASE_READY, phase_verify, "both tables at one log position; vacuum and analyze"},
     {PHASE_READY, PHASE_CUTOVER, phase_ready, "in sync until the cutover may come"},
     {PHASE_CUTOVER, PHASE_REVERSE, phase_cutover, "one lock, one transaction"},
     {PHASE_REVERSE, PHASE_ROLLED_BACK, phase_follow, "the new table serves, the original follows it"},

@@ -1,4 +1,4 @@
-/* Filling the shadow: the copy, its indexes, and the apply of what came meanwhile. */
+/* Filling the shadow: the copy, and the apply of what came meanwhile. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +8,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
-#include "parallel.h"
-#include "pg/redact.h"
 
 #define POLL_MS 50
 #define RESTARTS_MOST 20  /* of the copy, after the source was rewritten */
@@ -129,9 +127,8 @@ copy_table(struct engine *e, int table, struct error *err)
     return true;
 }
 
-/* Whether old rows may carry numbers that look new to the copy. */
-static bool
-find_sweep_needed(struct engine *e, struct error *err)
+bool
+engine_find_sweep_needed(struct engine *e, struct error *err)
 {
     struct result res = {0};
     bool ok = session_row(e->control, &res, err,
@@ -172,160 +169,6 @@ phase_copy(struct engine *e, struct error *err)
     log_info("copied %" PRId64 " rows in %s, %.0f rows/s", e->report->rows, engine_phase_time(e, text),
              (double)e->report->rows / engine_phase_seconds(e));
     return note_exact(e, err) ? STEP_NEXT : STEP_FAILED;
-}
-
-/* Build some of the indexes, keeping the loop alive. */
-static bool
-build(struct engine *e, const char *const *sql, int count, int workers, struct error *err)
-{
-    struct parallel *p = parallel_start(e->options.connection, "index", sql, count, workers);
-    struct error stop = {0};
-    bool ok = true;
-
-    while (!parallel_done(p)) {
-        if (!ok) {
-            parallel_cancel(p);
-            clock_sleep(POLL_MS);
-        } else {
-            ok = engine_wait(e, POLL_MS, &stop);
-        }
-        progress_show(&e->progress, parallel_finished(p), count, parallel_finished(p), "indexes built", NULL);
-    }
-    if (!parallel_finish(p, err)) {
-        error_redact(err);
-        error_context(err, "building the indexes of %s%s", e->tables[0].plan->shadow_sql,
-                      e->table_count > 1 ? " and others" : "");
-        if (strcmp(err->sqlstate, "23505") == 0)
-            error_hint(err,
-                       "The data violates a unique constraint of the new definition. Nothing was swapped.");
-        ok = false;
-    }
-    if (stop.message != NULL)
-        error_move(err, &stop);
-    return ok;
-}
-
-/* Built by an instance before this one. A plain CREATE INDEX is there whole or not at all. */
-static bool
-is_built(struct engine *e, uint32_t shadow, const struct plan_index *index, bool *built, struct error *err)
-{
-    struct result res = {0};
-    char oid[16];
-    bool ok;
-
-    snprintf(oid, sizeof(oid), "%" PRIu32, shadow);
-    ok = session_row(
-        e->control, &res, err,
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = "
-        "i.indexrelid WHERE i.indrelid = $1 AND c.relname = $2 AND i.indisvalid)",
-        2, oid, index->name);
-    *built = ok && result_bool(&res, 0, 0);
-    result_free(&res);
-    return ok;
-}
-
-/* Statements to be run at once. */
-struct work {
-    int count;
-    const char **sql;
-};
-
-static bool
-add_indexes(struct engine *e, int table, bool key, bool exclusive, struct work *work, struct error *err)
-{
-    const struct plan *plan = e->tables[table].plan;
-
-    work->sql = mem_array(work->sql, (size_t)(work->count + plan->index_count) + 1, sizeof(*work->sql));
-    for (int i = 0; i < plan->index_count; i++) {
-        const struct plan_index *index = &plan->indexes[i];
-        bool built;
-
-        if (index->key != key || index->exclusive != exclusive)
-            continue;
-        if (!is_built(e, e->job.tables[table].shadow_oid, index, &built, err))
-            return false;
-        if (!built)
-            work->sql[work->count++] = index->sql;
-    }
-    return true;
-}
-
-static bool
-build_matching(struct engine *e, bool key, bool exclusive, struct error *err)
-{
-    struct work work = {0};
-    bool ok = true;
-
-    for (int i = 0; ok && i < e->table_count; i++)
-        ok = add_indexes(e, i, key, exclusive, &work, err);
-    ok = ok && (work.count == 0 || build(e, work.sql, work.count, exclusive ? 1 : e->options.workers, err));
-    free(work.sql);
-    return ok;
-}
-
-static int
-index_count(const struct engine *e)
-{
-    int count = 0;
-
-    for (int i = 0; i < e->table_count; i++)
-        count += e->tables[i].plan->index_count;
-    return count;
-}
-
-/*
- * The key first. Then what happened up to the start barrier is applied: copied rows may be newer than those
- * changes, so that values of other unique indexes may collide for a while. Then the other indexes, those that
- * need the table alone last.
- */
-enum step
-phase_index(struct engine *e, struct error *err)
-{
-    char text[32];
-    bool ok = stages_open_stream(e, err) && build_matching(e, true, false, err) &&
-              build_matching(e, true, true, err);
-
-    if (ok)
-        engine_kill_point("index-key");
-    ok = ok && find_sweep_needed(e, err) && stages_open_apply(e, err) && engine_sync(e, err) &&
-         build_matching(e, false, false, err) && build_matching(e, false, true, err);
-    if (!ok)
-        return STEP_FAILED;
-    engine_kill_point("index-done");
-    log_info("built %d index%s in %s", index_count(e), index_count(e) == 1 ? "" : "es",
-             engine_phase_time(e, text));
-    return STEP_NEXT;
-}
-
-static bool
-vacuum(struct engine *e, struct error *err)
-{
-    char **list = mem_alloc((size_t)e->table_count * sizeof(*list));
-    struct error failed = {0};
-    struct parallel *p;
-    bool ok = true;
-
-    for (int i = 0; i < e->table_count; i++)
-        list[i] = mem_printf("VACUUM (ANALYZE) %s", e->tables[i].plan->shadow_sql);
-    p = parallel_start(e->options.connection, "vacuum", (const char *const *)list, e->table_count,
-                       e->options.workers);
-    while (!parallel_done(p)) {
-        if (ok) {
-            ok = engine_apply(e, err);
-        } else {
-            parallel_cancel(p);
-            clock_sleep(POLL_MS);
-        }
-    }
-    if (!parallel_finish(p, &failed) && ok) {
-        error_move(err, &failed);
-        ok = error_context(err, "vacuuming the new table%s", engine_plural(e));
-    }
-    error_clear(&failed);
-    for (int i = 0; i < e->table_count; i++)
-        free(list[i]);
-    free(list);
-    return ok;
 }
 
 /* Apply until the end of the stream is near: a marker comes through in a moment. */
@@ -454,14 +297,13 @@ enum step
 phase_catchup(struct engine *e, struct error *err)
 {
     char text[32];
-    bool ok = stages_open_stream(e, err) && (engine_applies(e) || find_sweep_needed(e, err)) &&
+    bool ok = stages_open_stream(e, err) && (engine_applies(e) || engine_find_sweep_needed(e, err)) &&
               stages_open_apply(e, err) && catch_up(e, err) && sweep(e, err) && complete_shadows(e, err) &&
-              vacuum(e, err) && catch_up(e, err) && engine_note_complete(e, err);
+              engine_note_complete(e, err);
 
     if (!ok)
         return STEP_FAILED;
     engine_kill_point("catchup-done");
-    log_info("caught up in %s, vacuum and analyze included: %" PRIu64 " changes applied",
-             engine_phase_time(e, text), engine_changes(e));
+    log_info("caught up in %s: %" PRIu64 " changes applied", engine_phase_time(e, text), engine_changes(e));
     return STEP_NEXT;
 }

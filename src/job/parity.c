@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "engine.h"
 #include "pg/redact.h"
+#include "vacuum.h"
 
 #define HOLD_RETRY_MS 20
 #define DIRTY_FEW 500     /* so many keys may be left for the check under the lock */
@@ -342,11 +343,18 @@ parity_verify(struct engine *e, struct error *err)
     return error_set(err, ERROR_FAILED, "a table got new storage again and again during the verification");
 }
 
+/* The shadows are complete: they are vacuumed while they are compared. */
 enum step
 phase_verify(struct engine *e, struct error *err)
 {
-    if (!stages_open_stream(e, err) || !stages_open_apply(e, err) ||
-        (e->options.verify && !parity_verify(e, err)))
+    struct vacuum *vacuum;
+    bool ok;
+
+    if (!stages_open_stream(e, err) || !stages_open_apply(e, err))
+        return STEP_FAILED;
+    vacuum = vacuum_start(e, e->options.verify ? 1 : e->options.workers);
+    ok = !e->options.verify || parity_verify(e, err);
+    if (!vacuum_finish(e, vacuum, ok, err))
         return STEP_FAILED;
     engine_kill_point("verify-done");
     return STEP_NEXT;

@@ -1,0 +1,58 @@
+#include "vacuum.h"
+
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/mem.h"
+#include "parallel.h"
+
+#define POLL_MS 50
+
+struct vacuum {
+    int count;
+    char **sql;
+    struct parallel *parallel;
+};
+
+/*
+ * TRUNCATE off: to give back empty pages at the end it would wait up to five seconds for the readers of a
+ * verification.
+ */
+struct vacuum *
+vacuum_start(struct engine *e, int workers)
+{
+    struct vacuum *v = mem_alloc(sizeof(*v));
+
+    v->count = e->table_count;
+    v->sql = mem_alloc((size_t)v->count * sizeof(*v->sql));
+    for (int i = 0; i < v->count; i++)
+        v->sql[i] = mem_printf("VACUUM (ANALYZE, TRUNCATE off) %s", e->tables[i].plan->shadow_sql);
+    v->parallel =
+        parallel_start(e->options.connection, "vacuum", (const char *const *)v->sql, v->count, workers);
+    return v;
+}
+
+bool
+vacuum_finish(struct engine *e, struct vacuum *v, bool ok, struct error *err)
+{
+    struct error failed = {0};
+
+    while (!parallel_done(v->parallel)) {
+        if (ok) {
+            ok = engine_apply(e, err);
+        } else {
+            parallel_cancel(v->parallel);
+            clock_sleep(POLL_MS);
+        }
+    }
+    if (!parallel_finish(v->parallel, &failed) && ok) {
+        error_move(err, &failed);
+        ok = error_context(err, "vacuuming the new table%s", engine_plural(e));
+    }
+    error_clear(&failed);
+    for (int i = 0; i < v->count; i++)
+        free(v->sql[i]);
+    free(v->sql);
+    free(v);
+    return ok;
+}
