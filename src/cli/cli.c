@@ -48,7 +48,7 @@ static const struct command commands[] = {
      "\nHow:\n"
      "      --job=NAME           name of the job; default: the (first) table's name\n"
      "      --jobs=N             parallel sessions (the number of processors, 2 to 8)\n"
-     "      --chunk-size=SIZE    bytes a copy starts with per transaction (8MB); adapts itself\n"
+     "      --chunk-size=SIZE    bytes per transaction of the copy, to begin with (8MB); adapts\n"
      "      --no-verify          leave out the proof of parity\n"
      "      --cutover=auto|hold  hold: stay in sync until `pgrecast cutover JOB`\n"
      "      --lock-timeout=TIME  longest wait for the lock of the cutover (100ms)\n"

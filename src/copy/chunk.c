@@ -45,23 +45,26 @@ chunk_sql(const struct copy_request *request, struct chunk chunk, uint64_t horiz
     return buffer_take(&sql);
 }
 
-int64_t
-chunk_count_blocks(struct session *s, const struct plan *plan, int *block_size, struct error *err)
+bool
+chunk_find_bounds(struct session *s, const struct plan *plan, struct chunk_bounds *bounds, struct error *err)
 {
     struct result res = {0};
-    int64_t blocks = -1;
     char oid[16];
+    bool ok;
 
     snprintf(oid, sizeof(oid), "%u", plan->source->oid);
-    if (session_row(s, &res, err,
-                    "SELECT pg_catalog.pg_relation_size($1::pg_catalog.oid::pg_catalog.regclass, 'main'), "
-                    "pg_catalog.current_setting('block_size')",
-                    1, oid)) {
-        *block_size = (int)result_int(&res, 0, 1);
-        blocks = result_int(&res, 0, 0) / *block_size;
+    ok = session_row(s, &res, err,
+                     "SELECT pg_catalog.pg_relation_size($1::pg_catalog.oid::pg_catalog.regclass, 'main'), "
+                     "pg_catalog.current_setting('block_size'), "
+                     "pg_catalog.pg_size_bytes(pg_catalog.current_setting('logical_decoding_work_mem'))",
+                     1, oid);
+    if (ok) {
+        bounds->block_size = (int)result_int(&res, 0, 1);
+        bounds->blocks = result_int(&res, 0, 0) / bounds->block_size;
+        bounds->decoder_bytes = result_int(&res, 0, 2);
     }
     result_free(&res);
-    return blocks;
+    return ok;
 }
 
 /*

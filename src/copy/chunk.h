@@ -30,8 +30,15 @@ char *chunk_sql(const struct copy_request *request, struct chunk chunk, uint64_t
 enum copy_outcome chunk_copy(struct session *s, const struct copy_request *request, struct chunk chunk,
                              int64_t *rows, struct error *err);
 
-/* Blocks of the source's main fork now; -1 on an error. */
-int64_t chunk_count_blocks(struct session *s, const struct plan *plan, int *block_size, struct error *err);
+/* What there is to copy, and in what steps. */
+struct chunk_bounds {
+    int64_t blocks; /* of the source's main fork now */
+    int block_size;
+    int64_t decoder_bytes; /* logical_decoding_work_mem: more than this the server's decoder keeps on disk */
+};
+
+bool chunk_find_bounds(struct session *s, const struct plan *plan, struct chunk_bounds *bounds,
+                       struct error *err);
 
 /*
  * After a chunk failed on a row's content: find that row by halving the chunk, and put its key into the

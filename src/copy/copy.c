@@ -13,8 +13,9 @@
  * be cheap. */
 #define CHUNK_SHORT_MS 400
 #define CHUNK_LONG_MS 1500
-#define CHUNK_MOST_BYTES                                                                                     \
-    (INT64_C(8) * 1024 * 1024) /* below logical_decoding_work_mem, else the decoder spills it */
+#define CHUNK_MOST_BYTES (INT64_C(8) * 1024 * 1024)
+#define CHUNK_LEAST_MOST_BYTES (INT64_C(512) * 1024)
+#define DECODED_FACTOR 4 /* bytes that a decoder holds for a byte of the heap, for narrow rows */
 
 struct copy {
     const struct copy_request *request;
@@ -22,7 +23,8 @@ struct copy {
     int64_t next_block;
     int64_t end_block;
     int64_t chunk_blocks;
-    struct chunk *todo; /* ranges not copied yet */
+    int64_t most_blocks; /* of a chunk that grows */
+    struct chunk *todo;  /* ranges not copied yet */
     int todo_count;
     int todo_at;
     enum copy_outcome outcome;
@@ -60,11 +62,9 @@ take_chunk(struct copy *c, struct chunk *chunk)
 static void
 adapt(struct copy *c, struct chunk chunk, int64_t took_ms)
 {
-    int64_t most = CHUNK_MOST_BYTES / c->request->progress->block_size;
-
     pthread_mutex_lock(&c->lock);
     if (chunk.to - chunk.from >= c->chunk_blocks) {
-        if (took_ms < CHUNK_SHORT_MS && c->chunk_blocks * 2 <= most)
+        if (took_ms < CHUNK_SHORT_MS && c->chunk_blocks * 2 <= c->most_blocks)
             c->chunk_blocks *= 2;
         else if (took_ms > CHUNK_LONG_MS && c->chunk_blocks > 1)
             c->chunk_blocks /= 2;
@@ -158,25 +158,43 @@ find_todo(struct copy *c, struct session *s, int64_t blocks, struct error *err)
     return true;
 }
 
+/*
+ * Every decoder of the server, our own too, holds a transaction in memory until its commit, and those of all
+ * workers at once. What does not fit it writes to disk row by row, and reads back: as dear as the copy
+ * itself.
+ */
+static int64_t
+most_bytes(const struct copy *c, int64_t decoder_bytes)
+{
+    int64_t most = decoder_bytes / DECODED_FACTOR / c->request->workers;
+
+    if (most < CHUNK_LEAST_MOST_BYTES)
+        return CHUNK_LEAST_MOST_BYTES;
+    return most < CHUNK_MOST_BYTES ? most : CHUNK_MOST_BYTES;
+}
+
 static bool
 prepare(struct copy *c, struct error *err)
 {
     struct copy_progress *progress = c->request->progress;
     struct session *s = session_open(c->request->connection, SESSION_SQL, "copy", err);
-    int64_t blocks;
-    bool ok = false;
+    struct chunk_bounds bounds;
+    bool ok;
 
     if (s == NULL)
         return false;
     atomic_store(&progress->rows, 0);
     atomic_store(&progress->blocks, 0);
-    blocks = chunk_count_blocks(s, c->request->plan, &progress->block_size, err);
-    if (blocks >= 0 && find_todo(c, s, blocks, err)) {
-        atomic_store(&progress->total_blocks, blocks);
-        c->chunk_blocks = c->request->chunk_bytes / progress->block_size;
+    ok = chunk_find_bounds(s, c->request->plan, &bounds, err) && find_todo(c, s, bounds.blocks, err);
+    if (ok) {
+        progress->block_size = bounds.block_size;
+        atomic_store(&progress->total_blocks, bounds.blocks);
+        c->most_blocks = most_bytes(c, bounds.decoder_bytes) / bounds.block_size;
+        c->chunk_blocks = c->request->chunk_bytes / bounds.block_size;
+        if (c->chunk_blocks > c->most_blocks)
+            c->chunk_blocks = c->most_blocks;
         if (c->chunk_blocks < 1)
             c->chunk_blocks = 1;
-        ok = true;
     }
     session_close(s);
     return ok;
