@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import statistics
 import time
 
@@ -38,7 +39,8 @@ class Store:
     def write(self):
         """All files; each appears whole or not at all."""
         if self.sections:
-            replace(self.data, json.dumps({"machine": self.machine, "sections": self.sections}, indent=1) + "\n")
+            text = json.dumps({"machine": self.machine, "sections": self.sections}, indent=1)
+            replace(self.data, re.sub(r"\[\s+([-\d.]+),\s+([-\d.]+)\s+\]", r"[\1, \2]", text) + "\n")  # pairs on one line
         if "wall" in self.sections or "load" in self.sections:
             import plot  # matplotlib takes a second
             plot.draw(self.results, self.picture)
@@ -137,6 +139,17 @@ def lock_table(section):
             "more than one attempt"), rows
 
 
+def lock_parts_table(section):
+    """What the lock was held for; the rest is the locks after the first and the commit."""
+    rows = []
+    for title, name in (("nothing hangs on the table", "cutovers"), ("50 objects hang on it", "dependents")):
+        runs = section[name]
+        rest = statistics.median(run["lock_ms"] - sum(run["parts"].values()) for run in runs)
+        rows.append((title, *(f"{statistics.median(run['parts'][part] for run in runs):.1f}" for part in runs[0]["parts"]),
+                     f"{rest:.1f}"))
+    return ("of that, medians, ms", *section["cutovers"][0]["parts"], "rest"), rows
+
+
 def apply_table(section):
     writing = section["write_rate"]
     rows = [(f"pgbench at its fastest, {section['clients']} clients, one row a transaction", f"{writing:,.0f}", "1.0"),
@@ -198,7 +211,7 @@ def sizes_of(name, result):
 SECTIONS = {
     "wall": ("Wall time, nothing else at work", (wall_table, phases_table)),
     "load": ("Under 200 transactions a second", (load_table,)),
-    "lock": ("The lock at the cutover, under the same load", (lock_table,)),
+    "lock": ("The lock at the cutover, under the same load", (lock_table, lock_parts_table)),
     "apply": ("Applying a backlog", (apply_table,)),
     "key": ("Random key", (key_table,)),
     "growth": ("Growth", (growth_table,)),

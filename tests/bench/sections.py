@@ -143,7 +143,7 @@ def cut_over(bench, rows, dependents=None):
             database.execute(dependents)
         with Traffic(database, rows) as traffic:
             traffic.settle(1)
-            job = pgrecast.start_run(database, ways.ALTER, "--progress=none", "--cutover=hold")
+            job = pgrecast.start_run(database, ways.ALTER, "--progress=none", "--verbose", "--cutover=hold")
             try:
                 job.wait_phase("ready", timeout=600)
                 traffic.settle(0.5)
@@ -157,7 +157,8 @@ def cut_over(bench, rows, dependents=None):
     if outcome.status != pgrecast.DONE:
         raise ways.Failed(str(outcome))
     lock_ms, attempts = ways.swap_of(outcome.stdout)
-    return {"lock_ms": lock_ms, "attempts": attempts, "longest_ms": traffic.longest_around(begun, ended)}
+    return {"lock_ms": lock_ms, "attempts": attempts, "longest_ms": traffic.longest_around(begun, ended),
+            "parts": ways.lock_parts_of(outcome.stderr)}
 
 
 # The backlog

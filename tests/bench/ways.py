@@ -47,6 +47,12 @@ def swap_of(text):
     return float(match[1]), int(match[2])
 
 
+def lock_parts_of(text):
+    """Milliseconds under the lock by part, of what the program logs with --verbose; that of the attempt that did it."""
+    lines = re.findall(r"under the lock: (.*)", text)
+    return {name: float(ms) for name, ms in re.findall(r"(\w+) ([\d.]+) ms", lines[-1])} if lines else {}
+
+
 def alter(database, sql=ALTER):
     begun = time.monotonic()
     database.execute(sql)
