@@ -7,6 +7,7 @@ moment; the sections that are done by then are kept.
 
 import argparse
 import pathlib
+import select
 import signal
 import sys
 import time
@@ -79,6 +80,18 @@ def tell(text):
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
+def await_connection(conn):
+    """What psycopg2 waits with: unlike libpq's own wait it lets Ctrl-C through, also in a statement of minutes."""
+    from psycopg2 import extensions
+
+    while True:
+        state = conn.poll()
+        if state == extensions.POLL_OK:
+            return
+        files = [conn.fileno()]
+        select.select(files if state == extensions.POLL_READ else [], files if state == extensions.POLL_WRITE else [], [])
+
+
 def measure(server, options, store):
     import machine
     import report
@@ -110,13 +123,16 @@ def profile(server, options):
 def main():
     options = parse()
     # Not before: --help needs nothing that has to be installed.
+    import psycopg2
     import report
     import servers
     import table
     import traffic
     import ways
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    psycopg2.extensions.set_wait_callback(await_connection)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     options.docs.mkdir(parents=True, exist_ok=True)
     store = report.Store(options.docs)
     try:

@@ -42,7 +42,7 @@ def record(run, server, folder):
     if not data.exists() or data.stat().st_size == 0:
         raise Failed(f"perf has recorded nothing; it needs root, or kernel.perf_event_paranoid = -1\n{said}")
     times = {phase: begun for phase, (begun, _) in sampler.phase_times().items()}
-    stacks = fold(data, client, sampler.sessions, times)
+    stacks = fold(data, client, {server.process.pid: "postmaster", **sampler.sessions}, times)
     files = []
     for phase in PHASES:
         if stacks[phase]:
@@ -59,9 +59,9 @@ def fold(data, client, sessions, times):
                               preexec_fn=die_with_parent(signal.SIGKILL))
     starts = sorted((begun, phase) for phase, begun in times.items())
     stacks = collections.defaultdict(collections.Counter)
-    for name, pid, moment, frames in samples(script.stdout):
+    for pid, moment, frames in samples(script.stdout):
         phase = next((phase for begun, phase in reversed(starts) if begun <= moment), None)
-        process = process_name(name, pid, client, sessions)
+        process = process_name(pid, client, sessions)
         if phase and process:
             # What else the machine does is of no interest but for its size.
             stacks[phase][(process, *(frames if process[0] != "other" else ()))] += 1
@@ -71,7 +71,7 @@ def fold(data, client, sessions, times):
 
 
 def samples(lines):
-    """Name and number of the process, the time, the frames from the outermost on: (name, whether it is the kernel's)."""
+    """Number of the process, time, frames from the outermost on: each with whether it is the kernel's."""
     head, frames = None, []
     for line in lines:
         if not line.strip():
@@ -79,8 +79,8 @@ def samples(lines):
                 yield (*head, tuple(reversed(frames)))
             head, frames = None, []
         elif head is None:
-            found = re.match(r"\s*(.*?)\s+(\d+)\s+([\d.]+):", line)
-            head = (found[1], int(found[2]), float(found[3])) if found else None
+            found = re.match(r".*?\s(\d+)\s+([\d.]+):", line)
+            head = (int(found[1]), float(found[2])) if found else None
         else:
             address, _, symbol = line.strip().partition(" ")
             frames.append((symbol.strip() or "[unknown]", int(address, 16) >= KERNEL))
@@ -88,7 +88,7 @@ def samples(lines):
         yield (*head, tuple(reversed(frames)))
 
 
-def process_name(name, pid, client, sessions):
+def process_name(pid, client, sessions):
     """Kind and name; None for the idle loop."""
     if pid == 0:
         return None
@@ -96,8 +96,6 @@ def process_name(name, pid, client, sessions):
         return "client", "client"
     if pid in sessions:
         return "server", f"server: {sessions[pid]}"
-    if name == "postgres":
-        return "server", "server: others"
     return "other", "other processes"
 
 

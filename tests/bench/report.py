@@ -95,7 +95,7 @@ def wall_table(section):
         rows.append((WAYS[name].title, *spread(column(runs, "seconds")),
                      f"{section['rows'] / statistics.median(column(runs, 'seconds')):,.0f}",
                      f"{ratio:.2f} of {WAYS[other].title.split()[0] if other == 'repack' else 'ALTER'}" if name != other else "",
-                     f"{statistics.median(column(runs, 'wal_bytes')) / 1e6:,.0f}"))
+                     f"{statistics.median(column(runs, 'wal_bytes')) / MEGABYTE:,.0f}"))
     return ("", "median s", "min", "max", "rows/s", "ratio", "WAL MB"), rows
 
 
