@@ -92,9 +92,9 @@ def wall_table(section):
     for name, runs in section["ways"].items():
         other = "repack" if name.startswith(("rebuild", "repack")) else "alter"
         ratio = statistics.median(figures.ratios(section, name, other))
-        rows.append((WAYS[name].title, *spread(column(runs, "seconds")),
-                     f"{section['rows'] / statistics.median(column(runs, 'seconds')):,.0f}",
-                     f"{ratio:.2f} of {WAYS[other].title.split()[0] if other == 'repack' else 'ALTER'}" if name != other else "",
+        seconds = column(runs, "seconds")
+        rows.append((WAYS[name].title, *spread(seconds), f"{section['rows'] / statistics.median(seconds):,.0f}",
+                     f"{ratio:.2f} of {WAYS[other].title}" if name != other else "",
                      f"{statistics.median(column(runs, 'wal_bytes')) / MEGABYTE:,.0f}"))
     return ("", "median s", "min", "max", "rows/s", "ratio", "WAL MB"), rows
 

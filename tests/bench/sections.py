@@ -187,8 +187,7 @@ def apply(bench):
     if outcome.status != pgrecast.DONE:
         raise ways.Failed(str(outcome))
     return {"rows": rows, "written": written, "clients": clients, "write_rate": max(rates.values()),
-            "write_rate_held": rates["held"], "apply_rate": rate,
-            "catchup_seconds": ways.phases_of(outcome.stderr).get("catchup")}
+            "write_rate_held": rates["held"], "apply_rate": rate}
 
 
 def watch_apply(database, job, before, written):

@@ -151,10 +151,10 @@ def write(database, rows, clients, seconds):
     """As many rows as pgbench can change, one a transaction; how many they were."""
     path = pathlib.Path(database.server.socket_folder) / "write.sql"
     path.write_text("\\set id random(1, :rows)\nUPDATE bench SET n = n + 1 WHERE id = :id;\n")
-    done = subprocess.run([str(CLIENT_BIN / "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(seconds),
-                           "-D", f"rows={rows}", "-f", str(path)], text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False, env=environment(database),
-                          preexec_fn=die_with_parent(signal.SIGKILL))
+    command = [CLIENT_BIN / "pgbench", "-n", "-M", "prepared", "-c", clients, "-j", 2, "-T", seconds, "-D", f"rows={rows}",
+               "-f", path]
+    done = subprocess.run([str(word) for word in command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          check=False, env=environment(database), preexec_fn=die_with_parent(signal.SIGKILL))
     check(done.returncode, done.stdout)
     return int(re.search(r"transactions actually processed: (\d+)", done.stdout)[1])
 
