@@ -101,7 +101,7 @@ def measure(server, options, store):
     bench = Bench(server, options, tell)
     store.machine = machine.describe(server)
     print(f"PostgreSQL {store.machine['postgresql']}; {', '.join(options.only)}; about"
-          f" {max(1, round(estimate(options, options.only)))} minutes on two cores", flush=True)
+          f" {report.counted(max(1, round(estimate(options, options.only))), 'minute')} on two cores", flush=True)
     for name in options.only:
         begun = time.monotonic()
         store.keep(name, FUNCTIONS[name](bench), machine.commit())

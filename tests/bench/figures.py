@@ -34,14 +34,16 @@ def goals(results):
     for what, unit, goal, less, figure in GOALS:
         value = figure(results)
         met = None if value is None else value <= goal if less else value >= goal
-        rows.append((what, "not measured" if value is None else shown(value, unit),
+        rows.append((what, "not measured" if value is None else shown(value, unit, goal),
                      f"{'≤' if less else '≥'} {goal:g} {unit}", met))
     return rows
 
 
-def shown(value, unit):
-    """With digits enough to tell it from the goal."""
+def shown(value, unit, goal):
+    """With digits enough to tell it from the goal: no figure that misses it looks as if it were met."""
     digits = 2 if unit in ("x", "s") else 1
+    while digits < 4 and value != goal and round(value, digits) == goal:
+        digits += 1
     return f"{value:.{digits}f} {unit}"
 
 
@@ -93,8 +95,9 @@ def processor(results):
 
 
 def sampled(results, figure):
-    """The most of all runs that were looked at, with load and without."""
+    """The most of all runs that were looked at: with load and without, of all sizes."""
     runs = [run for name in ("resources", "load") if name in results for run in results[name]["ways"]["run"]]
+    runs += [run for size in results.get("growth", {"sizes": {}})["sizes"].values() for run in size]
     return max(map(figure, runs)) if "resources" in results else None
 
 

@@ -171,9 +171,11 @@ def growth_table(section):
     rows = []
     for size, seconds in figures.seconds_per_million(section):
         runs = section["sizes"][str(size)]
-        rows.append((f"{size:,} rows", len(runs), *spread(column(runs, "seconds")), f"{seconds:.2f}"))
-    rows += [(f"{int(size):,} rows", "not measured", "–", "–", "–", "–") for size in section["left_out"]]
-    return ("", "runs", "median s", "min", "max", "s per million rows"), rows
+        rows.append((f"{size:,} rows", len(runs), *spread(column(runs, "seconds")), f"{seconds:.2f}",
+                     f"{max(column(runs, 'memory_bytes')) / MEGABYTE:.1f}",
+                     f"{max(column(runs, 'slot_restart_bytes')) / MEGABYTE:,.1f}"))
+    rows += [(f"{int(size):,} rows", "not measured", *["–"] * 6) for size in section["left_out"]]
+    return ("", "runs", "median s", "min", "max", "s per million rows", "client MB, most", "WAL held MB, most"), rows
 
 
 def resources_table(section):
@@ -202,10 +204,14 @@ def load_resources(section):
 
 def sizes_of(name, result):
     if name == "growth":
-        return f"{result['runs']} rounds, the largest once"
+        return f"{counted(result['runs'], 'run')} of each size, the largest once"
     if name == "lock":
-        return f"{result['rows']:,} rows, {len(result['cutovers'])} cutovers"
-    return f"{result['rows']:,} rows" + (f", {result['runs']} rounds" if "runs" in result else "")
+        return f"{result['rows']:,} rows, {counted(len(result['cutovers']), 'cutover')}"
+    return f"{result['rows']:,} rows" + (f", {counted(result['runs'], 'round')}" if "runs" in result else "")
+
+
+def counted(number, noun):
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 SECTIONS = {

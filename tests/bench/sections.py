@@ -58,7 +58,7 @@ def load(bench):
     settle = max(2, min(10, rows // 1_000_000))
 
     def do(name):
-        return bench.once("run", rows) if name == "idle" else loaded(bench, name, rows, settle, quiet)
+        return bench.once("run", rows, sample=True) if name == "idle" else loaded(bench, name, rows, settle, quiet)
 
     results = bench.rounds(runs, ("idle", *LOADED), do)
     series = {name: results[name][0]["series"] for name in LOADED}
@@ -247,7 +247,7 @@ def growth(bench):
     result = {"runs": runs, "sizes": {}, "left_out": {}}
     for size, count in ((rows // 10, runs), (rows, runs), (rows * 5, 1)):
         try:
-            result["sizes"][str(size)] = [bench.once("run", size) for _ in range(count)]
+            result["sizes"][str(size)] = [bench.once("run", size, sample=True) for _ in range(count)]
         except table.NoSpace as reason:
             result["left_out"][str(size)] = str(reason)
             print(f"left out: {reason}", flush=True)
