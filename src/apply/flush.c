@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
+#include "order.h"
 #include "pg/redact.h"
 
 #define COPY_PIECE (1024 * 1024)
@@ -128,14 +129,16 @@ fill_stage(struct flush *f, const struct batch *b, const int *unit_of, struct er
 {
     struct value *scratch = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*scratch));
     bool ok = session_copy_in_begin(f->session, err, f->copy_stage);
+    int *order;
 
     if (!ok) {
         free(scratch);
         return false;
     }
+    order = order_by_key(b, f->plan);
     buffer_reset(&f->text);
     for (int i = 0; i < b->entry_count && ok; i++) {
-        add_line(f, b, i, unit_of != NULL ? unit_of[i] : 0, scratch);
+        add_line(f, b, order[i], unit_of != NULL ? unit_of[order[i]] : 0, scratch);
         if (f->text.len >= COPY_PIECE) {
             ok = session_copy_in_data(f->session, err, f->text.data, f->text.len);
             buffer_reset(&f->text);
@@ -144,6 +147,7 @@ fill_stage(struct flush *f, const struct batch *b, const int *unit_of, struct er
     ok = ok && session_copy_in_data(f->session, err, f->text.data, f->text.len);
     ok = session_copy_in_end(f->session, err, !ok) && ok;
     buffer_shrink(&f->text, 4 * COPY_PIECE);
+    free(order);
     free(scratch);
     return ok;
 }

@@ -1,0 +1,87 @@
+#include "order.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+struct sorting {
+    const struct batch *batch;
+    bool *number; /* by key column: in the order of numbers, not of their texts */
+};
+
+static int
+compare_bytes(const struct value *a, const struct value *b)
+{
+    uint32_t len = a->len < b->len ? a->len : b->len;
+    int order = memcmp(a->data, b->data, len);
+
+    return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+/* Right for integers as the server writes them, near enough for others. */
+static int
+compare_numbers(const struct value *a, const struct value *b)
+{
+    bool a_negative = a->len > 0 && a->data[0] == '-', b_negative = b->len > 0 && b->data[0] == '-';
+    int order;
+
+    if (a_negative != b_negative)
+        return a_negative ? -1 : 1;
+    order = a->len != b->len ? (a->len > b->len) - (a->len < b->len) : compare_bytes(a, b);
+    return a_negative ? -order : order;
+}
+
+/* The next column's value in an encoded key. */
+static struct value
+take(const char **key)
+{
+    struct value value;
+
+    batch_key_values(*key, 1, &value);
+    *key = value.data + value.len;
+    return value;
+}
+
+static int
+compare(const void *left, const void *right, void *arg)
+{
+    const struct sorting *s = arg;
+    const char *a = s->batch->entries[*(const int *)left].key;
+    const char *b = s->batch->entries[*(const int *)right].key;
+
+    for (int i = 0; i < s->batch->key_count; i++) {
+        struct value x = take(&a), y = take(&b);
+        int order = s->number[i] ? compare_numbers(&x, &y) : compare_bytes(&x, &y);
+
+        if (order != 0)
+            return order;
+    }
+    return 0;
+}
+
+static bool
+is_number(const char *type)
+{
+    static const char *const numbers[] = {"smallint", "integer", "bigint", "oid", "numeric"};
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        if (strncmp(type, numbers[i], strlen(numbers[i])) == 0)
+            return true;
+    return false;
+}
+
+int *
+order_by_key(const struct batch *b, const struct plan *plan)
+{
+    struct sorting s = {.batch = b, .number = mem_alloc((size_t)b->key_count * sizeof(*s.number))};
+    int *order = mem_array(NULL, (size_t)b->entry_count + 1, sizeof(*order));
+
+    for (int i = 0; i < b->key_count; i++)
+        s.number[i] = is_number(plan->source->columns[plan->key[i].source].base_type);
+    for (int i = 0; i < b->entry_count; i++)
+        order[i] = i;
+    qsort_r(order, (size_t)b->entry_count, sizeof(*order), compare, &s);
+    free(s.number);
+    return order;
+}
