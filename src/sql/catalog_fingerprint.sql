@@ -176,4 +176,4 @@ SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY l
        || pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY line.text COLLATE "C")
                                   FILTER (WHERE NOT pg_catalog.starts_with(line.text, 'index|')
                                           AND NOT pg_catalog.starts_with(line.text, 'dropped|')), ''))
-FROM line;
+FROM line
