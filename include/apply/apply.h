@@ -181,10 +181,12 @@ bool apply_dirty_truncated(const struct apply *a); /* a TRUNCATE came by: all ke
 
 /*
  * Take up to that many keys out of the dirty set and load them into the temporary table apply_keys_table()
- * (k1 … kN, the key's source types) of the session, which is empty at the begin of each transaction.
+ * (k1 … kN, the key's source types) of the session. Before the transaction's commit it is emptied by unload,
+ * unless the session is of no use afterwards.
  */
 const char *apply_keys_table(const struct apply *a); /* qualified */
 bool apply_dirty_load(struct apply *a, int64_t most, struct error *err);
+bool apply_dirty_unload(struct apply *a, struct error *err);
 
 /* Put the keys of the last load back: the comparison did not come to an end. */
 void apply_dirty_restore(struct apply *a);
@@ -204,6 +206,7 @@ void apply_set_exact(struct apply *a, lsn_t exact);
  * middle of a large transaction, nothing held back.
  */
 bool apply_at_boundary(const struct apply *a);
+bool apply_clear(struct apply *a, struct error *err); /* before: what would have to be cleared up inside */
 void apply_enter(struct apply *a);
 void apply_set_deadline(struct apply *a, int64_t clock_at_ms); /* between the two; by clock_ms(), 0: none */
 void apply_add_place(struct apply *a, struct pipeline *p);

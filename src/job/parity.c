@@ -363,7 +363,7 @@ reduce_slice(struct engine *e, const struct engine_table *t, struct error *err)
     bool ok = session_execute(s, err, "BEGIN ISOLATION LEVEL REPEATABLE READ") &&
               apply_dirty_load(t->apply, DIRTY_SLICE, err) &&
               verify_keys(s, t->plan, apply_keys_table(t->apply), &result, err) &&
-              session_execute(s, err, "COMMIT");
+              apply_dirty_unload(t->apply, err) && session_execute(s, err, "COMMIT");
 
     if (!ok || result.mismatch_count > (uint64_t)result.kept)
         apply_dirty_restore(t->apply);

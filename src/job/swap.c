@@ -94,7 +94,12 @@ hook_prepare(void *arg, struct error *err)
     if (e->options.verify && !parity_reduce_last(e, err))
         return false;
     stream_defer_sync(e->stream, clock_ms() + e->options.lock_timeout_ms + LOCK_MOST_MS);
-    return engine_to_boundary(e, err);
+    if (!engine_to_boundary(e, err))
+        return false;
+    for (int i = 0; i < e->table_count; i++)
+        if (!apply_clear(e->tables[i].apply, err))
+            return false;
+    return true;
 }
 
 /*
