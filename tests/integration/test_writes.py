@@ -83,6 +83,8 @@ def test_batches_of_one_session(table):
     assert "the row with the key (1007), changed meanwhile, cannot be converted" in outcome.stderr, str(outcome)
     both(table, "UPDATE {t} SET a = 9 WHERE id = 1007")
     job = pgrecast.start_resume(table, "t")
+    wait_until(lambda: table.value("SELECT pid FROM pgrecast.job") == job.process.pid,
+               "the instance to have the job")  # what was asked for before is forgotten
     assert pgrecast.call(table, "cutover", "t").status == pgrecast.DONE
     assert_equal(table, job.wait())
 
