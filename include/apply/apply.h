@@ -21,6 +21,7 @@
 #include "core/error.h"
 #include "core/lsn.h"
 #include "ddl/plan.h"
+#include "pg/pipeline.h"
 #include "pg/session.h"
 #include "spool/spool.h"
 
@@ -180,10 +181,12 @@ bool apply_dirty_truncated(const struct apply *a); /* a TRUNCATE came by: all ke
 
 /*
  * Take up to that many keys out of the dirty set and load them into the temporary table apply_keys_table()
- * (k1 … kN, the key's source types) of the session, which is empty at the begin of each transaction.
+ * (k1 … kN, the key's source types) of the session. Before the transaction's commit it is emptied by unload,
+ * unless the session is of no use afterwards.
  */
 const char *apply_keys_table(const struct apply *a); /* qualified */
 bool apply_dirty_load(struct apply *a, int64_t most, struct error *err);
+bool apply_dirty_unload(struct apply *a, struct error *err);
 
 /* Put the keys of the last load back: the comparison did not come to an end. */
 void apply_dirty_restore(struct apply *a);
@@ -196,13 +199,18 @@ bool apply_dirty_has(const struct apply *a, char *const *values);
 void apply_set_exact(struct apply *a, lsn_t exact);
 
 /*
- * Between these two the caller's transaction is open on the session: apply_step() works inside it and
- * commits nothing. leave with committed = false after a rollback: the apply goes back to where it was at
- * enter. Only where apply_at_boundary(): not in the middle of a large transaction, nothing held back.
+ * Between these two the caller's transaction is open on the session: apply_step() works inside it, commits
+ * nothing, and does not write how far it has come: that apply_add_place() adds to the caller's last
+ * statements, and apply_place_saved() fails where another instance has the job. leave with committed = false
+ * after a rollback: the apply goes back to where it was at enter. Only where apply_at_boundary(): not in the
+ * middle of a large transaction, nothing held back.
  */
 bool apply_at_boundary(const struct apply *a);
+bool apply_clear(struct apply *a, struct error *err); /* before: what would have to be cleared up inside */
 void apply_enter(struct apply *a);
 void apply_set_deadline(struct apply *a, int64_t clock_at_ms); /* between the two; by clock_ms(), 0: none */
+void apply_add_place(struct apply *a, struct pipeline *p);
+bool apply_place_saved(const struct result *res, struct error *err);
 bool apply_leave(struct apply *a, bool committed, struct error *err);
 
 #endif

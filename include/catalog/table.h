@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/list.h"
+#include "pg/pipeline.h"
 #include "pg/session.h"
 
 typedef uint32_t oid_t;
@@ -253,15 +254,15 @@ struct table *table_read(struct session *s, const char *schema, const char *name
 bool table_resolve(struct session *s, const char *schema, const char *name, char **out_schema,
                    char **out_name, oid_t *oid, struct error *err);
 
-/* Only the fingerprint, in few round trips: for the check under the lock. NULL on an error. */
+/* Only the fingerprint. NULL on an error. */
 char *table_fingerprint(struct session *s, oid_t oid, struct error *err);
 
 /*
- * The same in two parts, for a session that asks again under a lock: its planning takes ten times what its
- * execution does. prepare once per session; it changes the session's plan_cache_mode.
+ * The same for a session that asks under a lock, among other things: its planning takes ten times what its
+ * execution does. The result is one row, one column.
  */
 bool table_fingerprint_prepare(struct session *s, struct error *err);
-char *table_fingerprint_prepared(struct session *s, oid_t oid, struct error *err);
+void table_fingerprint_add(struct pipeline *p, oid_t oid);
 
 /* The same definition. indexes: false where indexes that are no constraints may be others by now. */
 bool table_fingerprint_same(const char *a, const char *b, bool indexes);

@@ -19,17 +19,21 @@
 
 #include "core/error.h"
 #include "ddl/plan.h"
+#include "pg/pipeline.h"
 #include "pg/session.h"
 
 /* What the cutover needs of the rest of the job. Each returns false with the error set. */
 struct cutover_hooks {
     void *arg;
     bool (*prepare)(void *arg, struct error *err); /* before each attempt: lag and unchecked keys near none */
-    bool (*enter)(void *arg, struct error *err);   /* the transaction is open and the lock is held */
-    bool (*drain)(void *arg, struct error *err);   /* apply all that was committed before the lock */
-    bool (*check)(void *arg, struct error *err);   /* the last keys that were touched are equal */
-    bool (*record)(void *arg, struct error *err);  /* the job's state, in this transaction */
-    bool (*leave)(void *arg, bool committed, struct error *err);
+    /* The transaction is open and the lock is held: send for all that was committed before, and do not wait
+     * for it. Whatever it returns, leave follows. */
+    bool (*enter)(void *arg, struct error *err);
+    bool (*drain)(void *arg, struct error *err); /* apply all that was committed before the lock */
+    bool (*check)(void *arg, struct error *err); /* the last keys that were touched are equal */
+    /* Run the swap's statements, and with them, in this transaction, what records it in the job's state. */
+    bool (*record)(void *arg, struct pipeline *statements, struct error *err);
+    bool (*leave)(void *arg, bool committed, struct error *err); /* the transaction is over */
 };
 
 struct cutover_request {

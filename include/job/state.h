@@ -13,6 +13,7 @@
 
 #include "core/error.h"
 #include "core/lsn.h"
+#include "pg/pipeline.h"
 #include "pg/session.h"
 
 #define JOB_FORMAT 3
@@ -131,13 +132,18 @@ bool job_state_save_options(struct session *s, struct job_state *job, const char
 /* Another plan, from plan_set_remap(); the maps that asked for it are done with. */
 bool job_state_save_plan(struct session *s, struct job_state *job, const char *plan, struct error *err);
 
-/* In the transaction of a swap: one leg further. window_s: seconds until the way back ends, negative: never.
- * And what serves from now on, by its fingerprint: after that one, which refuses who was replaced.
+/*
+ * In the transaction of a swap, as parts of its one round trip: one leg further. window_s: seconds until the
+ * way back ends, negative: never. It has moved, or not for who was replaced. And of a table what serves from
+ * now on (oid), by its fingerprint, and what the ledger removes.
  */
-bool job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase,
-                         double window_s, struct error *err);
-bool job_state_save_serving(struct session *s, const struct job_state *job, int table,
-                            const char *fingerprint, struct error *err);
+bool job_state_prepare_swap(struct session *s, struct error *err); /* the session, before */
+void job_state_add_swap(struct pipeline *p, const struct job_state *job, enum job_phase phase,
+                        double window_s);
+bool job_state_swap_saved(const struct result *res, struct error *err);
+void job_state_add_serving(struct pipeline *p, const struct job_state *job, int table, uint32_t oid);
+void job_state_add_other(struct pipeline *p, const struct job_state *job, const char *before,
+                         const char *after, const char *undo);
 
 /* What stopped the job, for status. */
 bool job_state_save_error(struct session *s, const struct job_state *job, const struct error *reason,

@@ -83,11 +83,31 @@ bool session_row(struct session *s, struct result *out, struct error *err, const
 /* Run a text of one or more statements without parameters or results (simple protocol). */
 bool session_execute(struct session *s, struct error *err, const char *sql);
 
+/*
+ * Prepare and plan a statement with parameters under a name (a plain one, not quoted), once in the session's
+ * life: what is there stays. The plan is one for all values: the session's plan_cache_mode is changed for it.
+ * To be run in a pipeline (pg/pipeline.h).
+ */
+bool session_prepare(struct session *s, struct error *err, const char *name, const char *sql);
+
+/*
+ * session_query() in two halves: the server works on it meanwhile, and the session is used for nothing else.
+ * What was sent must be received.
+ */
+bool session_send(struct session *s, struct error *err, const char *sql, int nparams, ...);
+bool session_receive(struct session *s, struct result *out, struct error *err);
+
+/*
+ * What is under way at that time (by clock_ms(), 0: none) is cancelled then, once: an error like any other,
+ * with SQLSTATE 57014. It may meet the statement after it instead.
+ */
+void session_set_deadline(struct session *s, int64_t clock_at_ms);
+
 /* printf into a statement, then session_execute(). Only for text made of quoted identifiers and numbers. */
 bool session_executef(struct session *s, struct error *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Run the statements of the list in one round trip (pipeline mode), each without parameters, results dropped.
+/* Run the statements of the list in one round trip (pg/pipeline.h), each without parameters, results dropped.
  * The error names the first that failed. */
 bool session_pipeline(struct session *s, struct error *err, const char *const *sql, int count);
 

@@ -57,6 +57,12 @@ lsn_t stream_confirmed(const struct stream *s);
  */
 void stream_limit(struct stream *s, lsn_t lsn);
 
+/*
+ * Until then (by clock_ms()) nothing is synced and confirmed, so that what comes is handed over without a
+ * wait for the disk; unless that becomes very much. Thread-safe.
+ */
+void stream_defer_sync(struct stream *s, int64_t until_ms);
+
 /* Ends the thread after a last sync and confirmation; frees. NULL-safe. */
 void stream_stop(struct stream *s);
 

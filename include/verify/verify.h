@@ -91,11 +91,14 @@ bool verify_finish(struct verify *v, struct verify_result *result, struct error 
  *
  * keys_table_sql names (quoted) a table this session sees, usually a temporary one, with columns k1 … kN of
  * the types of plan->key. A key that is on neither side is equal; keys may be there twice. A transaction must
- * be open, in which both tables stand still: REPEATABLE READ, or locked against writers. It is left as it was
- * (a savepoint is rolled back), on an error aborted. Few keys cost a few index look-ups on each side, a
- * million some seconds; no plan for these look-ups is left to the planner's estimates. Each side needs an
- * index that begins with the key. result->source_rows and shadow_rows count the rows found.
+ * be open, in which both tables stand still: REPEATABLE READ, or locked against writers; on an error it is
+ * aborted. Few keys cost a few index look-ups on each side, a million some seconds. Each side needs an index
+ * that begins with the key. result->source_rows and shadow_rows count the rows found.
+ *
+ * The session must have been prepared: from then on it looks up rows by index from the keys' side, whatever
+ * the statistics of a table just made say. A hash join would read both tables under the lock.
  */
+bool verify_keys_prepare(struct session *s, struct error *err);
 bool verify_keys(struct session *s, const struct plan *plan, const char *keys_table_sql,
                  struct verify_result *result, struct error *err);
 

@@ -204,6 +204,12 @@ apply_dirty_load(struct apply *a, int64_t most, struct error *err)
     return dirty_load(&a->dirty, a->session, a->flush.temp.keys, a->plan->key_count, most, err);
 }
 
+bool
+apply_dirty_unload(struct apply *a, struct error *err)
+{
+    return dirty_unload(&a->dirty, a->session, a->flush.temp.keys, err);
+}
+
 struct dirty *
 apply_take_dirty(struct apply *a)
 {
@@ -259,6 +265,12 @@ bool
 apply_at_boundary(const struct apply *a)
 {
     return !a->transaction_open && !a->release && a->held.count == 0;
+}
+
+bool
+apply_clear(struct apply *a, struct error *err)
+{
+    return flush_clear(&a->flush, err);
 }
 
 void

@@ -9,6 +9,7 @@
 #include "pg/redact.h"
 
 #define COPY_PIECE (1024 * 1024)
+#define FEW_KEYS 500
 
 void
 dirty_start(struct dirty *d)
@@ -139,6 +140,13 @@ dirty_load(struct dirty *d, struct session *s, const char *table, int key_count,
         error_redact(err);
     free(copy);
     return ok;
+}
+
+/* New storage for the table costs more than to delete few rows. */
+bool
+dirty_unload(const struct dirty *d, struct session *s, const char *table, struct error *err)
+{
+    return session_executef(s, err, d->loaded.count <= FEW_KEYS ? "DELETE FROM %s" : "TRUNCATE %s", table);
 }
 
 void

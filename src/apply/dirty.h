@@ -31,9 +31,11 @@ void dirty_record(struct dirty *d, const struct batch *b);
 bool dirty_has(const struct dirty *d, int key_count, char *const *values);
 void dirty_add(struct dirty *d, int key_count, char *const *values);
 
-/* Take up to that many keys and copy them into the table of the session. */
+/* Take up to that many keys and copy them into the table of the session, and remove them from it. */
 bool dirty_load(struct dirty *d, struct session *s, const char *table, int key_count, int64_t most,
                 struct error *err);
+
+bool dirty_unload(const struct dirty *d, struct session *s, const char *table, struct error *err);
 
 /* Put those of the last load back. */
 void dirty_restore(struct dirty *d);

@@ -402,26 +402,28 @@ flush_write(struct flush *f, const struct batch *b, enum flush_trust trust, cons
 }
 
 /*
- * The temporary tables empty themselves at a commit. Inside one transaction (a large one, or the cutover's)
- * the batch before must go first. A TRUNCATE gives the table new storage: for few rows it costs more than it
- * saves.
+ * The batch before goes first. That the tables empty themselves at a commit would cost each commit some
+ * milliseconds, the swap's too: new storage for them, what they keep out of line, and the indexes. So does a
+ * TRUNCATE, and few rows are deleted one by one; but where they were, nothing comes, until the next TRUNCATE.
  */
-static bool
-clear_stage(struct flush *f, struct error *err)
+bool
+flush_clear(struct flush *f, struct error *err)
 {
-    bool few = f->staged <= FEW_ROWS;
+    bool few = f->staged + f->deleted <= FEW_ROWS;
 
     if (f->staged == 0)
         return true;
+    if (!session_executef(f->session, err, few ? "DELETE FROM %s; DELETE FROM %s" : "TRUNCATE %s, %s",
+                          f->temp.stage, f->temp.saved))
+        return false;
+    f->deleted = few ? f->deleted + f->staged : 0;
     f->staged = 0;
-    return session_executef(f->session, err, few ? "DELETE FROM %s; DELETE FROM %s" : "TRUNCATE %s, %s",
-                            f->temp.stage, f->temp.saved);
+    return true;
 }
 
 void
 flush_transaction_ended(struct flush *f)
 {
-    f->staged = 0;
     f->overlay = false;
 }
 
@@ -456,7 +458,7 @@ flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
         return;
     flush_transaction_ended(f);
     if (session_execute(f->session, &ignored, "BEGIN") && (!overlay || flush_overlay(f, &ignored)) &&
-        fill_stage(f, b, NULL, &ignored) &&
+        flush_clear(f, &ignored) && fill_stage(f, b, NULL, &ignored) &&
         run(f, statement_delete(&f->temp, f->plan, target(f), NULL), &ignored) && range_fails(f, from, to)) {
         while (to - from > 1) {
             int middle = from + (to - from) / 2;
@@ -470,6 +472,7 @@ flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
         error_context(err, "the row with the key %s, changed meanwhile, cannot be converted", key);
     }
     session_rollback(f->session);
+    f->staged = b->entry_count; /* it was undone that they are cleared */
     flush_transaction_ended(f);
     error_clear(&ignored);
     free(key);
@@ -533,9 +536,9 @@ flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, cons
 
     if (newer)
         memset(f->reread, 0, (size_t)b->entry_count * sizeof(*f->reread));
-    ok = clear_stage(f, err) && fill_stage(f, b, unit_of, err) &&
+    ok = flush_clear(f, err) && fill_stage(f, b, unit_of, err) &&
          (!f->overlay || run(f, statement_overlay_take(&f->temp, f->plan), err));
-    f->staged = b->entry_count;
+    f->staged = b->entry_count; /* or as many as before, where the transaction fails: at least one */
     for (int mask = 1; ok && mask < b->mask_count; mask++) {
         if (newer)
             ok = read_source(f, b, mask, mask, true, NULL, err);

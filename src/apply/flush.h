@@ -33,7 +33,8 @@ struct flush {
     int xid_count;
     bool awaited; /* they are visible */
 
-    int staged; /* rows in the temporary tables, of a batch in the same transaction */
+    int staged;  /* rows in the temporary tables, about; 0: they are empty, that is certain */
+    int deleted; /* from them since they had new storage */
 
     /* Rows that the source no longer has are deleted. With .left, by entry, only those whose .gone says so
      * (NULL: none); the others are left alone, and .left tells which. The caller's, until the next start. */
@@ -58,6 +59,9 @@ struct flush {
 bool flush_open(struct flush *f, const struct plan *plan, int number, bool in_parts, struct session *s,
                 struct error *err);
 void flush_close(struct flush *f);
+
+/* Remove the last batch's rows from the temporary tables. The next batch does it too. */
+bool flush_clear(struct flush *f, struct error *err);
 
 /* The temporary tables, before another of the same number is opened in the session. */
 bool flush_drop(const struct flush *f, struct error *err);

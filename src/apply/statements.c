@@ -133,8 +133,8 @@ statement_create(const struct temp_tables *temp, const struct plan *plan)
             buffer_printf(&sql, " GENERATED ALWAYS AS (%s) STORED", column->default_expr);
     }
     buffer_printf(&sql,
-                  ") ON COMMIT DELETE ROWS;\n"
-                  "CREATE TEMPORARY TABLE %s ON COMMIT DELETE ROWS AS SELECT 0 AS pgrecast_seq, ",
+                  ");\n"
+                  "CREATE TEMPORARY TABLE %s AS SELECT 0 AS pgrecast_seq, ",
                   temp->saved);
     add_row_columns(&sql, plan, "s");
     buffer_printf(&sql,
@@ -146,7 +146,7 @@ statement_create(const struct temp_tables *temp, const struct plan *plan)
         buffer_printf(&sql, "%sk%d ", i > 0 ? ", " : "", i + 1);
         add_type(&sql, &plan->source->columns[plan->key[i].source]);
     }
-    buffer_add_text(&sql, ") ON COMMIT DELETE ROWS");
+    buffer_add_text(&sql, ")");
     return buffer_take(&sql);
 }
 

@@ -159,8 +159,9 @@ finish_batch(struct apply *a, struct error *err)
 
     if ((a->batch.entry_count > 0 || a->batch.truncated) && !write_batch(a, err))
         return false;
-    if ((a->transaction_open || a->external) &&
-        (!flush_merge(&a->flush, err) || !place_write(a, next.lsn, err)))
+    if ((a->transaction_open || a->external) && !flush_merge(&a->flush, err))
+        return false;
+    if (a->transaction_open && !place_write(a, next.lsn, err))
         return false;
     if (a->transaction_open) {
         if (!session_execute(a->session, err, "COMMIT"))

@@ -6,50 +6,35 @@
 #include "core/mem.h"
 #include "sql/sql.h"
 
-static char *
-take(struct session *s, const char *sql, int nparams, const char *param, struct error *err)
+#define FINGERPRINT "pgrecast_fingerprint" /* the prepared statement */
+
+char *
+table_fingerprint(struct session *s, oid_t oid, struct error *err)
 {
     struct result r = {0};
     char *fingerprint = NULL;
+    char text[16];
 
-    if (session_row(s, &r, err, sql, nparams, param))
+    snprintf(text, sizeof(text), "%u", oid);
+    if (session_row(s, &r, err, sql_catalog_fingerprint, 1, text))
         fingerprint = mem_strdup(result_text(&r, 0, 0));
     result_free(&r);
     return fingerprint;
 }
 
-char *
-table_fingerprint(struct session *s, oid_t oid, struct error *err)
+bool
+table_fingerprint_prepare(struct session *s, struct error *err)
+{
+    return session_prepare(s, err, FINGERPRINT, sql_catalog_fingerprint);
+}
+
+void
+table_fingerprint_add(struct pipeline *p, oid_t oid)
 {
     char text[16];
 
     snprintf(text, sizeof(text), "%u", oid);
-    return take(s, sql_catalog_fingerprint, 1, text, err);
-}
-
-bool
-table_fingerprint_prepare(struct session *s, struct error *err)
-{
-    char *sql = mem_printf("PREPARE pgrecast_fingerprint AS %s", sql_catalog_fingerprint);
-    struct result r = {0};
-    bool ok = session_query(
-        s, &r, err, "SELECT FROM pg_catalog.pg_prepared_statements WHERE name = 'pgrecast_fingerprint'", 0);
-
-    if (ok && result_rows(&r) == 0)
-        ok = session_execute(s, err, "SET plan_cache_mode = force_generic_plan") &&
-             session_execute(s, err, sql);
-    result_free(&r);
-    free(sql);
-    return ok;
-}
-
-char *
-table_fingerprint_prepared(struct session *s, oid_t oid, struct error *err)
-{
-    char sql[64];
-
-    snprintf(sql, sizeof(sql), "EXECUTE pgrecast_fingerprint ('%u')", oid);
-    return take(s, sql, 0, NULL, err);
+    pipeline_add_prepared(p, FINGERPRINT, 1, text);
 }
 
 bool

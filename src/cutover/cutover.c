@@ -19,7 +19,14 @@
 #define STATEMENT_MOST_MS 2000 /* of one statement under the lock */
 #define OUTCOME_MOST_MS 60000  /* to find out what became of a commit whose answer was lost */
 
+#define OLD_SNAPSHOTS "pgrecast_old_snapshots" /* the prepared statement */
+
 enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_FAILED };
+
+/* By clock_us(): when a part of what is done under the lock was over. */
+struct times {
+    int64_t locked, looked, drained, checked, swapped, committed;
+};
 
 static bool
 lock_not_available(const struct error *err)
@@ -59,29 +66,6 @@ describe_blocker(const struct cutover_request *request, struct error *err)
     free(oids);
 }
 
-/* True when a snapshot older than the new table's rows is open: it would see the table without them. */
-static bool
-old_snapshot_open(const struct cutover_request *request, bool *open, struct error *err)
-{
-    struct result res = {0};
-    char xid[24];
-    bool ok;
-
-    *open = false;
-    if (request->oldest_snapshot == 0)
-        return true;
-    snprintf(xid, sizeof(xid), "%" PRIu32, (uint32_t)request->oldest_snapshot);
-    ok = session_query(request->session, &res, err, sql_cutover_old_snapshots, 1, xid);
-    *open = ok && result_rows(&res) > 0;
-    if (*open) {
-        error_set(err, ERROR_LOCK, "a transaction is open whose snapshot would not see the new table's rows");
-        error_detail(err, "Process %s has a snapshot that is %s transactions old.", result_text(&res, 0, 0),
-                     result_text(&res, 0, 1));
-    }
-    result_free(&res);
-    return ok;
-}
-
 /*
  * A vacuum of the original is waited for: its lock is the one that a short lock_timeout never displaces.
  * After a long wait one attempt, and no more, gives it the time to yield.
@@ -114,63 +98,6 @@ await_vacuum(const struct cutover_request *request, bool *displaced, struct erro
     return timeout_ms;
 }
 
-static bool
-check_fingerprint(const struct cutover_request *request, const struct plan *plan, struct error *err)
-{
-    const struct table *source = plan->source;
-    char *now = table_fingerprint_prepared(request->session, source->oid, err);
-    bool ok = now != NULL && table_fingerprint_same(now, source->fingerprint, !request->other_indexes);
-
-    if (now != NULL && !ok) {
-        error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
-                  plan->source_sql);
-        error_detail(err,
-                     "What hangs on the table is no longer what the plan was made for. Nothing was swapped.");
-    }
-    free(now);
-    return ok;
-}
-
-static bool
-check_fingerprints(const struct cutover_request *request, struct error *err)
-{
-    for (int i = 0; i < request->table_count; i++)
-        if (!check_fingerprint(request, request->plans[i], err))
-            return false;
-    return true;
-}
-
-static bool
-run_swap(const struct cutover_request *request, struct error *err)
-{
-    return session_pipeline(request->session, err, (const char *const *)request->swap->statements.items,
-                            request->swap->statements.count);
-}
-
-/* Everything that happens while the lock is held, with the time each part took for those who look closely. */
-static bool
-swap(const struct cutover_request *request, struct error *err)
-{
-    const struct cutover_hooks *hooks = request->hooks;
-    int64_t at[6] = {clock_us()};
-    bool ok = hooks->drain(hooks->arg, err);
-
-    at[1] = clock_us();
-    ok = ok && hooks->check(hooks->arg, err);
-    at[2] = clock_us();
-    ok = ok && check_fingerprints(request, err);
-    at[3] = clock_us();
-    ok = ok && run_swap(request, err);
-    at[4] = clock_us();
-    ok = ok && hooks->record(hooks->arg, err);
-    at[5] = clock_us();
-    log_debug(
-        "under the lock: drain %.1f ms, check %.1f ms, fingerprint %.1f ms, swap %.1f ms, record %.1f ms",
-        (double)(at[1] - at[0]) / 1000, (double)(at[2] - at[1]) / 1000, (double)(at[3] - at[2]) / 1000,
-        (double)(at[4] - at[3]) / 1000, (double)(at[5] - at[4]) / 1000);
-    return ok;
-}
-
 /* How long another lock may be waited for while the first table's is held. */
 static int
 later_ms(const struct cutover_request *request)
@@ -178,33 +105,129 @@ later_ms(const struct cutover_request *request)
     return request->lock_timeout_ms < OTHER_LOCKS_MS ? request->lock_timeout_ms : OTHER_LOCKS_MS;
 }
 
+/* True when a snapshot older than the new table's rows is open: it would see the table without them. */
+static bool
+old_snapshot_open(const struct result *res, struct error *err)
+{
+    if (result_rows(res) == 0)
+        return false;
+    error_set(err, ERROR_LOCK, "a transaction is open whose snapshot would not see the new table's rows");
+    error_detail(err, "Process %s has a snapshot that is %s transactions old.", result_text(res, 0, 0),
+                 result_text(res, 0, 1));
+    return true;
+}
+
+static bool
+check_fingerprint(const struct cutover_request *request, const struct plan *plan, const struct result *res,
+                  struct error *err)
+{
+    const struct table *source = plan->source;
+
+    if (result_rows(res) == 1 &&
+        table_fingerprint_same(result_text(res, 0, 0), source->fingerprint, !request->other_indexes))
+        return true;
+    error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
+              plan->source_sql);
+    return error_detail(
+        err, "What hangs on the table is no longer what the plan was made for. Nothing was swapped.");
+}
+
+/*
+ * What would forbid the swap: old snapshots, another definition. Looked for under the lock, and once before
+ * it: early news, and warm caches. *open: there are such snapshots, and err says whose.
+ */
+static bool
+look(const struct cutover_request *request, bool locked, bool *open, struct error *err)
+{
+    struct pipeline p = {0};
+    int snapshots = -1, fingerprints;
+    char text[64];
+    bool ok;
+
+    if (locked) {
+        snprintf(text, sizeof(text), "SET LOCAL lock_timeout = %d", later_ms(request));
+        pipeline_add(&p, text, 0);
+        snprintf(text, sizeof(text), "SET LOCAL statement_timeout = %d", STATEMENT_MOST_MS);
+        pipeline_add(&p, text, 0);
+    }
+    if (request->oldest_snapshot != 0) {
+        snprintf(text, sizeof(text), "%" PRIu32, (uint32_t)request->oldest_snapshot);
+        snapshots = p.count;
+        pipeline_add_prepared(&p, OLD_SNAPSHOTS, 1, text);
+    }
+    fingerprints = p.count;
+    for (int i = 0; i < request->table_count; i++)
+        table_fingerprint_add(&p, request->plans[i]->source->oid);
+    ok = pipeline_run(request->session, &p, err);
+    *open = ok && snapshots >= 0 && old_snapshot_open(pipeline_result(&p, snapshots), err);
+    for (int i = 0; ok && !*open && i < request->table_count; i++)
+        ok = check_fingerprint(request, request->plans[i], pipeline_result(&p, fingerprints + i), err);
+    pipeline_free(&p);
+    return ok;
+}
+
+/* The swap and what is recorded of it, in one round trip. */
+static bool
+run_swap(const struct cutover_request *request, struct error *err)
+{
+    const struct string_list *statements = &request->swap->statements;
+    struct pipeline p = {0};
+    bool ok;
+
+    for (int i = 0; i < statements->count; i++)
+        pipeline_add(&p, statements->items[i], 0);
+    ok = request->hooks->record(request->hooks->arg, &p, err);
+    pipeline_free(&p);
+    return ok;
+}
+
+/*
+ * Everything that happens while the lock is held, up to the commit. The look comes while the marker is on its
+ * way.
+ */
+static bool
+swap(const struct cutover_request *request, struct times *times, bool *open, struct error *err)
+{
+    const struct cutover_hooks *hooks = request->hooks;
+    bool ok;
+
+    *open = false;
+    ok = hooks->enter(hooks->arg, err) && look(request, true, open, err);
+    if (*open)
+        return false;
+    times->looked = clock_us();
+    ok = ok && hooks->drain(hooks->arg, err);
+    times->drained = clock_us();
+    ok = ok && hooks->check(hooks->arg, err);
+    times->checked = clock_us();
+    ok = ok && run_swap(request, err);
+    times->swapped = clock_us();
+    return ok;
+}
+
 /* What is known while the locks are taken, one after the other. */
 struct locking {
     int64_t asked;       /* by clock_us(): the first one … */
     int64_t first;       /* … and when it was granted; 0: not yet */
-    int64_t until;       /* by clock_ms(): the others must be there */
     const char *blocked; /* the one at hand */
 };
 
-/*
- * Whoever wants the first of them waits until we have the others too, or give up: so these must be had soon,
- * and well within the time after which the server would look for a deadlock and end an application's
- * transaction that has one of them and waits for the first.
- */
-static bool
-take_lock(const struct cutover_request *request, struct locking *l, int timeout_ms, const char *name,
-          const char *sql, struct error *err)
-{
-    int64_t left = l->first == 0 ? timeout_ms : l->until - clock_ms();
-    bool ok;
+/* The locks after the shadows' in their order, each with a name for people. */
+struct wanted {
+    int count;
+    const char **names;
+    struct string_list sql;
+};
 
-    l->blocked = name;
-    ok = session_executef(request->session, err, "SET LOCAL lock_timeout = %d; %s", left > 1 ? (int)left : 1,
-                          sql);
-    if (ok && l->first == 0) {
-        l->first = clock_us();
-        l->until = clock_ms() + later_ms(request);
-    }
+static bool
+own_transaction(const struct cutover_request *request, char xid[24], struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(request->session, &res, err, "SELECT pg_catalog.pg_current_xact_id()", 0);
+
+    if (ok)
+        snprintf(xid, 24, "%s", result_text(&res, 0, 0));
+    result_free(&res);
     return ok;
 }
 
@@ -223,72 +246,105 @@ lock_shadows(const struct cutover_request *request, struct error *err)
     return ok;
 }
 
-/* What the swap changes beside the tables, in the order in which a query would come to it. */
-static bool
-lock_others(const struct cutover_request *request, struct locking *l, int timeout_ms, struct error *err)
+static void
+want(struct wanted *w, const char *name, char *sql)
 {
-    const struct string_list *locks = &request->swap->locks;
+    w->names = mem_array(w->names, (size_t)w->count + 1, sizeof(*w->names));
+    w->names[w->count++] = name;
+    list_add(&w->sql, sql);
+}
 
-    for (int i = 0; i < locks->count; i++)
-        if (!take_lock(request, l, timeout_ms, "what hangs on the table", locks->items[i], err))
-            return false;
-    return true;
+static void
+wanted_free(struct wanted *w)
+{
+    free(w->names);
+    list_free(&w->sql);
+}
+
+/* What the swap changes beside the tables, in the order in which a query would come to it, then the tables.
+ */
+static void
+list_wanted(const struct cutover_request *request, bool last_first, struct wanted *w)
+{
+    const struct string_list *others = &request->swap->locks;
+
+    for (int i = 0; i < others->count; i++)
+        want(w, "what hangs on the table", mem_strdup(others->items[i]));
+    for (int i = 0; i < request->table_count; i++) {
+        const struct plan *plan = request->plans[last_first ? request->table_count - 1 - i : i];
+
+        want(w, plan->source_sql,
+             mem_printf("LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", plan->source_sql));
+    }
 }
 
 static bool
-lock_sources(const struct cutover_request *request, struct locking *l, int timeout_ms, bool last_first,
-             struct error *err)
+lock_first(const struct cutover_request *request, const struct wanted *w, int timeout_ms, struct locking *l,
+           struct error *err)
 {
-    for (int i = 0; i < request->table_count; i++) {
-        const struct plan *plan = request->plans[last_first ? request->table_count - 1 - i : i];
-        char *sql = mem_printf("LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", plan->source_sql);
-        bool ok = take_lock(request, l, timeout_ms, plan->source_sql, sql, err);
-
-        free(sql);
-        if (!ok)
-            return false;
-    }
+    l->blocked = w->names[0];
+    l->asked = clock_us();
+    if (!session_executef(request->session, err, "SET LOCAL lock_timeout = %d; %s", timeout_ms,
+                          w->sql.items[0]))
+        return false;
+    l->first = clock_us();
     return true;
+}
+
+/*
+ * Whoever wants the first of them waits until we have the others too, or give up: so all these together must
+ * be had soon, and well within the time after which the server would look for a deadlock and end an
+ * application's transaction that has one of them and waits for the first.
+ */
+static bool
+lock_others(const struct cutover_request *request, const struct wanted *w, struct locking *l,
+            struct error *err)
+{
+    struct pipeline p = {0};
+    char timeout[64];
+    bool ok;
+
+    if (w->count == 1)
+        return true;
+    snprintf(timeout, sizeof(timeout), "SET LOCAL lock_timeout = %d", later_ms(request));
+    pipeline_add(&p, timeout, 0);
+    for (int i = 1; i < w->count; i++)
+        pipeline_add(&p, w->sql.items[i], 0);
+    session_set_deadline(request->session, clock_ms() + later_ms(request));
+    ok = pipeline_run(request->session, &p, err);
+    session_set_deadline(request->session, 0);
+    if (!ok && p.failed > 0)
+        l->blocked = w->names[p.failed];
+    pipeline_free(&p);
+    return ok;
 }
 
 static bool
 begin_and_lock(const struct cutover_request *request, int timeout_ms, bool last_first, struct locking *l,
-               struct error *err)
+               char xid[24], struct error *err)
 {
+    struct wanted w = {0};
+    bool ok;
+
     *l = (struct locking){.asked = clock_us(), .blocked = request->plans[0]->shadow_sql};
-    if (!lock_shadows(request, err))
-        return false;
-    l->asked = clock_us();
-    return lock_others(request, l, timeout_ms, err) &&
-           lock_sources(request, l, timeout_ms, last_first, err) &&
-           session_executef(request->session, err,
-                            "SET LOCAL lock_timeout = %d; SET LOCAL statement_timeout = %d",
-                            later_ms(request), STATEMENT_MOST_MS);
+    list_wanted(request, last_first, &w);
+    ok = lock_shadows(request, err) && own_transaction(request, xid, err) &&
+         lock_first(request, &w, timeout_ms, l, err) && lock_others(request, &w, l, err);
+    wanted_free(&w);
+    return ok;
 }
 
 /* Give the lock back. The error that led here stays. */
 static void
-give_back(const struct cutover_request *request, bool entered)
+give_back(const struct cutover_request *request)
 {
     const struct cutover_hooks *hooks = request->hooks;
     struct error ignored = {0};
 
     session_rollback(request->session);
-    if (entered && !hooks->leave(hooks->arg, false, &ignored))
+    if (!hooks->leave(hooks->arg, false, &ignored))
         log_warning("after giving the lock back: %s", ignored.message);
     error_clear(&ignored);
-}
-
-static bool
-own_transaction(const struct cutover_request *request, char xid[24], struct error *err)
-{
-    struct result res = {0};
-    bool ok = session_row(request->session, &res, err, "SELECT pg_catalog.pg_current_xact_id()", 0);
-
-    if (ok)
-        snprintf(xid, 24, "%s", result_text(&res, 0, 0));
-    result_free(&res);
-    return ok;
 }
 
 /*
@@ -330,21 +386,39 @@ committed_all_the_same(const struct cutover_request *request, const char *xid, s
     return committed;
 }
 
+static double
+ms_between(int64_t from, int64_t to)
+{
+    return (double)(to - from) / 1000;
+}
+
+static void
+report_times(const struct times *t, const struct locking *l, struct cutover_report *report)
+{
+    report->lock_wait_ms = ms_between(l->asked, l->first);
+    report->lock_held_ms = ms_between(l->first, t->committed);
+    log_debug("under the lock: locks %.1f ms, look %.1f ms, drain %.1f ms, check %.1f ms, swap %.1f ms, "
+              "commit %.1f ms",
+              ms_between(l->first, t->locked), ms_between(t->locked, t->looked),
+              ms_between(t->looked, t->drained), ms_between(t->drained, t->checked),
+              ms_between(t->checked, t->swapped), ms_between(t->swapped, t->committed));
+}
+
 static enum attempt
 try_once(const struct cutover_request *request, int timeout_ms, struct cutover_report *report,
          struct error *err)
 {
     const struct cutover_hooks *hooks = request->hooks;
     struct locking locking = {0};
-    bool open, entered = false;
+    struct times times = {0};
     char xid[24];
+    bool open;
 
-    /* The fingerprint once before the lock: early news, and warm caches. */
-    if (!check_fingerprints(request, err) || !old_snapshot_open(request, &open, err))
+    if (!look(request, false, &open, err))
         return ATTEMPT_FAILED;
     if (open)
         return ATTEMPT_AGAIN;
-    if (!begin_and_lock(request, timeout_ms, report->attempts % 2 == 0, &locking, err)) {
+    if (!begin_and_lock(request, timeout_ms, report->attempts % 2 == 0, &locking, xid, err)) {
         session_rollback(request->session);
         if (!lock_not_available(err))
             return ATTEMPT_FAILED;
@@ -353,20 +427,20 @@ try_once(const struct cutover_request *request, int timeout_ms, struct cutover_r
         describe_blocker(request, err);
         return ATTEMPT_AGAIN;
     }
-    if (!old_snapshot_open(request, &open, err) || open || !(entered = hooks->enter(hooks->arg, err)) ||
-        !swap(request, err) || !own_transaction(request, xid, err)) {
+    times.locked = clock_us();
+    if (!swap(request, &times, &open, err)) {
         bool again = open || err->kind == ERROR_LOCK || lock_not_available(err);
 
-        give_back(request, entered);
+        give_back(request);
         return again ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
     }
     /* The point of no return. */
     if (!session_execute(request->session, err, "COMMIT") && !committed_all_the_same(request, xid, err)) {
-        give_back(request, entered);
+        give_back(request);
         return ATTEMPT_FAILED;
     }
-    report->lock_wait_ms = (double)(locking.first - locking.asked) / 1000;
-    report->lock_held_ms = (double)(clock_us() - locking.first) / 1000;
+    times.committed = clock_us();
+    report_times(&times, &locking, report);
     return hooks->leave(hooks->arg, true, err) ? ATTEMPT_DONE : ATTEMPT_FAILED;
 }
 
@@ -377,7 +451,8 @@ cutover_run(const struct cutover_request *request, struct cutover_report *report
     bool displaced = false;
 
     memset(report, 0, sizeof(*report));
-    if (!table_fingerprint_prepare(request->session, err))
+    if (!table_fingerprint_prepare(request->session, err) ||
+        !session_prepare(request->session, err, OLD_SNAPSHOTS, sql_cutover_old_snapshots))
         return false;
     while (report->attempts < request->attempts) {
         int timeout_ms = await_vacuum(request, &displaced, err);

@@ -278,16 +278,32 @@ engine_check_definition(struct engine *e, struct error *err)
 }
 
 bool
-engine_write_marker(struct engine *e, struct error *err)
+engine_send_marker(struct engine *e, struct error *err)
 {
     char content[64];
 
     snprintf(content, sizeof(content), "%" PRId64 " %" PRId64, e->job.id, e->marker + 1);
-    if (!session_query(e->control, NULL, err, "SELECT pg_catalog.pg_logical_emit_message(true, $1, $2)", 2,
-                       APPLY_MARKER_PREFIX, content))
+    e->marker_sent = session_send(e->control, err, "SELECT pg_catalog.pg_logical_emit_message(true, $1, $2)",
+                                  2, APPLY_MARKER_PREFIX, content);
+    return e->marker_sent || error_context(err, "writing a marker into the log");
+}
+
+bool
+engine_await_marker(struct engine *e, struct error *err)
+{
+    if (!e->marker_sent)
+        return true;
+    e->marker_sent = false;
+    if (!session_receive(e->control, NULL, err))
         return error_context(err, "writing a marker into the log");
     e->marker++;
     return true;
+}
+
+bool
+engine_write_marker(struct engine *e, struct error *err)
+{
+    return engine_send_marker(e, err) && engine_await_marker(e, err);
 }
 
 /* While applying is what the job does; in other phases it goes on beside what they show. */

@@ -43,6 +43,7 @@ struct engine {
     lsn_t server_lsn;        /* insert position at the last tick */
     int64_t caught_up_at_ms; /* when the apply last reached the end of the stream */
     int64_t marker;          /* the last one written; those of an instance are above those of all before it */
+    bool marker_sent;        /* one more, and its answer is still to come */
     bool sweep_needed;       /* see copy.h */
     bool proven;             /* parity is proven but for the dirty set, which is complete */
     bool confirm_held;       /* nothing is confirmed to the server: a swap may be near */
@@ -122,6 +123,9 @@ bool engine_to_boundary(struct engine *e, struct error *err);
 
 /* Write a marker into the log. Everything committed before it comes before it in the stream. */
 bool engine_write_marker(struct engine *e, struct error *err);
+/* The same in two halves, with nothing else asked of the control session in between. */
+bool engine_send_marker(struct engine *e, struct error *err);
+bool engine_await_marker(struct engine *e, struct error *err);
 
 /*
  * Apply until the last marker is passed. Each table stands still where it has passed it, until all have: at
@@ -204,6 +208,8 @@ bool swap_answer_verify(struct engine *e, struct error *err);
 
 /* Compare the dirty keys until few are left. */
 bool parity_reduce_dirty(struct engine *e, struct error *err);
+/* Just before the lock, under which every key that is left takes time: as few as the writes allow. */
+bool parity_reduce_last(struct engine *e, struct error *err);
 /* Under the lock: the rest of them. */
 bool parity_check_dirty(struct engine *e, struct error *err);
 /* A whole verification, from the snapshots to the verdict. */

@@ -13,7 +13,9 @@
 #include "vacuum.h"
 
 #define HOLD_RETRY_MS 20
-#define DIRTY_FEW 500     /* so many keys may be left for the check under the lock */
+#define DIRTY_FEW 500  /* kept down to so many keys while the job stays in sync … */
+#define DIRTY_LEAST 10 /* … and so many, as far as they can be, at the last moment before the lock */
+#define LAST_ROUNDS 3
 #define DIRTY_MANY 2000   /* more than this are not compared under the lock: it is given back */
 #define DIRTY_SLICE 20000 /* compared at a time: all that differ are then known by name */
 #define DIRTY_ROUNDS 20
@@ -369,7 +371,7 @@ reduce_slice(struct engine *e, const struct engine_table *t, struct error *err)
     bool ok = session_execute(s, err, "BEGIN ISOLATION LEVEL REPEATABLE READ") &&
               apply_dirty_load(t->apply, DIRTY_SLICE, err) &&
               verify_keys(s, t->plan, apply_keys_table(t->apply), &result, err) &&
-              session_execute(s, err, "COMMIT");
+              apply_dirty_unload(t->apply, err) && session_execute(s, err, "COMMIT");
 
     if (!ok || result.mismatch_count > (uint64_t)result.kept)
         apply_dirty_restore(t->apply);
@@ -405,10 +407,10 @@ reduce_table(struct engine *e, const struct engine_table *t, struct error *err)
  * snapshot, and whatever touches it later makes it dirty again. One that is not may only lag: it stays dirty,
  * and the check under the lock is the one that judges.
  */
-bool
-parity_reduce_dirty(struct engine *e, struct error *err)
+static bool
+reduce_to(struct engine *e, int64_t few, int rounds, struct error *err)
 {
-    for (int round = 0; round < DIRTY_ROUNDS && engine_dirty_count(e) > DIRTY_FEW; round++) {
+    for (int round = 0; round < rounds && engine_dirty_count(e) > few; round++) {
         if (!engine_sync(e, err))
             return false;
         for (int i = 0; i < e->table_count; i++)
@@ -416,6 +418,18 @@ parity_reduce_dirty(struct engine *e, struct error *err)
                 return false;
     }
     return true;
+}
+
+bool
+parity_reduce_dirty(struct engine *e, struct error *err)
+{
+    return reduce_to(e, DIRTY_FEW, DIRTY_ROUNDS, err);
+}
+
+bool
+parity_reduce_last(struct engine *e, struct error *err)
+{
+    return reduce_to(e, DIRTY_LEAST, LAST_ROUNDS, err);
 }
 
 static bool

@@ -267,7 +267,7 @@ stages_open_apply(struct engine *e, struct error *err)
         !engine_check_definition(e, err)) /* it may have been changed while nobody looked */
         return false;
     e->applying = apply_session_open(e->options.connection, err);
-    if (e->applying == NULL)
+    if (e->applying == NULL || !verify_keys_prepare(e->applying, err))
         return false;
     for (int i = 0; i < e->table_count; i++) {
         bool this_fresh;

@@ -12,6 +12,11 @@
 #define UPDATE_MOST 6       /* values of one update of the job's row */
 #define BACK_SUFFIX "_back" /* of the publication's name */
 
+/* Prepared statements of a swap. */
+#define STATEMENT_SWAP "pgrecast_swap"
+#define STATEMENT_SERVING "pgrecast_serving"
+#define STATEMENT_OTHER "pgrecast_other"
+
 /* The count of the values and an array of them. */
 #define VALUES(...)                                                                                          \
     (int)(sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *)), (const char *const[])          \
@@ -386,6 +391,14 @@ job_state_take(struct session *s, struct job_state *job, bool again, struct erro
     return ok;
 }
 
+static bool
+refuse_replaced(struct error *err)
+{
+    error_set(err, ERROR_FAILED, "another instance has taken over the job");
+    memcpy(err->sqlstate, JOB_LOCKED, sizeof(err->sqlstate));
+    return false;
+}
+
 /*
  * Write the job's row as its instance: in the statement $1 is the job and $2 the instance, the values come
  * from $3 on. An instance that has been replaced is refused.
@@ -405,10 +418,7 @@ update(struct session *s, const struct job_state *job, struct error *err, const 
     params[1] = instance;
     memcpy(params + 2, values, (size_t)count * sizeof(*values));
     ok = session_query_params(s, &res, err, sql, 2 + count, params);
-    if (ok && result_affected(&res) != 1) {
-        ok = error_set(err, ERROR_FAILED, "another instance has taken over the job");
-        memcpy(err->sqlstate, JOB_LOCKED, sizeof(err->sqlstate));
-    }
+    ok = ok && (result_affected(&res) == 1 || refuse_replaced(err));
     result_free(&res);
     return ok;
 }
@@ -486,27 +496,58 @@ job_state_save_plan(struct session *s, struct job_state *job, const char *plan, 
 }
 
 bool
-job_state_save_swap(struct session *s, const struct job_state *job, enum job_phase phase, double window_s,
-                    struct error *err)
+job_state_prepare_swap(struct session *s, struct error *err)
 {
-    char window[32];
+    char *serving = mem_printf("UPDATE pgrecast.job_table SET serving_fingerprint = (%s) "
+                               "WHERE job_id = $2 AND number = $3",
+                               sql_catalog_fingerprint);
+    bool ok = session_prepare(s, err, STATEMENT_SWAP, sql_job_swap) &&
+              session_prepare(s, err, STATEMENT_SERVING, serving) &&
+              session_prepare(s, err, STATEMENT_OTHER,
+                              "UPDATE pgrecast.object SET name = $2, undo = $3 "
+                              "WHERE job_id = $1 AND kind = 'table' AND name = $4");
 
+    free(serving);
+    return ok;
+}
+
+void
+job_state_add_swap(struct pipeline *p, const struct job_state *job, enum job_phase phase, double window_s)
+{
+    char id[24], instance[24], window[32];
+
+    id_text(job, id);
+    snprintf(instance, sizeof(instance), "%" PRId64, job->instance);
     snprintf(window, sizeof(window), "%.3f s", window_s);
-    return update(s, job, err, sql_job_swap, VALUES(job_phase_name(phase), window_s < 0 ? NULL : window));
+    pipeline_add_prepared(p, STATEMENT_SWAP, 4, id, instance, job_phase_name(phase),
+                          window_s < 0 ? NULL : window);
 }
 
 bool
-job_state_save_serving(struct session *s, const struct job_state *job, int table, const char *fingerprint,
-                       struct error *err)
+job_state_swap_saved(const struct result *res, struct error *err)
 {
-    char id[24], number[16];
+    return result_affected(res) == 1 || refuse_replaced(err);
+}
+
+void
+job_state_add_serving(struct pipeline *p, const struct job_state *job, int table, uint32_t oid)
+{
+    char id[24], number[16], relation[16];
 
     id_text(job, id);
     snprintf(number, sizeof(number), "%d", table + 1);
-    return session_query(
-        s, NULL, err,
-        "UPDATE pgrecast.job_table SET serving_fingerprint = $3 WHERE job_id = $1 AND number = $2", 3, id,
-        number, fingerprint);
+    snprintf(relation, sizeof(relation), "%" PRIu32, oid);
+    pipeline_add_prepared(p, STATEMENT_SERVING, 3, relation, id, number);
+}
+
+void
+job_state_add_other(struct pipeline *p, const struct job_state *job, const char *before, const char *after,
+                    const char *undo)
+{
+    char id[24];
+
+    id_text(job, id);
+    pipeline_add_prepared(p, STATEMENT_OTHER, 4, id, after, undo, before);
 }
 
 static char *

@@ -10,6 +10,7 @@
 #include "engine.h"
 
 #define DRAIN_MOST_MS 1000 /* under the lock; longer than that the lock is given back */
+#define LOCK_MOST_MS 1000  /* for which the spool is not synced: a drain would wait for that */
 #define NEAR_MS 200        /* a marker comes through in this time: near enough to ask for the lock */
 #define NEAR_ROUNDS 50
 
@@ -90,7 +91,15 @@ hook_prepare(void *arg, struct error *err)
         if (clock_ms() - asked < NEAR_MS)
             break;
     }
-    return engine_to_boundary(e, err);
+    if (e->options.verify && !parity_reduce_last(e, err))
+        return false;
+    stream_defer_sync(e->stream, clock_ms() + e->options.lock_timeout_ms + LOCK_MOST_MS);
+    if (!engine_to_boundary(e, err))
+        return false;
+    for (int i = 0; i < e->table_count; i++)
+        if (!apply_clear(e->tables[i].apply, err))
+            return false;
+    return true;
 }
 
 /*
@@ -102,13 +111,12 @@ hook_enter(void *arg, struct error *err)
 {
     struct engine *e = arg;
 
-    (void)err;
     engine_kill_point(job_is_turned(&e->job) ? "rollback-locked" : "cutover-locked");
     e->confirm_held = true;
     stream_limit(e->stream, stream_confirmed(e->stream));
     for (int i = 0; i < e->table_count; i++)
         apply_enter(e->tables[i].apply);
-    return true;
+    return engine_send_marker(e, err);
 }
 
 /* The lock is held, so every writer's commit is in the log, and the marker comes after it. */
@@ -118,7 +126,7 @@ hook_drain(void *arg, struct error *err)
     struct engine *e = arg;
     int64_t until = clock_ms() + DRAIN_MOST_MS;
 
-    if (!engine_write_marker(e, err))
+    if (!engine_await_marker(e, err))
         return false;
     for (int i = 0; i < e->table_count; i++)
         apply_set_deadline(e->tables[i].apply, until);
@@ -164,36 +172,32 @@ window_seconds(const struct engine *e)
  * In the swap's own transaction: the table that will be removed is now the other one. What serves from now on
  * is noted as it is here, so that whatever is made of it afterwards is seen before it would be lost.
  */
-static bool
-record_table(struct engine *e, int table, struct error *err)
+static void
+record_table(struct engine *e, int table, struct pipeline *p)
 {
     const struct plan *plan = e->tables[table].plan;
     char *undo = statements_join(&plan->drop_old);
-    char *fingerprint = table_fingerprint_prepared(e->applying, job_other_oid(&e->job, table), err);
-    char id[24];
-    bool ok;
 
-    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
-    ok = fingerprint != NULL &&
-         session_query(e->applying, NULL, err,
-                       "UPDATE pgrecast.object SET name = $2, undo = $3 "
-                       "WHERE job_id = $1 AND kind = 'table' AND name = $4",
-                       4, id, plan->old_sql, undo, plan->shadow_sql) &&
-         job_state_save_serving(e->applying, &e->job, table, fingerprint, err);
+    job_state_add_other(p, &e->job, plan->shadow_sql, plan->old_sql, undo);
+    job_state_add_serving(p, &e->job, table, job_other_oid(&e->job, table));
     free(undo);
-    free(fingerprint);
-    return ok;
 }
 
 static bool
-hook_record(void *arg, struct error *err)
+hook_record(void *arg, struct pipeline *p, struct error *err)
 {
     struct engine *e = arg;
-    bool ok = job_state_save_swap(e->applying, &e->job, e->next == PHASE_FINISHED ? PHASE_CUTOVER : e->next,
-                                  window_seconds(e), err);
+    int place = p->count, turned = place + e->table_count;
+    bool ok;
 
+    for (int i = 0; i < e->table_count; i++)
+        apply_add_place(e->tables[i].apply, p);
+    job_state_add_swap(p, &e->job, e->next == PHASE_FINISHED ? PHASE_CUTOVER : e->next, window_seconds(e));
+    for (int i = 0; i < e->table_count; i++)
+        record_table(e, i, p);
+    ok = pipeline_run(e->applying, p, err) && job_state_swap_saved(pipeline_result(p, turned), err);
     for (int i = 0; ok && i < e->table_count; i++)
-        ok = record_table(e, i, err);
+        ok = apply_place_saved(pipeline_result(p, place + i), err);
     if (ok)
         engine_kill_point(job_is_turned(&e->job) ? "rollback-swapped" : "cutover-swapped");
     return ok;
@@ -203,7 +207,7 @@ static bool
 hook_leave(void *arg, bool committed, struct error *err)
 {
     struct engine *e = arg;
-    bool ok = true;
+    bool ok = engine_await_marker(e, err); /* where it was not waited for */
 
     if (committed)
         engine_kill_point(job_is_turned(&e->job) ? "rollback-committed" : "cutover-committed");
@@ -302,6 +306,8 @@ swap_tables(struct engine *e, enum job_phase next, struct error *err)
     e->next = next;
     /* An instance, or a connection, that came after the copy does not know which snapshots are too old. */
     if (e->job.leg == 0 && e->oldest_snapshot == 0 && !engine_note_complete(e, err))
+        return false;
+    if (!job_state_prepare_swap(e->applying, err))
         return false;
     if (!run_cutover(e, &hooks, err))
         return false;

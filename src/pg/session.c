@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "core/stop.h"
 #include "connect.h"
+#include "results.h"
 
 #define MAX_PARAMS 32
 #define POLL_MS 200
@@ -18,6 +19,7 @@
 struct session {
     PGconn *conn;
     struct buffer *notices; /* where to collect them, or NULL to drop them */
+    int64_t deadline_ms;    /* by clock_ms(); 0: none */
 };
 
 /*
@@ -96,9 +98,8 @@ on_one_line(const char *text)
     return buffer_take(&line);
 }
 
-/* What libpq itself has to say. */
-static bool
-connection_error(struct session *s, struct error *err)
+bool
+results_connection_error(struct session *s, struct error *err)
 {
     char *message = on_one_line(PQerrorMessage(s->conn));
 
@@ -118,7 +119,7 @@ session_error(struct session *s, const PGresult *res, enum error_kind kind, stru
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 
     if (message == NULL)
-        return connection_error(s, err);
+        return results_connection_error(s, err);
     error_set(err, kind, "%s", message);
     if (detail != NULL)
         error_detail(err, "%s", detail);
@@ -143,7 +144,7 @@ check_direct(struct session *s, struct error *err)
     bool ok;
 
     if (PQsendQuery(s->conn, "SELECT pg_catalog.pg_backend_pid()") == 0)
-        return connection_error(s, err);
+        return results_connection_error(s, err);
     if (!collect_results(s, &res, err))
         return false;
     ok = result_rows(&res) == 1 && result_int(&res, 0, 0) == PQbackendPID(s->conn);
@@ -313,6 +314,20 @@ session_cancel(struct session *s)
     PQfreeCancel(handle);
 }
 
+void
+session_set_deadline(struct session *s, int64_t clock_at_ms)
+{
+    s->deadline_ms = clock_at_ms;
+}
+
+static int
+wait_ms(const struct session *s)
+{
+    int64_t left = s->deadline_ms != 0 ? s->deadline_ms - clock_ms() : POLL_MS;
+
+    return left > POLL_MS ? POLL_MS : left > 0 ? (int)left : 0;
+}
+
 /*
  * Wait until the socket has something to read and take it in. A stop request cancels the statement once; its
  * result (usually query_canceled) is then still waited for, so that the session stays usable for the
@@ -327,20 +342,23 @@ wait_readable(struct session *s, bool *cancelled, struct error *err)
     };
 
     /* Never without end: with TLS bytes may rest in the library while the socket is silent. */
-    if (poll(fds, 2, POLL_MS) < 0 && errno != EINTR)
+    if (poll(fds, 2, wait_ms(s)) < 0 && errno != EINTR)
         return error_set(err, ERROR_FAILED, "waiting for the server: %s", strerror(errno));
+    if (s->deadline_ms != 0 && clock_ms() >= s->deadline_ms) {
+        s->deadline_ms = 0;
+        session_cancel(s);
+    }
     if (!*cancelled && stop_requested()) {
         session_cancel(s);
         *cancelled = true;
     }
     if (PQconsumeInput(s->conn) == 0)
-        return connection_error(s, err);
+        return results_connection_error(s, err);
     return true;
 }
 
-/* The next result, or NULL at the end of the statement. False when the connection failed. */
-static bool
-next_result(struct session *s, PGresult **res, bool *cancelled, struct error *err)
+bool
+results_next(struct session *s, PGresult **res, bool *cancelled, struct error *err)
 {
     while (PQisBusy(s->conn)) {
         if (!wait_readable(s, cancelled, err))
@@ -350,8 +368,8 @@ next_result(struct session *s, PGresult **res, bool *cancelled, struct error *er
     return true;
 }
 
-static bool
-result_failed(const PGresult *res)
+bool
+results_failed(const PGresult *res)
 {
     ExecStatusType status = PQresultStatus(res);
 
@@ -369,13 +387,13 @@ collect_results(struct session *s, struct result *out, struct error *err)
     PGresult *res;
 
     for (;;) {
-        if (!next_result(s, &res, &cancelled, err)) {
+        if (!results_next(s, &res, &cancelled, err)) {
             ok = false;
             break;
         }
         if (res == NULL)
             break;
-        if (result_failed(res)) {
+        if (results_failed(res)) {
             if (ok)
                 session_error(s, res, ERROR_FAILED, err);
             ok = false;
@@ -408,7 +426,7 @@ session_query_params(struct session *s, struct result *out, struct error *err, c
     if (out != NULL)
         result_free(out);
     if (PQsendQueryParams(s->conn, sql, nparams, NULL, params, NULL, NULL, 0) == 0)
-        return connection_error(s, err);
+        return results_connection_error(s, err);
     return collect_results(s, out, err);
 }
 
@@ -456,7 +474,7 @@ bool
 session_execute(struct session *s, struct error *err, const char *sql)
 {
     if (PQsendQuery(s->conn, sql) == 0)
-        return connection_error(s, err);
+        return results_connection_error(s, err);
     return collect_results(s, NULL, err);
 }
 
@@ -475,53 +493,57 @@ session_executef(struct session *s, struct error *err, const char *fmt, ...)
     return ok;
 }
 
-/* Results of a pipeline: per statement one or more and then NULL; at the end the sync. */
+/* The server plans at the first execution, or when it is to explain one. */
 static bool
-collect_pipeline(struct session *s, const char *const *sql, int count, struct error *err)
+make_plan(struct session *s, const char *name, struct error *err)
 {
-    bool ok = true, cancelled = false;
-    int at = 0;
+    struct result res = {0};
+    struct buffer sql = {0};
+    bool ok = (PQsendDescribePrepared(s->conn, name) != 0 || results_connection_error(s, err)) &&
+              collect_results(s, &res, err);
 
-    for (;;) {
-        PGresult *res;
-
-        if (!next_result(s, &res, &cancelled, err))
-            return false;
-        if (res == NULL) {
-            at++;
-            continue;
-        }
-        if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
-            PQclear(res);
-            break;
-        }
-        if (ok && result_failed(res)) {
-            ok = session_error(s, res, ERROR_FAILED, err);
-            if (at < count)
-                error_context(err, "%.300s", sql[at]);
-            err->stopped = cancelled;
-        }
-        PQclear(res);
-        if (PQstatus(s->conn) == CONNECTION_BAD)
-            return ok ? connection_error(s, err) : false;
-    }
+    buffer_printf(&sql, "EXPLAIN EXECUTE %s (", name);
+    for (int i = 0; ok && i < PQnparams(res.res); i++)
+        buffer_add_text(&sql, i > 0 ? ", NULL" : "NULL");
+    buffer_add_char(&sql, ')');
+    ok = ok && session_execute(s, err, sql.data);
+    result_free(&res);
+    buffer_free(&sql);
     return ok;
 }
 
 bool
-session_pipeline(struct session *s, struct error *err, const char *const *sql, int count)
+session_prepare(struct session *s, struct error *err, const char *name, const char *sql)
 {
-    bool ok = true;
+    struct result res = {0};
+    bool ok =
+        session_query(s, &res, err, "SELECT FROM pg_catalog.pg_prepared_statements WHERE name = $1", 1, name);
 
-    if (PQenterPipelineMode(s->conn) == 0)
-        return connection_error(s, err);
-    for (int i = 0; i < count && ok; i++)
-        ok = PQsendQueryParams(s->conn, sql[i], 0, NULL, NULL, NULL, NULL, 0) != 0;
-    if (!ok || PQpipelineSync(s->conn) == 0)
-        return connection_error(s, err);
-    ok = collect_pipeline(s, sql, count, err);
-    PQexitPipelineMode(s->conn);
+    if (ok && result_rows(&res) == 0)
+        ok = session_execute(s, err, "SET plan_cache_mode = force_generic_plan") &&
+             (PQsendPrepare(s->conn, name, sql, 0, NULL) != 0 || results_connection_error(s, err)) &&
+             collect_results(s, NULL, err) && make_plan(s, name, err);
+    result_free(&res);
     return ok;
+}
+
+bool
+session_send(struct session *s, struct error *err, const char *sql, int nparams, ...)
+{
+    const char *params[MAX_PARAMS];
+    va_list args;
+
+    va_start(args, nparams);
+    gather(params, nparams, args);
+    va_end(args);
+    return PQsendQueryParams(s->conn, sql, nparams, NULL, params, NULL, NULL, 0) != 0 ||
+           results_connection_error(s, err);
+}
+
+bool
+session_receive(struct session *s, struct result *out, struct error *err)
+{
+    return collect_results(s, out, err);
 }
 
 void
@@ -602,7 +624,7 @@ session_copy_in_data(struct session *s, struct error *err, const char *data, siz
         size_t piece = len < most ? len : most;
 
         if (PQputCopyData(s->conn, data, (int)piece) != 1)
-            return connection_error(s, err);
+            return results_connection_error(s, err);
         data += piece;
         len -= piece;
     }
@@ -613,7 +635,7 @@ bool
 session_copy_in_end(struct session *s, struct error *err, bool failed)
 {
     if (PQputCopyEnd(s->conn, failed ? "cancelled" : NULL) != 1)
-        return connection_error(s, err);
+        return results_connection_error(s, err);
     if (failed) {
         struct error ignored = {0};
         collect_results(s, NULL, &ignored);

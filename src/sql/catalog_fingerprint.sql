@@ -1,6 +1,9 @@
 -- One hash over all that DDL can change about a table and what hangs on it: not sizes, statistics or file numbers,
 -- and not the program's own publications. Behind a dot a second one, which leaves out indexes that are no constraints
 -- and columns that were dropped.
+-- Read under the lock of a swap, twice. So comments are read from their catalog: the functions for them are in SQL, which is
+-- parsed and planned anew in every execution. And foreign keys are found by what they depend on: no index leads from the
+-- table that they refer to.
 -- $1 oid of the table
 WITH RECURSIVE
 me AS (
@@ -17,6 +20,15 @@ relation (oid) AS (
     JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
       AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+),
+tied (oid) AS (
+    SELECT c.oid FROM me JOIN pg_catalog.pg_constraint c ON c.conrelid = me.oid
+    UNION
+    SELECT d.objid
+    FROM me
+    JOIN pg_catalog.pg_depend d
+        ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = me.oid
+           AND d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
 ),
 -- what hangs on the table, and what hangs on that: views are known by their rules
 hanging (classid, objid) AS (
@@ -51,7 +63,8 @@ line (text) AS (
                                 CASE WHEN c.relkind IN ('i', 'I') THEN NULL
                                 ELSE coalesce(c.relacl, pg_catalog.acldefault((CASE c.relkind WHEN 'S' THEN 's'
                                                                                ELSE 'r' END)::pg_catalog."char", c.relowner)) END,
-                                pg_catalog.obj_description(c.oid, 'pg_class'))
+                                (SELECT t.description FROM pg_catalog.pg_description t
+                                 WHERE t.objoid = c.oid AND t.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND t.objsubid = 0))
     FROM relation r
     JOIN pg_catalog.pg_class c ON c.oid = r.oid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -62,7 +75,9 @@ line (text) AS (
                                 COALESCE(a.attstattarget, -1), a.attcollation, a.attisdropped, a.attacl,
                                 ARRAY(SELECT o FROM pg_catalog.unnest(a.attoptions) o
                                       WHERE NOT pg_catalog.starts_with(o, 'pg_attver=')),
-                                pg_catalog.col_description(a.attrelid, a.attnum),
+                                (SELECT t.description FROM pg_catalog.pg_description t
+                                 WHERE t.objoid = a.attrelid AND t.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                                   AND t.objsubid = a.attnum),
                                 pg_catalog.pg_get_expr(ad.adbin, ad.adrelid))
     FROM me
     JOIN pg_catalog.pg_attribute a ON a.attrelid = me.oid AND a.attnum > 0
@@ -90,9 +105,12 @@ line (text) AS (
                                 CASE WHEN c.contype = 'f' -- these are validated some time after a swap
                                     THEN pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(c.oid), ' NOT VALID$', '')
                                     ELSE pg_catalog.pg_get_constraintdef(c.oid) || c.convalidated END,
-                                pg_catalog.obj_description(c.oid, 'pg_constraint'))
+                                (SELECT t.description FROM pg_catalog.pg_description t
+                                 WHERE t.objoid = c.oid AND t.classoid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND t.objsubid = 0))
     FROM me
-    JOIN pg_catalog.pg_constraint c ON c.conrelid = me.oid OR (c.confrelid = me.oid AND c.contype = 'f')
+    CROSS JOIN tied
+    JOIN pg_catalog.pg_constraint c
+        ON c.oid = tied.oid AND (c.conrelid = me.oid OR (c.confrelid = me.oid AND c.contype = 'f'))
     JOIN pg_catalog.pg_class r ON r.oid = c.conrelid
     WHERE c.contype <> 'f' OR c.conparentid = 0 AND (r.relkind = 'r' AND NOT r.relispartition)
     UNION ALL
@@ -100,12 +118,15 @@ line (text) AS (
     SELECT DISTINCT pg_catalog.concat_ws('|', 'partitioned', COALESCE(pg_catalog.pg_partition_root(c.conrelid), c.conrelid)::pg_catalog.oid,
                                          pg_catalog.regexp_replace(pg_catalog.pg_get_constraintdef(c.oid), ' NOT VALID$', ''))
     FROM me
-    JOIN pg_catalog.pg_constraint c ON c.confrelid = me.oid AND c.contype = 'f' AND c.conparentid = 0
+    CROSS JOIN tied
+    JOIN pg_catalog.pg_constraint c
+        ON c.oid = tied.oid AND c.confrelid = me.oid AND c.contype = 'f' AND c.conparentid = 0
     JOIN pg_catalog.pg_class r ON r.oid = c.conrelid AND (r.relkind = 'p' OR r.relispartition)
     UNION ALL
     SELECT pg_catalog.concat_ws('|', 'statistics', s.stxnamespace, s.stxname, s.stxowner,
                                 pg_catalog.pg_get_statisticsobjdef(s.oid),
-                                pg_catalog.obj_description(s.oid, 'pg_statistic_ext'))
+                                (SELECT t.description FROM pg_catalog.pg_description t
+                                 WHERE t.objoid = s.oid AND t.classoid = 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass AND t.objsubid = 0))
     FROM me
     JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = me.oid
     UNION ALL
@@ -155,4 +176,4 @@ SELECT pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY l
        || pg_catalog.md5(COALESCE(pg_catalog.string_agg(line.text, E'\n' ORDER BY line.text COLLATE "C")
                                   FILTER (WHERE NOT pg_catalog.starts_with(line.text, 'index|')
                                           AND NOT pg_catalog.starts_with(line.text, 'dropped|')), ''))
-FROM line;
+FROM line

@@ -36,8 +36,9 @@ struct stream {
     atomic_bool failed;
     struct error error; /* of the thread; read after failed is set */
     _Atomic lsn_t received;
-    _Atomic lsn_t confirmed; /* written under the lock, before it is sent */
-    pthread_mutex_t lock;    /* between the limit and the choice of what to confirm */
+    _Atomic lsn_t confirmed;         /* written under the lock, before it is sent */
+    _Atomic int64_t sync_not_before; /* by clock_ms() */
+    pthread_mutex_t lock;            /* between the limit and the choice of what to confirm */
     lsn_t limit;
 
     /* The thread's own. */
@@ -276,6 +277,8 @@ confirm_in_time(struct stream *s, struct error *err)
 {
     int64_t now = clock_ms();
 
+    if (now < atomic_load(&s->sync_not_before))
+        return true;
     if (s->unsynced > 0 && now - s->synced_at >= SYNC_INTERVAL_MS)
         return sync_and_confirm(s, err);
     if (s->progress > 0 && now - s->synced_at >= PROGRESS_INTERVAL_MS)
@@ -413,6 +416,12 @@ stream_limit(struct stream *s, lsn_t lsn)
     pthread_mutex_lock(&s->lock);
     s->limit = lsn;
     pthread_mutex_unlock(&s->lock);
+}
+
+void
+stream_defer_sync(struct stream *s, int64_t until_ms)
+{
+    atomic_store(&s->sync_not_before, until_ms);
 }
 
 void

@@ -68,6 +68,19 @@ def test_truncate_and_refill_in_one_transaction(table):
     assert_equal(table, outcome)
 
 
+def test_batches_of_one_session(table):
+    """What one batch has left in the session's tables is no part of the next: small ones, large ones."""
+    job = pgrecast.start_run(table, ALTER, "--cutover=hold")
+    job.wait_phase("ready")
+    applied = 0
+    for rows in (3, 700, 1, 700, 1500, 2):
+        applied += rows
+        both(table, f"UPDATE {{t}} SET a = a + 1 WHERE id <= {rows}")
+        wait_until(lambda: table.value("SELECT changes_applied FROM pgrecast.position") >= applied, "a batch")
+    assert pgrecast.call(table, "cutover", "t").status == pgrecast.DONE
+    assert_equal(table, job.wait())
+
+
 @pytest.mark.timeout(600)
 def test_huge_transaction(table, major):
     """One transaction of a million rows (a tenth of that on all majors but one), with less memory than it has rows."""

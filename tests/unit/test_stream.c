@@ -240,6 +240,28 @@ test_limit_while_streaming(void **state)
     }
 }
 
+/* What comes is handed over, but nothing synced, for longer than that would take otherwise. */
+static void
+test_deferred_sync(void **state)
+{
+    struct fixture *x = open_stream(state, 0);
+    int64_t until = clock_ms() + 700;
+    lsn_t written, flushed;
+
+    stream_defer_sync(x->stream, INT64_MAX);
+    fake_server_begin(&x->server, 1900);
+    fake_server_commit(&x->server, 1900, 2000);
+    do {
+        fake_server_keepalive(&x->server, 2000, true);
+        assert_true(fake_server_status(&x->server, 1000, &written, &flushed));
+        assert_true(flushed <= SLOT_AT);
+    } while (clock_ms() < until);
+    assert_int_equal(stream_received(x->stream), 2000);
+    assert_int_equal(x->sink.syncs, 0);
+    stream_defer_sync(x->stream, 0);
+    await_flushed(x, 2000, 1500, UINT64_MAX);
+}
+
 static void
 test_stop_confirms(void **state)
 {
@@ -311,6 +333,7 @@ main(void)
         WITH_SERVER(test_transactions),
         WITH_SERVER(test_limit),
         WITH_SERVER(test_limit_while_streaming),
+        WITH_SERVER(test_deferred_sync),
         WITH_SERVER(test_stop_confirms),
         WITH_SERVER(test_slot_in_use),
         WITH_SERVER(test_terminated),
