@@ -80,7 +80,7 @@ struct plan_index {
     char *sql;
     int64_t bytes;  /* of its like on the source, 0 for a new one: the largest go first */
     bool key;       /* the one the apply finds rows by: built before all others */
-    bool unique;    /* values may violate it: built once the changes up to the start barrier are applied */
+    bool late;      /* a value may violate it that is gone by now: built when the start barrier is passed */
     bool exclusive; /* must run alone (it locks the shadow): after all others */
 };
 

@@ -103,8 +103,7 @@ plan_indexes(struct plan *p, const struct generate *g, struct shadow_names *n, s
         n->temporary_key = name_unlike(p->source->name, "_pgrecast_key", relations);
         p->indexes[p->index_count++] = (struct plan_index){.name = mem_strdup(n->temporary_key),
                                                            .sql = key_temporary_index(p, n->temporary_key),
-                                                           .key = true,
-                                                           .unique = true};
+                                                           .key = true};
     }
     for (int i = 0; i < t->index_count; i++) {
         const struct index *x = &t->indexes[i];
@@ -117,7 +116,7 @@ plan_indexes(struct plan *p, const struct generate *g, struct shadow_names *n, s
             .sql = alone ? generate_index_constraint(g, c, x) : generate_index(g, x),
             .bytes = bytes_of_like(p->source, x->name),
             .key = x == key,
-            .unique = x->unique,
+            .late = x->unique || bytes_of_like(p->source, x->name) == 0,
             .exclusive = alone,
         };
     }

@@ -50,9 +50,8 @@ static const struct field plan_key_column_fields[] = {
 static SHAPE(plan_key_column, 88);
 
 static const struct field plan_index_fields[] = {
-    FIELD(struct plan_index, name),      FIELD(struct plan_index, final_name),
-    FIELD(struct plan_index, sql),       FIELD(struct plan_index, bytes),
-    FIELD(struct plan_index, key),       FIELD(struct plan_index, unique),
+    FIELD(struct plan_index, name),      FIELD(struct plan_index, final_name), FIELD(struct plan_index, sql),
+    FIELD(struct plan_index, bytes),     FIELD(struct plan_index, key),        FIELD(struct plan_index, late),
     FIELD(struct plan_index, exclusive),
 };
 static SHAPE(plan_index, 40);

@@ -15,9 +15,10 @@
 
 /* In which order they are built. */
 enum wave {
-    WAVE_KEY_AND_PLAIN, /* the key, which the apply needs, and all that no value can violate */
+    WAVE_KEY_AND_PLAIN, /* the key, which the apply needs, and those that all values of the source have passed
+                         */
     WAVE_KEY_ALONE,     /* a key that locks the shadow */
-    WAVE_UNIQUE,        /* after the start barrier */
+    WAVE_LATE,          /* after the start barrier */
     WAVE_ALONE,
 };
 
@@ -34,7 +35,7 @@ wave_of(const struct plan_index *index)
         return index->exclusive ? WAVE_KEY_ALONE : WAVE_KEY_AND_PLAIN;
     if (index->exclusive)
         return WAVE_ALONE;
-    return index->unique ? WAVE_UNIQUE : WAVE_KEY_AND_PLAIN;
+    return index->late ? WAVE_LATE : WAVE_KEY_AND_PLAIN;
 }
 
 /* Built by an instance before this one. A plain CREATE INDEX is there whole or not at all. */
@@ -173,7 +174,8 @@ index_count(const struct engine *e)
 
 /*
  * With the key what happened up to the start barrier can be applied. Copied rows may be newer than those
- * changes, so that values of other unique indexes may collide for a while: those come after it.
+ * changes, so that values may collide in other unique indexes for a while, and a new index may not stand a
+ * value that is gone by now: those come after it.
  */
 enum step
 phase_index(struct engine *e, struct error *err)
@@ -185,7 +187,7 @@ phase_index(struct engine *e, struct error *err)
     if (ok)
         engine_kill_point("index-key");
     ok = ok && engine_find_sweep_needed(e, err) && stages_open_apply(e, err) && engine_sync(e, err) &&
-         build_wave(e, WAVE_UNIQUE, err) && build_wave(e, WAVE_ALONE, err);
+         build_wave(e, WAVE_LATE, err) && build_wave(e, WAVE_ALONE, err);
     if (!ok)
         return STEP_FAILED;
     engine_kill_point("index-done");

@@ -26,7 +26,7 @@ static const struct phase_step {
     {PHASE_INIT, PHASE_COPY, phase_start, "publications, slot, start barrier, receiver, shadow"},
     {PHASE_COPY, PHASE_INDEX, phase_copy, "rows older than the barrier, in chunks of blocks"},
     {PHASE_INDEX, PHASE_CATCHUP, phase_index,
-     "the key and the plain ones, what came before the barrier, the unique ones"},
+     "the key and old indexes, what came before the barrier, unique and new ones"},
     {PHASE_CATCHUP, PHASE_VERIFY, phase_catchup, "the changes that came meanwhile"},
     {PHASE_VERIFY, PHASE_READY, phase_verify, "both tables at one log position; vacuum and analyze"},
     {PHASE_READY, PHASE_CUTOVER, phase_ready, "in sync until the cutover may come"},
