@@ -41,6 +41,9 @@ struct apply_owner {
 struct apply_options {
     const struct plan *plan;
     struct session *session; /* of apply_session_open(); stays the caller's, and must outlive the apply */
+    /* Sessions that help with large batches, where that is safe, and how to open them; 0: none. */
+    int helpers;
+    const struct connection_options *connection;
     struct spool *spool;
     struct apply_owner owner;
     int64_t instance; /* of pgrecast.position, 0: 1. When the row has another, this process was replaced */

@@ -43,6 +43,7 @@ apply_open(const struct apply_options *options, struct error *err)
         goto failed;
     a->xid_near = strtoull(result_text(&res, 0, 0), NULL, 10);
     result_free(&res);
+    a->crew = crew_open(options, a->instance);
     batch_init(&a->batch, a->flush.columns.count, a->plan->key_count, a->flush.columns.key_positions);
     if (a->set_aside && !blocked_load(&a->blocked, a->session, a->owner, a->plan->key_count, err))
         goto failed;
@@ -65,6 +66,8 @@ apply_set_plan(struct apply *a, const struct plan *plan, struct error *err)
     bool ok;
 
     a->plan = plan;
+    crew_free(a->crew); /* it writes by the plan it was made with */
+    a->crew = NULL;
     ok = flush_drop(&a->flush, err);
     flush_close(&a->flush);
     ok = ok && flush_open(&a->flush, plan, a->owner.number, a->set_aside, a->session, err);
@@ -78,6 +81,7 @@ apply_close(struct apply *a)
     if (a == NULL)
         return;
     spool_reader_close(a->reader);
+    crew_free(a->crew);
     flush_close(&a->flush);
     batch_free(&a->batch);
     snapshot_free(a->visible);

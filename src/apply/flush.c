@@ -549,15 +549,23 @@ flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, cons
 }
 
 bool
-flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint64_t *xids, int xid_count,
-            struct error *err)
+flush_part(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err)
 {
-    bool ok;
+    size_t size = ((size_t)b->entry_count + 1) * sizeof(*f->reread);
 
-    flush_start(f, b, xids, xid_count);
-    ok =
+    f->reread = mem_realloc(f->reread, size);
+    memset(f->reread, 0, size);
+    return b->entry_count == 0 ||
+           (flush_stage(f, b, trust, NULL, err) && flush_write(f, b, trust, NULL, err));
+}
+
+bool
+flush_batch(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err)
+{
+    bool ok =
         (!b->truncated || flush_truncate(f, err)) &&
         (b->entry_count == 0 || (flush_stage(f, b, trust, NULL, err) && flush_write(f, b, trust, NULL, err)));
+
     if (!ok)
         error_redact(err);
     return ok;

@@ -66,10 +66,11 @@ bool flush_clear(struct flush *f, struct error *err);
 /* The temporary tables, before another of the same number is opened in the session. */
 bool flush_drop(const struct flush *f, struct error *err);
 
-/* Inside the caller's transaction. xids: the batch's transactions, 64 bit, awaited before the source is read.
- */
-bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const uint64_t *xids,
-                 int xid_count, struct error *err);
+/* Inside the caller's transaction, after flush_start(). */
+bool flush_batch(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err);
+
+/* Some entries of a batch without masks that another flush has started. Errors are not redacted yet. */
+bool flush_part(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err);
 
 /*
  * The same in parts, for who tries what goes: start (which closes the batch), truncate where the batch says
@@ -81,6 +82,7 @@ bool flush_batch(struct flush *f, struct batch *b, enum flush_trust trust, const
 #define FLUSH_SAVEPOINT "SAVEPOINT pgrecast_units; SET CONSTRAINTS ALL IMMEDIATE"
 #define FLUSH_RELEASE "RELEASE SAVEPOINT pgrecast_units"
 #define FLUSH_GO_BACK "ROLLBACK TO SAVEPOINT pgrecast_units; " FLUSH_RELEASE
+/* xids: the batch's transactions, 64 bit, awaited before the source is read. */
 void flush_start(struct flush *f, struct batch *b, const uint64_t *xids, int xid_count);
 
 /* The stream has got to place: what was read before it is as good as what came by it. */

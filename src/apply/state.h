@@ -6,6 +6,7 @@
 #include "apply/apply.h"
 #include "batch.h"
 #include "blocked.h"
+#include "crew.h"
 #include "dirty.h"
 #include "flush.h"
 #include "snapshot.h"
@@ -38,6 +39,7 @@ struct apply {
     struct apply_bounds bounds;
 
     struct flush flush;
+    struct crew *crew; /* NULL: none */
     struct batch batch;
     struct xid_list xids;      /* transactions in the batch */
     struct xid_list unsettled; /* applied, and not known to be visible to every new snapshot yet */

@@ -115,14 +115,35 @@ step_move_exact(struct apply *a, struct error *err)
     return ok;
 }
 
+/*
+ * The helpers commit before the place does. Until a place is written, a successor would take the shadow for
+ * what the copy has left, so the first batch must not run ahead of it.
+ */
+static bool
+crew_may(const struct apply *a)
+{
+    return a->crew != NULL && (a->saved > a->after || a->bounds.distrust > 0) &&
+           crew_fits(&a->flush, &a->batch);
+}
+
+static bool
+write_rows(struct apply *a, bool whole, struct error *err)
+{
+    if (a->set_aside)
+        return aside_write(a, trust(a), err);
+    flush_start(&a->flush, &a->batch, a->xids.xids, a->xids.count);
+    if (whole && crew_may(a))
+        return crew_write(a->crew, &a->flush, &a->batch, trust(a), err);
+    return flush_batch(&a->flush, &a->batch, trust(a), err);
+}
+
 /* Write out what the batch holds, inside the session's transaction. */
 static bool
-write_batch(struct apply *a, struct error *err)
+write_batch(struct apply *a, bool ended, struct error *err)
 {
-    if (!step_begin(a, err))
-        return false;
-    if (a->set_aside ? !aside_write(a, trust(a), err)
-                     : !flush_batch(&a->flush, &a->batch, trust(a), a->xids.xids, a->xids.count, err))
+    bool whole = ended && !a->transaction_open && !a->external; /* and committed right after it */
+
+    if (!step_begin(a, err) || !write_rows(a, whole, err))
         return false;
     if (a->flush.filled && !step_move_exact(a, err))
         return false;
@@ -157,7 +178,7 @@ finish_batch(struct apply *a, struct error *err)
 {
     struct apply_place next = place_next(a);
 
-    if ((a->batch.entry_count > 0 || a->batch.truncated) && !write_batch(a, err))
+    if ((a->batch.entry_count > 0 || a->batch.truncated) && !write_batch(a, true, err))
         return false;
     if ((a->transaction_open || a->external) && !flush_merge(&a->flush, err))
         return false;
@@ -194,7 +215,7 @@ spill(struct apply *a, struct error *err)
     if (!a->set_aside && !a->flush.overlay && a->batch_lsn > a->bounds.barrier &&
         plan_has_other_unique(a->plan) && (!step_begin(a, err) || !flush_overlay(&a->flush, err)))
         return false;
-    return write_batch(a, err);
+    return write_batch(a, false, err);
 }
 
 static void

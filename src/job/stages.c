@@ -16,6 +16,7 @@
     90000 /* how long a slot may still be held by the connection of an instance that died                    \
            */
 #define SLOT_POLL_MS 250
+#define HELPERS_MOST 3 /* sessions beside the one that applies */
 
 char *
 stages_spool_directory(const struct engine *e, int leg)
@@ -218,6 +219,8 @@ open_apply(struct engine *e, int table, bool *fresh, struct error *err)
     struct apply_options options = {
         .plan = t->plan,
         .session = e->applying,
+        .helpers = e->options.workers > HELPERS_MOST ? HELPERS_MOST : e->options.workers - 1,
+        .connection = e->options.connection,
         .spool = e->spool,
         .owner = {.job_id = e->job.id, .number = table + 1},
         .instance = e->job.instance,
