@@ -33,40 +33,16 @@ struct crew {
 };
 
 /*
- * Keys whose texts differ are different keys. Where they may be equal all the same (1.0 and 1.00), a row
- * would be deleted by one session and written by another, which waits for the first.
+ * Where keys with different texts may be equal, a row would be deleted by one session and written by another,
+ * which waits for the first.
  */
-static bool
-keys_differ_by_text(const struct plan *plan)
-{
-    static const char *const types[] = {"smallint",
-                                        "integer",
-                                        "bigint",
-                                        "oid",
-                                        "uuid",
-                                        "date",
-                                        "timestamp without time zone",
-                                        "timestamp with time zone"};
-
-    for (int i = 0; i < plan->key_count; i++) {
-        const char *type = plan->source->columns[plan->key[i].source].base_type;
-        bool found = false;
-
-        for (size_t k = 0; k < sizeof(types) / sizeof(types[0]); k++)
-            found = found || strcmp(type, types[k]) == 0;
-        if (!found)
-            return false;
-    }
-    return true;
-}
-
 struct crew *
 crew_open(const struct apply_options *options, int64_t instance)
 {
     struct crew *c;
 
     if (options->helpers < 1 || options->set_aside || plan_has_other_unique(options->plan) ||
-        !keys_differ_by_text(options->plan))
+        !plan_keys_differ_by_text(options->plan))
         return NULL;
     c = mem_alloc(sizeof(*c));
     c->plan = options->plan;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "statements.h"
 
 struct sorting {
     const struct batch *batch;
@@ -81,7 +82,8 @@ order_by_key(const struct batch *b, const struct plan *plan)
         s.number[i] = is_number(plan->source->columns[plan->key[i].source].base_type);
     for (int i = 0; i < b->entry_count; i++)
         order[i] = i;
-    qsort_r(order, (size_t)b->entry_count, sizeof(*order), compare, &s);
+    if (plan_keys_differ_by_text(plan))
+        qsort_r(order, (size_t)b->entry_count, sizeof(*order), compare, &s);
     free(s.number);
     return order;
 }

@@ -9,7 +9,10 @@
 #include "batch.h"
 #include "ddl/plan.h"
 
-/* Positions of the batch's entries, entry_count of them. The caller frees them. */
+/*
+ * Positions of the batch's entries, entry_count of them. The caller frees them. In order of first touch where
+ * keys with different texts may be equal: the first of them is to meet the row that the shadow has.
+ */
 int *order_by_key(const struct batch *b, const struct plan *plan);
 
 #endif

@@ -420,6 +420,34 @@ statement_overlay_merge(const struct temp_tables *temp, const struct plan *plan)
 }
 
 bool
+plan_keys_differ_by_text(const struct plan *plan)
+{
+    static const char *const types[] = {"smallint",
+                                        "integer",
+                                        "bigint",
+                                        "oid",
+                                        "uuid",
+                                        "boolean",
+                                        "bytea",
+                                        "date",
+                                        "timestamp without time zone",
+                                        "timestamp with time zone"};
+
+    for (int i = 0; i < plan->key_count; i++) {
+        const struct column *column = &plan->source->columns[plan->key[i].source];
+        /* a database's own collation is deterministic */
+        bool found = column->collation == NULL && (strcmp(column->base_type, "text") == 0 ||
+                                                   strncmp(column->base_type, "character varying", 17) == 0);
+
+        for (size_t k = 0; k < sizeof(types) / sizeof(types[0]); k++)
+            found = found || strcmp(column->base_type, types[k]) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+bool
 plan_has_other_unique(const struct plan *plan)
 {
     /* A temporary key index has no final name: then it is none of the target's. */

@@ -84,6 +84,13 @@ char *statement_overlay_sequence(const struct temp_tables *temp, const char *col
 char *statement_overlay_take(const struct temp_tables *temp, const struct plan *plan);
 char *statement_overlay_merge(const struct temp_tables *temp, const struct plan *plan);
 
+/*
+ * Keys whose texts in the stream differ are different keys for the server. Not so with numeric (1.0 and 1.00)
+ * or a nondeterministic collation: then which of two such entries of a batch meets the row in the shadow
+ * depends on their order in the stage.
+ */
+bool plan_keys_differ_by_text(const struct plan *plan);
+
 /* True when the plan's shadow has a unique or exclusion constraint besides its key. */
 bool plan_has_other_unique(const struct plan *plan);
 

@@ -345,6 +345,19 @@ def test_unchanged_large_value_after_its_key_went_to_another_row(database):
     assert_equal(database, job.wait())
 
 
+@pytest.mark.parametrize("first, second", [("1.50", "1.5"), ("1.5", "1.50")])
+def test_key_that_is_written_another_way(database, first, second):
+    """The row that the shadow has meets the key it had first, whichever of the two sorts before the other."""
+    database.execute("CREATE TABLE t (id numeric PRIMARY KEY, a integer, b text); ALTER TABLE t ALTER COLUMN b SET STORAGE EXTERNAL;"
+                     f"INSERT INTO t VALUES ({first}, 0, repeat('large', 2000)), (7, 0, repeat('other', 2000));"
+                     "CREATE TABLE m (LIKE t INCLUDING ALL); INSERT INTO m SELECT * FROM t")
+    job = pgrecast.start_run(database, "ALTER TABLE t ALTER COLUMN a TYPE bigint", hold="ready")
+    job.wait_phase("ready")
+    both(database, f"UPDATE {{t}} SET id = {second} WHERE id = {first}; UPDATE {{t}} SET a = a + 1 WHERE id = {first}")
+    job.release()
+    assert_equal(database, job.wait())
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("column", ["uuid DEFAULT gen_random_uuid()", "serial", "bigint GENERATED ALWAYS AS IDENTITY"],
                          ids=["volatile", "serial", "identity"])
