@@ -24,7 +24,7 @@ struct pipeline {
 };
 
 /* Text parameters, NULL for SQL NULL; all are copied. */
-void pipeline_add(struct pipeline *p, const char *sql, int nparams, ...);
+void pipeline_add(struct pipeline *p, const char *sql); /* without any */
 void pipeline_add_params(struct pipeline *p, const char *sql, int nparams, const char *const *params);
 void pipeline_add_prepared(struct pipeline *p, const char *name, int nparams, ...); /* session_prepare() */
 

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "pg/redact.h"
 
 #define BATCH_LEAST 2000 /* rows: fewer are not worth a thread */
 
@@ -131,9 +130,8 @@ begin(struct helper *h, struct error *err)
          session_query(h->session, &res, err,
                        "SELECT FROM pgrecast.position WHERE job_id = $1 AND table_number = $2 AND "
                        "instance = $3 FOR SHARE",
-                       3, job, number, instance);
-    if (ok && result_rows(&res) != 1)
-        ok = error_set(err, ERROR_FAILED, "another instance has taken over the job");
+                       3, job, number, instance) &&
+         apply_place_saved(&res, err);
     result_free(&res);
     return ok;
 }
@@ -143,8 +141,11 @@ work(void *arg)
 {
     struct helper *h = arg;
 
-    h->ok = open_session(h, &h->error) && begin(h, &h->error) &&
-            flush_part(&h->flush, &h->part, h->trust, &h->error);
+    h->ok = open_session(h, &h->error) && begin(h, &h->error);
+    if (h->ok) {
+        flush_start(&h->flush, &h->part, NULL, 0); /* nothing is read from the source */
+        h->ok = flush_batch(&h->flush, &h->part, h->trust, &h->error);
+    }
     return NULL;
 }
 
@@ -209,12 +210,10 @@ crew_write(struct crew *c, struct flush *own, const struct batch *b, enum flush_
         ok = start(h) || error_set(err, ERROR_FAILED, "cannot start a thread to apply changes");
     }
     take_part(&part, b, 0, c->count + 1);
-    ok = ok && flush_part(own, &part, trust, err);
+    ok = ok && flush_batch(own, &part, trust, err);
     ok = join(c, ok, err) && commit(c, err);
-    if (!ok) {
+    if (!ok)
         roll_back(c);
-        error_redact(err);
-    }
     for (int i = 0; i < c->count; i++) {
         free(c->helpers[i].part.entries);
         c->helpers[i].part.entries = NULL;

@@ -549,17 +549,6 @@ flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, cons
 }
 
 bool
-flush_part(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err)
-{
-    size_t size = ((size_t)b->entry_count + 1) * sizeof(*f->reread);
-
-    f->reread = mem_realloc(f->reread, size);
-    memset(f->reread, 0, size);
-    return b->entry_count == 0 ||
-           (flush_stage(f, b, trust, NULL, err) && flush_write(f, b, trust, NULL, err));
-}
-
-bool
 flush_batch(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err)
 {
     bool ok =

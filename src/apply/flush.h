@@ -69,9 +69,6 @@ bool flush_drop(const struct flush *f, struct error *err);
 /* Inside the caller's transaction, after flush_start(). */
 bool flush_batch(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err);
 
-/* Some entries of a batch without masks that another flush has started. Errors are not redacted yet. */
-bool flush_part(struct flush *f, const struct batch *b, enum flush_trust trust, struct error *err);
-
 /*
  * The same in parts, for who tries what goes: start (which closes the batch), truncate where the batch says
  * so, stage, then write as often as need be. unit_of: the unit of each entry; the base of an entry is of the

@@ -8,7 +8,7 @@
 
 struct sorting {
     const struct batch *batch;
-    bool *number; /* by key column: in the order of numbers, not of their texts */
+    bool *integer; /* by key column: in the order of numbers, not of their texts */
 };
 
 static int
@@ -20,9 +20,9 @@ compare_bytes(const struct value *a, const struct value *b)
     return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
 }
 
-/* Right for integers as the server writes them, near enough for others. */
+/* Integers, as the server writes them. */
 static int
-compare_numbers(const struct value *a, const struct value *b)
+compare_integers(const struct value *a, const struct value *b)
 {
     bool a_negative = a->len > 0 && a->data[0] == '-', b_negative = b->len > 0 && b->data[0] == '-';
     int order;
@@ -53,7 +53,7 @@ compare(const void *left, const void *right, void *arg)
 
     for (int i = 0; i < s->batch->key_count; i++) {
         struct value x = take(&a), y = take(&b);
-        int order = s->number[i] ? compare_numbers(&x, &y) : compare_bytes(&x, &y);
+        int order = s->integer[i] ? compare_integers(&x, &y) : compare_bytes(&x, &y);
 
         if (order != 0)
             return order;
@@ -62,12 +62,12 @@ compare(const void *left, const void *right, void *arg)
 }
 
 static bool
-is_number(const char *type)
+is_integer(const char *type)
 {
-    static const char *const numbers[] = {"smallint", "integer", "bigint", "oid", "numeric"};
+    static const char *const integers[] = {"smallint", "integer", "bigint", "oid"};
 
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        if (strncmp(type, numbers[i], strlen(numbers[i])) == 0)
+    for (size_t i = 0; i < sizeof(integers) / sizeof(integers[0]); i++)
+        if (strcmp(type, integers[i]) == 0)
             return true;
     return false;
 }
@@ -75,15 +75,15 @@ is_number(const char *type)
 int *
 order_by_key(const struct batch *b, const struct plan *plan)
 {
-    struct sorting s = {.batch = b, .number = mem_alloc((size_t)b->key_count * sizeof(*s.number))};
+    struct sorting s = {.batch = b, .integer = mem_alloc((size_t)b->key_count * sizeof(*s.integer))};
     int *order = mem_array(NULL, (size_t)b->entry_count + 1, sizeof(*order));
 
     for (int i = 0; i < b->key_count; i++)
-        s.number[i] = is_number(plan->source->columns[plan->key[i].source].base_type);
+        s.integer[i] = is_integer(plan->source->columns[plan->key[i].source].base_type);
     for (int i = 0; i < b->entry_count; i++)
         order[i] = i;
     if (plan_keys_differ_by_text(plan))
         qsort_r(order, (size_t)b->entry_count, sizeof(*order), compare, &s);
-    free(s.number);
+    free(s.integer);
     return order;
 }

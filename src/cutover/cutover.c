@@ -146,9 +146,9 @@ look(const struct cutover_request *request, bool locked, bool *open, struct erro
 
     if (locked) {
         snprintf(text, sizeof(text), "SET LOCAL lock_timeout = %d", later_ms(request));
-        pipeline_add(&p, text, 0);
+        pipeline_add(&p, text);
         snprintf(text, sizeof(text), "SET LOCAL statement_timeout = %d", STATEMENT_MOST_MS);
-        pipeline_add(&p, text, 0);
+        pipeline_add(&p, text);
     }
     if (request->oldest_snapshot != 0) {
         snprintf(text, sizeof(text), "%" PRIu32, (uint32_t)request->oldest_snapshot);
@@ -175,7 +175,7 @@ run_swap(const struct cutover_request *request, struct error *err)
     bool ok;
 
     for (int i = 0; i < statements->count; i++)
-        pipeline_add(&p, statements->items[i], 0);
+        pipeline_add(&p, statements->items[i]);
     ok = request->hooks->record(request->hooks->arg, &p, err);
     pipeline_free(&p);
     return ok;
@@ -307,9 +307,9 @@ lock_others(const struct cutover_request *request, const struct wanted *w, struc
     if (w->count == 1)
         return true;
     snprintf(timeout, sizeof(timeout), "SET LOCAL lock_timeout = %d", later_ms(request));
-    pipeline_add(&p, timeout, 0);
+    pipeline_add(&p, timeout);
     for (int i = 1; i < w->count; i++)
-        pipeline_add(&p, w->sql.items[i], 0);
+        pipeline_add(&p, w->sql.items[i]);
     session_set_deadline(request->session, clock_ms() + later_ms(request));
     ok = pipeline_run(request->session, &p, err);
     session_set_deadline(request->session, 0);

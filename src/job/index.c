@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/list.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
@@ -100,9 +101,10 @@ fail(const struct engine *e, struct error *err)
 
 /* Run the statements, keeping the loop alive. */
 static bool
-build(struct engine *e, const char *const *sql, int count, int workers, struct error *err)
+build(struct engine *e, const struct string_list *sql, int workers, struct error *err)
 {
-    struct parallel *p = parallel_start(e->options.connection, "index", sql, count, workers);
+    struct parallel *p =
+        parallel_start(e->options.connection, "index", (const char *const *)sql->items, sql->count, workers);
     struct error stop = {0};
     bool ok = true;
 
@@ -113,7 +115,8 @@ build(struct engine *e, const char *const *sql, int count, int workers, struct e
         } else {
             ok = engine_wait(e, POLL_MS, &stop);
         }
-        progress_show(&e->progress, parallel_finished(p), count, parallel_finished(p), "indexes built", NULL);
+        progress_show(&e->progress, parallel_finished(p), sql->count, parallel_finished(p), "indexes built",
+                      NULL);
     }
     if (!parallel_finish(p, err))
         ok = fail(e, err);
@@ -129,19 +132,17 @@ build(struct engine *e, const char *const *sql, int count, int workers, struct e
 static bool
 build_work(struct engine *e, const struct work *work, int workers, struct error *err)
 {
-    char **sql = mem_alloc((size_t)work->count * sizeof(*sql));
+    struct string_list sql = {0};
     int last = workers > 1 ? work->count - work->count % workers : 0;
     bool ok;
 
     for (int i = 0; i < work->count; i++)
-        sql[i] = mem_printf("%s; %s",
-                            i < last ? "SET max_parallel_maintenance_workers = 0"
-                                     : "RESET max_parallel_maintenance_workers",
-                            work->indexes[i]->sql);
-    ok = build(e, (const char *const *)sql, work->count, workers, err);
-    for (int i = 0; i < work->count; i++)
-        free(sql[i]);
-    free(sql);
+        list_addf(&sql, "%s; %s",
+                  i < last ? "SET max_parallel_maintenance_workers = 0"
+                           : "RESET max_parallel_maintenance_workers",
+                  work->indexes[i]->sql);
+    ok = build(e, &sql, workers, err);
+    list_free(&sql);
     return ok;
 }
 

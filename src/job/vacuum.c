@@ -3,14 +3,14 @@
 #include <stdlib.h>
 
 #include "core/clock.h"
+#include "core/list.h"
 #include "core/mem.h"
 #include "parallel.h"
 
 #define POLL_MS 50
 
 struct vacuum {
-    int count;
-    char **sql;
+    struct string_list sql;
     struct parallel *parallel;
 };
 
@@ -23,12 +23,10 @@ vacuum_start(struct engine *e, int workers)
 {
     struct vacuum *v = mem_alloc(sizeof(*v));
 
-    v->count = e->table_count;
-    v->sql = mem_alloc((size_t)v->count * sizeof(*v->sql));
-    for (int i = 0; i < v->count; i++)
-        v->sql[i] = mem_printf("VACUUM (ANALYZE, TRUNCATE off) %s", e->tables[i].plan->shadow_sql);
-    v->parallel =
-        parallel_start(e->options.connection, "vacuum", (const char *const *)v->sql, v->count, workers);
+    for (int i = 0; i < e->table_count; i++)
+        list_addf(&v->sql, "VACUUM (ANALYZE, TRUNCATE off) %s", e->tables[i].plan->shadow_sql);
+    v->parallel = parallel_start(e->options.connection, "vacuum", (const char *const *)v->sql.items,
+                                 v->sql.count, workers);
     return v;
 }
 
@@ -50,9 +48,7 @@ vacuum_finish(struct engine *e, struct vacuum *v, bool ok, struct error *err)
         ok = error_context(err, "vacuuming the new table%s", engine_plural(e));
     }
     error_clear(&failed);
-    for (int i = 0; i < v->count; i++)
-        free(v->sql[i]);
-    free(v->sql);
+    list_free(&v->sql);
     free(v);
     return ok;
 }

@@ -20,24 +20,10 @@ add(struct pipeline *p, const char *sql, int nparams)
     return statement;
 }
 
-static void
-add_params(struct pipeline_statement *statement, va_list args)
-{
-    for (int i = 0; i < statement->nparams; i++) {
-        const char *value = va_arg(args, const char *);
-
-        statement->params[i] = value != NULL ? mem_strdup(value) : NULL;
-    }
-}
-
 void
-pipeline_add(struct pipeline *p, const char *sql, int nparams, ...)
+pipeline_add(struct pipeline *p, const char *sql)
 {
-    va_list args;
-
-    va_start(args, nparams);
-    add_params(add(p, sql, nparams), args);
-    va_end(args);
+    add(p, sql, 0);
 }
 
 void
@@ -57,7 +43,11 @@ pipeline_add_prepared(struct pipeline *p, const char *name, int nparams, ...)
 
     statement->prepared = true;
     va_start(args, nparams);
-    add_params(statement, args);
+    for (int i = 0; i < nparams; i++) {
+        const char *value = va_arg(args, const char *);
+
+        statement->params[i] = value != NULL ? mem_strdup(value) : NULL;
+    }
     va_end(args);
 }
 
@@ -159,7 +149,7 @@ session_pipeline(struct session *s, struct error *err, const char *const *sql, i
     bool ok;
 
     for (int i = 0; i < count; i++)
-        pipeline_add(&p, sql[i], 0);
+        pipeline_add(&p, sql[i]);
     ok = pipeline_run(s, &p, err);
     pipeline_free(&p);
     return ok;

@@ -129,9 +129,12 @@ def load_table(section):
             "transactions"), rows
 
 
+LOCK_CASES = (("nothing hangs on the table", "cutovers"), ("50 objects hang on it", "dependents"))
+
+
 def lock_table(section):
     rows = []
-    for title, name in (("nothing hangs on the table", "cutovers"), ("50 objects hang on it", "dependents")):
+    for title, name in LOCK_CASES:
         runs = section[name]
         rows.append((title, len(runs), *spread(column(runs, "lock_ms")), *spread(column(runs, "longest_ms"))[::2],
                      sum(run["attempts"] > 1 for run in runs)))
@@ -140,9 +143,9 @@ def lock_table(section):
 
 
 def lock_parts_table(section):
-    """What the lock was held for; the rest is the locks after the first and the commit."""
+    """What the lock was held for; the rest is what the program's parts leave."""
     rows = []
-    for title, name in (("nothing hangs on the table", "cutovers"), ("50 objects hang on it", "dependents")):
+    for title, name in LOCK_CASES:
         runs = section[name]
         rest = statistics.median(run["lock_ms"] - sum(run["parts"].values()) for run in runs)
         rows.append((title, *(f"{statistics.median(run['parts'][part] for run in runs):.1f}" for part in runs[0]["parts"]),
