@@ -311,26 +311,30 @@ class Copy(Kind):
 
 
 class Currval(Kind):
-    """What a sequence has given in an earlier transaction of the session. Its values belong to a serial column."""
+    """
+    What a sequence has given in an earlier transaction of the session: that sequence which the column has by now. The
+    table that goes and the one that comes may have sequences of their own; each answers with its own last value.
+    """
 
-    sequence = "'items_id_seq'"
-    column = "id"
+    column, named = "id", "'items_id_seq'"  # of a serial column
 
     def prepare(self, cursor):
-        self.made = None
+        self.last = {}  # by sequence
 
     def step(self, cursor, number):
-        if self.made is not None:
-            self.expect(self.rows(cursor, f"SELECT currval({self.sequence})"), self.made, "its last value")
-        self.made = None
+        if self.last:
+            ((sequence, value),) = self.rows(
+                cursor, f"SELECT oid, currval(oid) FROM (SELECT {self.named}::regclass::oid AS oid OFFSET 0) AS named")
+            self.expect(value, self.last.get(sequence), "its last value")
         cursor.execute("BEGIN; SELECT add_row(1)")
-        self.made = self.rows(cursor, f"SELECT {self.column} FROM items WHERE id = currval('items_id_seq')")
+        ((sequence, value),) = self.rows(
+            cursor, f"SELECT {self.named}::regclass::oid, {self.column} FROM items WHERE id = currval('items_id_seq')")
+        self.last[sequence] = value
         cursor.execute("COMMIT")
 
 
 class CurrvalIdentity(Currval):
-    sequence = "pg_get_serial_sequence('items', 'ticket')"
-    column = "ticket"
+    column, named = "ticket", "pg_get_serial_sequence('items', 'ticket')"
 
 
 class RepeatableRead(Kind):

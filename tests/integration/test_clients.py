@@ -258,6 +258,26 @@ def test_what_helps(database, act):
         assert say(f"SELECT currval({IDENTITY})") == [(identity[0][0] + 1,)]
 
 
+def test_currval_after_a_rollback(database):
+    """The original comes back with its sequence, and with what a session has last taken from that one."""
+    database.execute(TABLES)
+    with contextlib.closing(Answers(database)) as say:
+        currval = f"SELECT currval({IDENTITY})"
+        say("SELECT add_row(1)")
+        ((first,),) = say(currval)
+        run = CHANGES["column"].start(database, window=None)
+        run.wait_phase("reverse")
+        assert say(currval) == OTHER_SEQUENCE
+        say("SELECT add_row(1)")
+        assert say(currval) == [(first + 1,)]
+        command(database, "rollback")
+        assert say(currval) == [(first,)]
+        say("SELECT add_row(1)")
+        assert say(currval) == [(first + 2,)]
+        command(database, "finish")
+        assert run.wait().status == pgrecast.DONE
+
+
 @pytest.mark.main_major
 @pytest.mark.parametrize("act, rows", [(by_alter_table, 0), (by_pgrecast, 1)])
 def test_serializable(database, act, rows):
