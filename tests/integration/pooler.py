@@ -83,6 +83,16 @@ class Pooler:
         finally:
             conn.close()
 
+    def execute(self, sql, *parameters, database, user):
+        """As of the server, each time in a session of its own."""
+        conn = self.connect(database, user)
+        try:
+            with conn.cursor() as cursor:
+                cursor.execute(sql, parameters or None)
+                return cursor.fetchall() if cursor.description else None
+        finally:
+            conn.close()
+
     def connect(self, database="postgres", user=APP_ROLE, autocommit=True, **options):
         conn = psycopg2.connect(host=self.socket_folder, port=self.port, dbname=database, user=user,
                                 connect_timeout=10, **options)
