@@ -354,6 +354,8 @@ class Server:
         Run SQL (several statements are allowed) and return the rows of the last one, if it gives any. In a session
         that has nothing of those before it, but need not be a new one.
         """
+        if sql.startswith("CREATE DATABASE"):  # of a copy of one, in which nobody may be
+            self.close_idle_sessions()
         conn = self._idle_session(database, user) or self.connect(database, user)
         try:
             with conn.cursor() as cursor:
@@ -385,7 +387,7 @@ class Server:
         conn.close()
 
     def close_idle_sessions(self, database=None):
-        """Of one database, which can be copied then; or all."""
+        """Of one database, or all."""
         for key in list(self._idle):
             if database in (None, key[0]):
                 self._idle.pop(key).close()
@@ -393,7 +395,6 @@ class Server:
     def new_database(self, name=None, template="template1"):
         """A fresh database in which the application's role may create; template: the name of the one it is a copy of."""
         name = name or f"test_{os.getpid()}_{next(self._database_numbers)}"
-        self.close_idle_sessions(template)
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         self.execute(f'GRANT CREATE ON DATABASE "{name}" TO {APP_ROLE}')
         # Up to 14 everybody may create in public.
