@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "order.h"
 
 #define BATCH_LEAST 2000 /* rows: fewer are not worth a thread */
 
@@ -83,18 +82,17 @@ crew_fits(const struct flush *own, const struct batch *b)
            !own->overlay;
 }
 
-/* The entries of part number of count: a range of keys, so that the sessions do not meet in one page. */
+/* The entries of part number of count. The slots of the batch's table come from the low bits of the hash. */
 static void
-take_part(struct batch *part, const struct batch *b, const int *order, int number, int count)
+take_part(struct batch *part, const struct batch *b, int number, int count)
 {
-    int from = (int)((int64_t)b->entry_count * number / count);
-    int to = (int)((int64_t)b->entry_count * (number + 1) / count);
-
     *part = *b;
-    part->entries = mem_array(NULL, (size_t)(to - from) + 1, sizeof(*part->entries));
-    part->entry_count = to - from;
-    for (int i = from; i < to; i++)
-        part->entries[i - from] = b->entries[order[i]];
+    part->entries = mem_array(NULL, (size_t)b->entry_count + 1, sizeof(*part->entries));
+    part->entry_count = 0;
+    for (int i = 0; i < b->entry_count; i++) {
+        if ((int)((b->entries[i].hash >> 32) % (uint64_t)count) == number)
+            part->entries[part->entry_count++] = b->entries[i];
+    }
 }
 
 static bool
@@ -201,18 +199,17 @@ bool
 crew_write(struct crew *c, struct flush *own, const struct batch *b, enum flush_trust trust,
            struct error *err)
 {
-    int *order = order_by_key(b, c->plan);
     struct batch part;
     bool ok = true;
 
     for (int i = 0; ok && i < c->count; i++) {
         struct helper *h = &c->helpers[i];
 
-        take_part(&h->part, b, order, i + 1, c->count + 1);
+        take_part(&h->part, b, i + 1, c->count + 1);
         h->trust = trust;
         ok = start(h) || error_set(err, ERROR_FAILED, "cannot start a thread to apply changes");
     }
-    take_part(&part, b, order, 0, c->count + 1);
+    take_part(&part, b, 0, c->count + 1);
     ok = ok && flush_batch(own, &part, trust, err);
     ok = join(c, ok, err) && commit(c, err);
     if (!ok)
@@ -222,6 +219,5 @@ crew_write(struct crew *c, struct flush *own, const struct batch *b, enum flush_
         c->helpers[i].part.entries = NULL;
     }
     free(part.entries);
-    free(order);
     return ok;
 }
