@@ -125,6 +125,13 @@ build(struct engine *e, const struct string_list *sql, int workers, struct error
     return ok;
 }
 
+/* A single one that would be left for the end, with the other cores idle, shares them from the beginning. */
+static int
+session_count(int indexes, int workers)
+{
+    return indexes > workers && indexes % workers == 1 ? workers + 1 : workers;
+}
+
 /*
  * While every session has an index to build, parallel workers of the server would only add what it costs to
  * share the work (a tenth to a third of the time on the processor). They help with the last ones.
@@ -132,16 +139,17 @@ build(struct engine *e, const struct string_list *sql, int workers, struct error
 static bool
 build_work(struct engine *e, const struct work *work, int workers, struct error *err)
 {
+    int sessions = session_count(work->count, workers);
+    int rest = sessions > workers ? 0 : workers > 1 ? work->count % workers : work->count;
     struct string_list sql = {0};
-    int last = workers > 1 ? work->count - work->count % workers : 0;
     bool ok;
 
     for (int i = 0; i < work->count; i++)
         list_addf(&sql, "%s; %s",
-                  i < last ? "SET max_parallel_maintenance_workers = 0"
-                           : "RESET max_parallel_maintenance_workers",
+                  i < work->count - rest ? "SET max_parallel_maintenance_workers = 0"
+                                         : "RESET max_parallel_maintenance_workers",
                   work->indexes[i]->sql);
-    ok = build(e, &sql, workers, err);
+    ok = build(e, &sql, sessions, err);
     list_free(&sql);
     return ok;
 }
