@@ -125,25 +125,23 @@ build(struct engine *e, const struct string_list *sql, int workers, struct error
     return ok;
 }
 
-/* A single one that would be left for the end, with the other cores idle, shares them from the beginning. */
-static int
-session_count(int indexes, int workers)
-{
-    return indexes > workers && indexes % workers == 1 ? workers + 1 : workers;
-}
-
 /*
  * While every session has an index to build, parallel workers of the server would only add what it costs to
- * share the work (a tenth to a third of the time on the processor). They help with the last ones.
+ * share the work (a tenth to a third of the time on the processor). They help with the last ones. A single
+ * one that would be left for the end, with the other cores idle, shares them from the beginning.
  */
 static bool
 build_work(struct engine *e, const struct work *work, int workers, struct error *err)
 {
-    int sessions = session_count(work->count, workers);
-    int rest = sessions > workers ? 0 : workers > 1 ? work->count % workers : work->count;
+    int rest = workers > 1 ? work->count % workers : work->count; /* with parallel workers */
+    int sessions = workers;
     struct string_list sql = {0};
     bool ok;
 
+    if (work->count > workers && rest == 1) {
+        sessions++;
+        rest = 0;
+    }
     for (int i = 0; i < work->count; i++)
         list_addf(&sql, "%s; %s",
                   i < work->count - rest ? "SET max_parallel_maintenance_workers = 0"

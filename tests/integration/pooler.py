@@ -5,7 +5,7 @@ import subprocess
 
 import psycopg2
 
-from servers import APP_ROLE, Database, TemporaryFolder, die_with_parent, free_port, wait_until
+from servers import APP_ROLE, Database, TemporaryFolder, die_with_parent, fetch, free_port, wait_until
 
 PROGRAM = pathlib.Path("/usr/sbin/pgbouncer")
 
@@ -76,20 +76,13 @@ class Pooler:
 
     def reconnect(self):
         """Its sessions with the server are replaced as soon as no client is using them."""
-        conn = self.connect("pgbouncer", "postgres")
-        try:
-            with conn.cursor() as cursor:
-                cursor.execute("RECONNECT")
-        finally:
-            conn.close()
+        self.execute("RECONNECT", database="pgbouncer", user="postgres")
 
     def execute(self, sql, *parameters, database, user):
         """As of the server, each time in a session of its own."""
         conn = self.connect(database, user)
         try:
-            with conn.cursor() as cursor:
-                cursor.execute(sql, parameters or None)
-                return cursor.fetchall() if cursor.description else None
+            return fetch(conn, sql, parameters)
         finally:
             conn.close()
 

@@ -167,6 +167,17 @@ def available_memory():
     return int(found[1]) * 1024
 
 
+# A database is copied or dropped when nobody is in it; what a session begins with is changed for those to come.
+ALONE = ("CREATE DATABASE", "DROP DATABASE", "ALTER DATABASE", "ALTER ROLE")
+
+
+def fetch(conn, sql, parameters=()):
+    """Run SQL and return the rows of its last statement, if it gives any."""
+    with conn.cursor() as cursor:
+        cursor.execute(sql, parameters or None)
+        return cursor.fetchall() if cursor.description else None
+
+
 class Server:
     """One cluster. Use as a context manager, or call start() and remove()."""
 
@@ -354,17 +365,17 @@ class Server:
         Run SQL (several statements are allowed) and return the rows of the last one, if it gives any. In a session
         that has nothing of those before it, but need not be a new one.
         """
-        if sql.startswith("CREATE DATABASE"):  # of a copy of one, in which nobody may be
+        alone = sql.startswith(ALONE)
+        if alone:
             self.close_idle_sessions()
         conn = self._idle_session(database, user) or self.connect(database, user)
         try:
-            with conn.cursor() as cursor:
-                cursor.execute(sql, parameters or None)
-                return cursor.fetchall() if cursor.description else None
+            return fetch(conn, sql, parameters)
         finally:
-            self._keep_session(conn, database, user)
-            if sql.startswith(("ALTER ROLE", "ALTER DATABASE")):  # which may be about what a session begins with
-                self.close_idle_sessions()
+            if alone:
+                conn.close()
+            else:
+                self._keep_session(conn, database, user)
 
     def _idle_session(self, database, user):
         """The one that is kept, if it still lives. To begin one takes the server some milliseconds."""
@@ -386,11 +397,9 @@ class Server:
             pass  # the session has ended
         conn.close()
 
-    def close_idle_sessions(self, database=None):
-        """Of one database, or all."""
-        for key in list(self._idle):
-            if database in (None, key[0]):
-                self._idle.pop(key).close()
+    def close_idle_sessions(self):
+        while self._idle:
+            self._idle.popitem()[1].close()
 
     def new_database(self, name=None, template="template1"):
         """A fresh database in which the application's role may create; template: the name of the one it is a copy of."""
@@ -491,7 +500,6 @@ class Database:
             self.superuser("ROLLBACK PREPARED %s", gid)
         for (slot,) in server.execute("SELECT slot_name FROM pg_replication_slots WHERE database = %s", self.name):
             drop_slot(server, slot)
-        server.close_idle_sessions(self.name)
         server.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
 
 
