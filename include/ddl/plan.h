@@ -147,7 +147,10 @@ struct plan_swap {
     struct string_list locks;      /* taken before those of the tables, in this order, each one statement */
     struct string_list statements; /* in the cutover's transaction, with all locks held */
     /* After the commit, each by itself, and again where it is not known to have been done: without long locks
-     * they make whole what the swap could only begin (constraints that are NOT VALID). */
+     * they make whole what the swap could only begin (constraints that are NOT VALID). One that begins so is
+     * several in one string: the locks first, for a limited time; the last makes a partitioned table's own
+     * key out of its partitions'. */
+#define PLAN_LOCKS_FIRST "SET LOCAL statement_timeout TO"
     struct string_list validate;
 };
 

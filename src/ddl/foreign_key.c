@@ -10,6 +10,8 @@
 #include "sql/sql.h"
 
 #define STAND_IN "pgrecast_table_"
+#define TAKE_OVER_LOCK_MS                                                                                    \
+    200 /* for the locks of all partitions, and again for that of the referenced table */
 
 static char *
 stand_in_name(const char *schema, oid_t oid)
@@ -180,15 +182,20 @@ known_kind(const struct table *source, oid_t oid)
     return 'r';
 }
 
-/* On the clone the other table is never a partitioned one. */
+/* On the clone the other table is a stand-in: never a partitioned one, and not what is to be locked. */
 static void
-copy_leaves(const struct table *source, struct foreign_key *f)
+copy_other(const struct table *source, struct foreign_key *f)
 {
+    free(f->lock);
+    f->lock = NULL;
     for (int i = 0; i < source->foreign_key_count; i++) {
         const struct foreign_key *like = &source->foreign_keys[i];
 
-        if (like->on_oid == f->on_oid && strcmp(like->name, f->name) == 0)
-            list_add_all(&f->leaves, &like->leaves);
+        if (like->on_oid != f->on_oid || strcmp(like->name, f->name) != 0)
+            continue;
+        list_add_all(&f->leaves, &like->leaves);
+        if (like->lock != NULL && f->lock == NULL)
+            f->lock = mem_strdup(like->lock);
     }
 }
 
@@ -210,7 +217,7 @@ foreign_keys_settle(const struct table *source, struct table *target)
         settle_side(source, target, &f->ref_oid, &f->ref_name);
         f->other_oid = f->on_oid == f->ref_oid ? 0 : f->on_oid == source->oid ? f->ref_oid : f->on_oid;
         f->on_kind = known_kind(source, f->on_oid);
-        copy_leaves(source, f);
+        copy_other(source, f);
         free(f->description);
         f->description = mem_printf("foreign key %s of %s to %s", f->name, f->on_name, f->ref_name);
     }
@@ -281,9 +288,28 @@ foreign_key_detach(const struct foreign_key *f, struct string_list *out)
 }
 
 /*
- * A partitioned table does not take it NOT VALID, but each partition does. Once they are valid there, the
- * table's own takes them over and looks at no row.
+ * The partitioned table's own key takes over those of its partitions, and looks at no row. The server locks
+ * the referenced table in SHARE ROW EXCLUSIVE for it, and then, to drop triggers, in ACCESS EXCLUSIVE
+ * (tryAttachPartitionForeignKey() in tablecmds.c): who has read the table and comes to write it in between is
+ * ended at once, as a deadlock. So all locks are taken before, each in its strongest mode, those of the
+ * partitions together within a time in which nobody looks for deadlocks.
  */
+static char *
+take_over_statement(const struct foreign_key *f)
+{
+    struct buffer sql = {0};
+    char *add = add_statement(f, f->on_name, f->ref_name, true);
+
+    buffer_printf(&sql, PLAN_LOCKS_FIRST " %d; ", TAKE_OVER_LOCK_MS);
+    if (f->lock != NULL)
+        buffer_printf(&sql, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE; ", f->on_name);
+    buffer_printf(&sql, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE; " PLAN_LOCKS_FIRST " 0; %s",
+                  f->ref_name, add);
+    free(add);
+    return buffer_take(&sql);
+}
+
+/* A partitioned table does not take it NOT VALID, but each partition does, and is validated by itself. */
 static void
 attach_leaves(const struct foreign_key *f, struct string_list *out, struct string_list *validate)
 {
@@ -305,7 +331,7 @@ attach_leaves(const struct foreign_key *f, struct string_list *out, struct strin
     list_add(validate, each_new_part(f, true, add));
     free(add);
     free(name);
-    list_add(validate, add_statement(f, f->on_name, f->ref_name, true));
+    list_add(validate, take_over_statement(f));
     if (f->comment != NULL)
         list_add(validate, comment_statement(f, f->on_name));
 }

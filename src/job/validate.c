@@ -33,14 +33,28 @@ passed_over(const struct error *err)
            strcmp(err->sqlstate, "42710") == 0;
 }
 
-/*
- * A constraint of a partitioned table takes over those of its partitions under a lock that the application
- * may stand in the way of, and deadlock with: given up soon, and tried again.
- */
+/* Of a partitioned table, whose own key takes over those of its partitions. */
 static bool
-lock_not_available(const struct error *err)
+takes_over(const char *sql)
 {
-    return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0;
+    return strncmp(sql, PLAN_LOCKS_FIRST, strlen(PLAN_LOCKS_FIRST)) == 0;
+}
+
+/* What somebody would type who makes up for it. */
+static const char *
+by_hand(const char *sql)
+{
+    const char *unlimited = takes_over(sql) ? strstr(sql, PLAN_LOCKS_FIRST " 0; ") : NULL;
+
+    return unlimited == NULL ? sql : unlimited + strlen(PLAN_LOCKS_FIRST " 0; ");
+}
+
+/* The application may stand in the way of a lock: given up soon, and tried again. */
+static bool
+lock_not_available(const char *sql, const struct error *err)
+{
+    return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0 ||
+           (takes_over(sql) && strcmp(err->sqlstate, "57014") == 0 && !err->stopped);
 }
 
 /* Row security as in an application's session: where it is forced, the check cannot do without. */
@@ -58,7 +72,7 @@ judge(const char *sql, struct error *err)
         return error_context(err, "validating foreign keys");
     if (!passed_over(err))
         log_warning("not validated, stays NOT VALID: %s%s%s; try again with: %s", err->message,
-                    err->detail != NULL ? ": " : "", err->detail != NULL ? err->detail : "", sql);
+                    err->detail != NULL ? ": " : "", err->detail != NULL ? err->detail : "", by_hand(sql));
     error_clear(err);
     return true;
 }
@@ -102,13 +116,12 @@ pass(struct engine *e, const struct string_list *list, bool ok)
 static bool
 in_vain(const char *sql, int failed)
 {
-    if (failed == 0 || strstr(sql, " ADD CONSTRAINT ") == NULL ||
-        strncmp(sql, "ALTER ", strlen("ALTER ")) != 0)
+    if (failed == 0 || !takes_over(sql))
         return false;
     log_warning(
         "the key is missing on the partitioned table, because that of a partition is not valid; when it "
         "is: %s",
-        sql);
+        by_hand(sql));
     return true;
 }
 
@@ -119,7 +132,7 @@ end(struct engine *e, const struct string_list *list, struct error *err)
     bool ok = parallel_finish(e->validation, err), passed = ok || passed_over(err);
 
     e->validation = NULL;
-    if (!ok && lock_not_available(err) && ++e->validate_tries < TRIES_MOST) {
+    if (!ok && lock_not_available(list->items[e->validated], err) && ++e->validate_tries < TRIES_MOST) {
         error_clear(err);
         e->validate_at_ms = clock_ms() + PAUSE_MS;
         return true;
@@ -182,7 +195,7 @@ run_here(struct session *s, const char *sql, struct error *err)
     for (int i = 0; !ok && again && i < TRIES_MOST; i++) {
         error_clear(err);
         ok = session_execute(s, err, text);
-        again = !ok && lock_not_available(err) && clock_sleep(PAUSE_MS);
+        again = !ok && lock_not_available(sql, err) && clock_sleep(PAUSE_MS);
     }
     free(text);
     return ok;
