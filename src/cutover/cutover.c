@@ -9,12 +9,12 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "obstacle.h"
 #include "sql/sql.h"
 
-#define VACUUM_PATIENCE_MS 60000 /* how long to wait for a vacuum before it is made to give way */
-#define VACUUM_POLL_MS 100
-/* Autovacuum gives way to a waiting lock only after deadlock_timeout, by default one second. */
-#define VACUUM_LOCK_TIMEOUT_MS 1500
+#define AUTOVACUUM_PATIENCE_MS 10000 /* how long to wait for autovacuums before they are made to give way */
+#define SHADOW_LOCK_MS 1500
+#define OUTCOME_POLL_MS 100
 #define OTHER_LOCKS_MS 100 /* longest wait for other locks (tables, a sequence) while one table's is held */
 #define STATEMENT_MOST_MS 2000 /* of one statement under the lock */
 #define OUTCOME_MOST_MS 60000  /* to find out what became of a commit whose answer was lost */
@@ -33,69 +33,6 @@ lock_not_available(const struct error *err)
 {
     return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0 ||
            (strcmp(err->sqlstate, "57014") == 0 && !err->stopped); /* statement_timeout under the lock */
-}
-
-/* An array in SQL's text form. The caller frees it. */
-static char *
-source_oids(const struct cutover_request *request)
-{
-    struct buffer oids = {0};
-
-    for (int i = 0; i < request->table_count; i++)
-        buffer_printf(&oids, "%s%u", i > 0 ? "," : "{", request->plans[i]->source->oid);
-    buffer_add_char(&oids, '}');
-    return buffer_take(&oids);
-}
-
-/* Who is in the way, for the log and the last error. */
-static void
-describe_blocker(const struct cutover_request *request, struct error *err)
-{
-    struct result res = {0};
-    struct error ignored = {0};
-    char *oids = source_oids(request);
-
-    if (session_query(request->session, &res, &ignored, sql_cutover_blockers, 1, oids) &&
-        result_rows(&res) > 0)
-        error_detail(err, "Process %s holds %s on %s, in a transaction that is %s s old.",
-                     result_text(&res, 0, 0), result_text(&res, 0, 1),
-                     request->table_count > 1 ? result_text(&res, 0, 5) : "the table",
-                     result_text(&res, 0, 4));
-    result_free(&res);
-    error_clear(&ignored);
-    free(oids);
-}
-
-/*
- * A vacuum of the original is waited for: its lock is the one that a short lock_timeout never displaces.
- * After a long wait one attempt, and no more, gives it the time to yield.
- */
-static int
-await_vacuum(const struct cutover_request *request, bool *displaced, struct error *err)
-{
-    int64_t until = clock_ms() + VACUUM_PATIENCE_MS;
-    char *oids = source_oids(request);
-    int timeout_ms = 0;
-
-    while (timeout_ms == 0) {
-        struct result res = {0};
-        bool vacuum = session_query(request->session, &res, err, sql_cutover_blockers, 1, oids) &&
-                      result_rows(&res) > 0 &&
-                      strcmp(result_text(&res, 0, 1), "ShareUpdateExclusiveLock") == 0 &&
-                      result_bool(&res, 0, 3);
-
-        result_free(&res);
-        if (!vacuum || *displaced) {
-            timeout_ms = request->lock_timeout_ms;
-        } else if (clock_ms() > until) {
-            *displaced = true;
-            timeout_ms = VACUUM_LOCK_TIMEOUT_MS;
-        } else if (!clock_sleep(VACUUM_POLL_MS)) {
-            timeout_ms = request->lock_timeout_ms;
-        }
-    }
-    free(oids);
-    return timeout_ms;
 }
 
 /* How long another lock may be waited for while the first table's is held. */
@@ -209,7 +146,8 @@ swap(const struct cutover_request *request, struct times *times, bool *open, str
 struct locking {
     int64_t asked;       /* by clock_us(): the first one … */
     int64_t first;       /* … and when it was granted; 0: not yet */
-    const char *blocked; /* the one at hand */
+    const char *blocked; /* the one at hand … */
+    int patience_ms;     /* … and how long it is waited for */
 };
 
 /* The locks after the shadows' in their order, each with a name for people. */
@@ -231,18 +169,21 @@ own_transaction(const struct cutover_request *request, char xid[24], struct erro
     return ok;
 }
 
-/* The shadows first, and patiently: nobody uses them, but an autovacuum must be made to give way. */
+/* The shadows first: nobody uses them. */
 static bool
-lock_shadows(const struct cutover_request *request, struct error *err)
+lock_shadows(const struct cutover_request *request, struct locking *l, struct error *err)
 {
     bool ok = session_executef(request->session, err,
                                "BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL synchronous_commit TO DEFAULT; "
                                "SET LOCAL client_min_messages = error",
-                               VACUUM_LOCK_TIMEOUT_MS);
+                               SHADOW_LOCK_MS);
 
-    for (int i = 0; ok && i < request->table_count; i++)
+    l->patience_ms = SHADOW_LOCK_MS;
+    for (int i = 0; ok && i < request->table_count; i++) {
+        l->blocked = request->plans[i]->shadow_sql;
         ok = session_executef(request->session, err, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
-                              request->plans[i]->shadow_sql);
+                              l->blocked);
+    }
     return ok;
 }
 
@@ -279,12 +220,13 @@ list_wanted(const struct cutover_request *request, bool last_first, struct wante
 }
 
 static bool
-lock_first(const struct cutover_request *request, const struct wanted *w, int timeout_ms, struct locking *l,
+lock_first(const struct cutover_request *request, const struct wanted *w, struct locking *l,
            struct error *err)
 {
     l->blocked = w->names[0];
+    l->patience_ms = request->lock_timeout_ms;
     l->asked = clock_us();
-    if (!session_executef(request->session, err, "SET LOCAL lock_timeout = %d; %s", timeout_ms,
+    if (!session_executef(request->session, err, "SET LOCAL lock_timeout = %d; %s", l->patience_ms,
                           w->sql.items[0]))
         return false;
     l->first = clock_us();
@@ -306,11 +248,12 @@ lock_others(const struct cutover_request *request, const struct wanted *w, struc
 
     if (w->count == 1)
         return true;
-    snprintf(timeout, sizeof(timeout), "SET LOCAL lock_timeout = %d", later_ms(request));
+    l->patience_ms = later_ms(request);
+    snprintf(timeout, sizeof(timeout), "SET LOCAL lock_timeout = %d", l->patience_ms);
     pipeline_add(&p, timeout);
     for (int i = 1; i < w->count; i++)
         pipeline_add(&p, w->sql.items[i]);
-    session_set_deadline(request->session, clock_ms() + later_ms(request));
+    session_set_deadline(request->session, clock_ms() + l->patience_ms);
     ok = pipeline_run(request->session, &p, err);
     session_set_deadline(request->session, 0);
     if (!ok && p.failed > 0)
@@ -320,16 +263,15 @@ lock_others(const struct cutover_request *request, const struct wanted *w, struc
 }
 
 static bool
-begin_and_lock(const struct cutover_request *request, int timeout_ms, bool last_first, struct locking *l,
-               char xid[24], struct error *err)
+begin_and_lock(const struct cutover_request *request, bool last_first, struct session **guard,
+               struct locking *l, char xid[24], struct error *err)
 {
     struct wanted w = {0};
-    bool ok;
+    bool ok = lock_shadows(request, l, err) && own_transaction(request, xid, err);
 
-    *l = (struct locking){.asked = clock_us(), .blocked = request->plans[0]->shadow_sql};
     list_wanted(request, last_first, &w);
-    ok = lock_shadows(request, err) && own_transaction(request, xid, err) &&
-         lock_first(request, &w, timeout_ms, l, err) && lock_others(request, &w, l, err);
+    obstacle_release(guard);
+    ok = ok && lock_first(request, &w, l, err) && lock_others(request, &w, l, err);
     wanted_free(&w);
     return ok;
 }
@@ -374,7 +316,7 @@ committed_all_the_same(const struct cutover_request *request, const char *xid, s
         session_close(s);
         error_clear(&failed);
         if (!known)
-            clock_sleep(VACUUM_POLL_MS);
+            clock_sleep(OUTCOME_POLL_MS);
     }
     if (committed) {
         log_warning(
@@ -405,7 +347,7 @@ report_times(const struct times *t, const struct locking *l, struct cutover_repo
 }
 
 static enum attempt
-try_once(const struct cutover_request *request, int timeout_ms, struct cutover_report *report,
+try_once(const struct cutover_request *request, struct session **guard, struct cutover_report *report,
          struct error *err)
 {
     const struct cutover_hooks *hooks = request->hooks;
@@ -418,13 +360,13 @@ try_once(const struct cutover_request *request, int timeout_ms, struct cutover_r
         return ATTEMPT_FAILED;
     if (open)
         return ATTEMPT_AGAIN;
-    if (!begin_and_lock(request, timeout_ms, report->attempts % 2 == 0, &locking, xid, err)) {
+    if (!begin_and_lock(request, report->attempts % 2 == 0, guard, &locking, xid, err)) {
         session_rollback(request->session);
         if (!lock_not_available(err))
             return ATTEMPT_FAILED;
         error_set(err, ERROR_LOCK, "the lock on %s was not free within %d ms", locking.blocked,
-                  locking.first == 0 ? timeout_ms : later_ms(request));
-        describe_blocker(request, err);
+                  locking.patience_ms);
+        obstacle_describe(request, err);
         return ATTEMPT_AGAIN;
     }
     times.locked = clock_us();
@@ -444,23 +386,35 @@ try_once(const struct cutover_request *request, int timeout_ms, struct cutover_r
     return hooks->leave(hooks->arg, true, err) ? ATTEMPT_DONE : ATTEMPT_FAILED;
 }
 
+/* One attempt, with what is to be done before it outside of all locks. */
+static enum attempt
+attempt(const struct cutover_request *request, int64_t patient_until, struct cutover_report *report,
+        struct error *err)
+{
+    struct session *guard;
+    enum attempt outcome = ATTEMPT_FAILED;
+
+    report->attempts++;
+    if (!obstacle_clear(request, patient_until, &guard, err))
+        return err->kind == ERROR_LOCK ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
+    if (request->hooks->prepare(request->hooks->arg, err))
+        outcome = try_once(request, &guard, report, err);
+    obstacle_release(&guard);
+    return outcome;
+}
+
 bool
 cutover_run(const struct cutover_request *request, struct cutover_report *report, struct error *err)
 {
     struct backoff backoff = {.first_ms = 100, .most_ms = 3000};
-    bool displaced = false;
+    int64_t patient_until = clock_ms() + AUTOVACUUM_PATIENCE_MS;
 
     memset(report, 0, sizeof(*report));
     if (!table_fingerprint_prepare(request->session, err) ||
         !session_prepare(request->session, err, OLD_SNAPSHOTS, sql_cutover_old_snapshots))
         return false;
     while (report->attempts < request->attempts) {
-        int timeout_ms = await_vacuum(request, &displaced, err);
-
-        if (!request->hooks->prepare(request->hooks->arg, err))
-            return false;
-        report->attempts++;
-        switch (try_once(request, timeout_ms, report, err)) {
+        switch (attempt(request, patient_until, report, err)) {
         case ATTEMPT_DONE:
             error_clear(err); /* of the attempts before */
             return true;

@@ -232,9 +232,9 @@ each_new_part(const struct foreign_key *f, bool with, const char *action)
 {
     struct buffer sql = {0};
 
-    buffer_add_text(&sql, "DO $pgrecast$ DECLARE part pg_catalog.text; BEGIN FOR part IN "
-                          "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM "
-                          "pg_catalog.pg_partition_tree(");
+    buffer_add_text(&sql, PLAN_EACH_PART "$pgrecast$ DECLARE part pg_catalog.text; BEGIN FOR part IN "
+                                         "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM "
+                                         "pg_catalog.pg_partition_tree(");
     buffer_add_literal(&sql, f->on_name);
     buffer_add_text(&sql, ") t JOIN pg_catalog.pg_class c ON c.oid = t.relid AND c.relkind = 'r' "
                           "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
@@ -292,7 +292,8 @@ foreign_key_detach(const struct foreign_key *f, struct string_list *out)
  * the referenced table in SHARE ROW EXCLUSIVE for it, and then, to drop triggers, in ACCESS EXCLUSIVE
  * (tryAttachPartitionForeignKey() in tablecmds.c): who has read the table and comes to write it in between is
  * ended at once, as a deadlock. So all locks are taken before, each in its strongest mode, those of the
- * partitions together within a time in which nobody looks for deadlocks.
+ * partitions together within a time in which nobody looks for deadlocks. And before them, with patience, one
+ * that writers do not feel, so that an autovacuum gives way.
  */
 static char *
 take_over_statement(const struct foreign_key *f)
@@ -300,11 +301,13 @@ take_over_statement(const struct foreign_key *f)
     struct buffer sql = {0};
     char *add = add_statement(f, f->on_name, f->ref_name, true);
 
-    buffer_printf(&sql, PLAN_LOCKS_FIRST " %d; ", TAKE_OVER_LOCK_MS);
+    buffer_printf(&sql, PLAN_LOCKS "ONLY %s IN SHARE UPDATE EXCLUSIVE MODE; ", f->ref_name);
+    if (f->lock != NULL)
+        buffer_printf(&sql, "LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE; ", f->on_name);
+    buffer_printf(&sql, "SET LOCAL statement_timeout TO %d; ", TAKE_OVER_LOCK_MS);
     if (f->lock != NULL)
         buffer_printf(&sql, "LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE; ", f->on_name);
-    buffer_printf(&sql, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE; " PLAN_LOCKS_FIRST " 0; %s",
-                  f->ref_name, add);
+    buffer_printf(&sql, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE; " PLAN_LOCKED "%s", f->ref_name, add);
     free(add);
     return buffer_take(&sql);
 }

@@ -4,6 +4,7 @@
 
 #include "apply/apply.h"
 #include "copy/copy.h"
+#include "core/clock.h"
 #include "cutover/cutover.h"
 #include "job/job.h"
 #include "job/state.h"
@@ -22,6 +23,12 @@ struct engine_table {
     struct apply *apply;
     struct dirty *dirty; /* of an apply that was closed, for the next one of the same leg */
     struct copy_progress copied;
+};
+
+/* Since when locks have not been to be had. */
+struct validate_patience {
+    int64_t until_ms; /* by clock_ms(); 0: not so yet */
+    struct backoff pauses;
 };
 
 struct engine {
@@ -63,12 +70,12 @@ struct engine {
     int verify_requested;
     int verify_answered;
 
-    struct parallel *validation; /* of one constraint, after a swap; see validate.h … */
-    char *validating;            /* its text */
-    int validated;               /* … and how many are done with, … */
-    int validate_failed;         /* … of these so many in vain */
-    int validate_tries;          /* of the one at hand that did not get its locks */
-    int64_t validate_at_ms;      /* not before */
+    struct parallel *validation;                /* of one constraint, after a swap; see validate.h … */
+    char *validating;                           /* its text */
+    int validated;                              /* … and how many are done with, … */
+    int validate_failed;                        /* … of these so many in vain */
+    struct validate_patience validate_patience; /* with the one at hand, that does not get its locks */
+    int64_t validate_at_ms;                     /* not before */
 
     bool rollback_only; /* this run ends with the rollback, or with why there is none */
     enum job_phase next;

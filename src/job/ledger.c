@@ -9,6 +9,7 @@
 #include "core/mem.h"
 #include "job/state.h"
 #include "spool/spool.h"
+#include "sql/sql.h"
 
 #define SLOT_PATIENCE_MS 1000 /* how long a connection that was closed may take to end */
 #define SLOT_RELEASE_MS 90000 /* how long a slot may still be active after its connection was closed */
@@ -81,8 +82,10 @@ drop_slot(struct session *s, const char *slot, struct error *err)
     }
 }
 
-/* DROP TABLE waits for whoever still reads the table; in short waits, so that nobody queues behind it for
- * long. */
+/*
+ * DROP TABLE waits for whoever still reads the table, or vacuums it: first for a short time, so that nobody
+ * queues behind it for long.
+ */
 static bool
 run_statement(struct session *s, const char *sql, struct error *err)
 {
@@ -91,6 +94,7 @@ run_statement(struct session *s, const char *sql, struct error *err)
     for (int attempt = 1;; attempt++) {
         bool ok = session_execute(
                       s, err, "BEGIN; SET LOCAL lock_timeout = 200; SET LOCAL client_min_messages = error") &&
+                  (attempt == 1 || session_execute(s, err, sql_lock_patiently)) &&
                   session_execute(s, err, sql) && session_execute(s, err, "COMMIT");
 
         if (ok)

@@ -7,11 +7,12 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "parallel.h"
+#include "sql/sql.h"
 
 #define POLL_MS 50
-#define LOCK_TIMEOUT_MS 200 /* of one try; whoever comes behind its request waits as long at most */
-#define PAUSE_MS 500
-#define TRIES_MOST 5000
+#define SHORT_LOCK_MS "200" /* whoever comes behind its request waits as long at most */
+#define PATIENCE_MS (60 * 60 * 1000)
+#define TRIES_UNTOLD 3 /* then it is told that somebody's locks are in the way */
 
 /* What the swap that led to the leg has left to do; NULL: nothing. */
 static const struct string_list *
@@ -33,20 +34,19 @@ passed_over(const struct error *err)
            strcmp(err->sqlstate, "42710") == 0;
 }
 
-/* Of a partitioned table, whose own key takes over those of its partitions. */
 static bool
-takes_over(const char *sql)
+begins_with(const char *sql, const char *words)
 {
-    return strncmp(sql, PLAN_LOCKS_FIRST, strlen(PLAN_LOCKS_FIRST)) == 0;
+    return strncmp(sql, words, strlen(words)) == 0;
 }
 
 /* What somebody would type who makes up for it. */
 static const char *
 by_hand(const char *sql)
 {
-    const char *unlimited = takes_over(sql) ? strstr(sql, PLAN_LOCKS_FIRST " 0; ") : NULL;
+    const char *locked = begins_with(sql, PLAN_LOCKS) ? strstr(sql, PLAN_LOCKED) : NULL;
 
-    return unlimited == NULL ? sql : unlimited + strlen(PLAN_LOCKS_FIRST " 0; ");
+    return locked == NULL ? sql : locked + strlen(PLAN_LOCKED);
 }
 
 /* The application may stand in the way of a lock: given up soon, and tried again. */
@@ -54,14 +54,34 @@ static bool
 lock_not_available(const char *sql, const struct error *err)
 {
     return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0 ||
-           (takes_over(sql) && strcmp(err->sqlstate, "57014") == 0 && !err->stopped);
+           (begins_with(sql, PLAN_LOCKS) && strcmp(err->sqlstate, "57014") == 0 && !err->stopped);
 }
 
-/* Row security as in an application's session: where it is forced, the check cannot do without. */
+/*
+ * Row security as in an application's session: where it is forced, the check cannot do without. Of the locks
+ * most stop no writer, and can be waited for until an autovacuum has given way.
+ */
 static char *
-with_settings(const char *sql, int lock_timeout_ms)
+with_settings(const char *sql)
 {
-    return mem_printf("SET LOCAL lock_timeout TO %d; SET LOCAL row_security TO on; %s", lock_timeout_ms, sql);
+    return mem_printf("%s; SET LOCAL row_security TO on; %s",
+                      begins_with(sql, PLAN_EACH_PART) ? "SET LOCAL lock_timeout TO " SHORT_LOCK_MS
+                                                       : sql_lock_patiently,
+                      sql);
+}
+
+/* A lock was not to be had: false when that has been so for too long. How long to pause, otherwise. */
+static bool
+try_again(struct validate_patience *p, const char *sql, int64_t *pause_ms)
+{
+    if (p->until_ms == 0) {
+        p->pauses = (struct backoff){.first_ms = 200, .most_ms = 10000};
+        p->until_ms = clock_ms() + PATIENCE_MS;
+    }
+    *pause_ms = backoff_next(&p->pauses);
+    if (p->pauses.attempt == TRIES_UNTOLD)
+        log_info("others hold locks that stand in the way of this, which is tried again: %s", by_hand(sql));
+    return clock_ms() < p->until_ms;
 }
 
 /* False when the connection was lost, or a stop was asked for. */
@@ -83,7 +103,7 @@ begin(struct engine *e, const struct string_list *list)
     if (clock_ms() < e->validate_at_ms)
         return true;
     free(e->validating);
-    e->validating = with_settings(list->items[e->validated], LOCK_TIMEOUT_MS);
+    e->validating = with_settings(list->items[e->validated]);
     e->validation =
         parallel_start(e->options.connection, "validate", (const char *const *)&e->validating, 1, 1);
     return e->validation != NULL;
@@ -103,7 +123,7 @@ log_end(const struct engine *e, const struct string_list *list)
 static void
 pass(struct engine *e, const struct string_list *list, bool ok)
 {
-    e->validate_tries = 0;
+    e->validate_patience.until_ms = 0;
     e->validate_failed += ok ? 0 : 1;
     if (++e->validated == list->count)
         log_end(e, list);
@@ -116,7 +136,7 @@ pass(struct engine *e, const struct string_list *list, bool ok)
 static bool
 in_vain(const char *sql, int failed)
 {
-    if (failed == 0 || !takes_over(sql))
+    if (failed == 0 || !begins_with(sql, PLAN_LOCKS))
         return false;
     log_warning(
         "the key is missing on the partitioned table, because that of a partition is not valid; when it "
@@ -130,11 +150,13 @@ static bool
 end(struct engine *e, const struct string_list *list, struct error *err)
 {
     bool ok = parallel_finish(e->validation, err), passed = ok || passed_over(err);
+    const char *sql = list->items[e->validated];
+    int64_t pause_ms;
 
     e->validation = NULL;
-    if (!ok && lock_not_available(list->items[e->validated], err) && ++e->validate_tries < TRIES_MOST) {
+    if (!ok && lock_not_available(sql, err) && try_again(&e->validate_patience, sql, &pause_ms)) {
         error_clear(err);
-        e->validate_at_ms = clock_ms() + PAUSE_MS;
+        e->validate_at_ms = clock_ms() + pause_ms;
         return true;
     }
     if (!ok && !judge(list->items[e->validated], err))
@@ -181,22 +203,23 @@ validate_stop(struct engine *e)
     e->validation = NULL;
     free(e->validating);
     e->validating = NULL;
-    e->validated = e->validate_failed = e->validate_tries = 0;
+    e->validated = e->validate_failed = 0;
+    e->validate_patience.until_ms = 0;
     e->validate_at_ms = 0;
 }
 
-/* Try until the locks are there, or too often. */
+/* Try until the locks are there, or for too long. */
 static bool
 run_here(struct session *s, const char *sql, struct error *err)
 {
-    char *text = with_settings(sql, LOCK_TIMEOUT_MS);
-    bool ok = false, again = true;
+    struct validate_patience patience = {0};
+    char *text = with_settings(sql);
+    int64_t pause_ms;
+    bool ok;
 
-    for (int i = 0; !ok && again && i < TRIES_MOST; i++) {
+    while (!(ok = session_execute(s, err, text)) && lock_not_available(sql, err) &&
+           try_again(&patience, sql, &pause_ms) && clock_sleep(pause_ms))
         error_clear(err);
-        ok = session_execute(s, err, text);
-        again = !ok && lock_not_available(sql, err) && clock_sleep(PAUSE_MS);
-    }
     free(text);
     return ok;
 }

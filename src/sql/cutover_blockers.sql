@@ -1,9 +1,17 @@
--- Who holds a lock on one of the tables $1 (oids) that ACCESS EXCLUSIVE must wait for; vacuum and its like by their lock's mode.
-SELECT l.pid, l.mode, coalesce(a.application_name, ''), a.usesysid IS NULL,
-       coalesce(pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)), 0),
-       l.relation::pg_catalog.regclass
-FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
-WHERE l.locktype = 'relation' AND l.relation = ANY ($1::pg_catalog.oid[]) AND l.granted
-  AND l.pid <> pg_catalog.pg_backend_pid()
+-- Who holds a lock on one of the tables $1 (oids), or on a partition of one, that ACCESS EXCLUSIVE must wait for: the
+-- oldest transaction first; whether it is an autovacuum; the table; whether the session's role may lock that.
+WITH relation AS (
+    SELECT DISTINCT COALESCE(p.relid, o.oid) AS oid
+    FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS o (oid)
+    LEFT JOIN LATERAL pg_catalog.pg_partition_tree(o.oid) AS p ON true
+)
+SELECT l.pid, l.mode, a.usesysid IS NULL AND l.mode = 'ShareUpdateExclusiveLock',
+       COALESCE(pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)), 0),
+       l.relation::pg_catalog.regclass,
+       pg_catalog.has_table_privilege(l.relation, 'UPDATE, DELETE, TRUNCATE')
+FROM pg_catalog.pg_locks AS l
+JOIN relation AS r ON r.oid = l.relation
+LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
   AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-ORDER BY 5 DESC LIMIT 1
+ORDER BY 4 DESC, 1, 5
