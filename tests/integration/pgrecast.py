@@ -114,6 +114,11 @@ class Running:
     def _text(cls, file):
         return cls._bytes(file).decode(errors="replace")
 
+    def errors_so_far(self):
+        """What it has written to stderr, while it runs."""
+        handle = self._stderr.fileno()
+        return os.pread(handle, os.fstat(handle).st_size, 0).decode(errors="replace")
+
     def wait_phase(self, *phases, timeout=150):
         """Wait until the job is in one of these phases; an error when the program ends before."""
 

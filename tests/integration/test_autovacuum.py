@@ -47,6 +47,7 @@ def test_gives_way(own_server):
     assert outcome.status == pgrecast.DONE, str(outcome)
     for name in TABLES:
         assert f"autovacuum of {name} has to give way" in outcome.stderr.replace("public.", ""), str(outcome)
+    assert "foreign keys validated: 1" in outcome.stderr
     assert load.result.failed == {} and not load.result.broken
     assert not oracle.compare(database, "items", "items_mirror", load.workload.transformation)
     # The server logs who has waited for a second.

@@ -304,13 +304,18 @@ def test_refused(server, new_database, name):
     assert differences(before, whole(database)) == []
 
 
+PARTITIONED = """
+CREATE TABLE o (id integer PRIMARY KEY, v integer DEFAULT 0); INSERT INTO o SELECT generate_series(1, 50);
+CREATE TABLE ev (n integer, o_id integer CONSTRAINT to_o REFERENCES o) PARTITION BY RANGE (n);
+CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM (0) TO (100);
+CREATE TABLE ev_2 PARTITION OF ev FOR VALUES FROM (100) TO (200);
+INSERT INTO ev SELECT g, 1 + g % 50 FROM generate_series(0, 199) g;
+"""
+
+
 def test_partitions_come_and_go(database):
     """Those of a table that refers to this one, while the job runs and in the window: all have its key in the end."""
-    database.execute("CREATE TABLE o (id integer PRIMARY KEY); INSERT INTO o SELECT generate_series(1, 50);"
-                     "CREATE TABLE ev (n integer, o_id integer CONSTRAINT to_o REFERENCES o) PARTITION BY RANGE (n);"
-                     "CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM (0) TO (100);"
-                     "CREATE TABLE ev_2 PARTITION OF ev FOR VALUES FROM (100) TO (200);"
-                     "INSERT INTO ev SELECT g, 1 + g % 50 FROM generate_series(0, 199) g")
+    database.execute(PARTITIONED)
     job = pgrecast.start_run(database, "ALTER TABLE o ALTER id TYPE bigint", window=None, hold="copy")
     job.wait_phase("copy")
     database.execute("DROP TABLE ev_1; CREATE TABLE ev_3 PARTITION OF ev FOR VALUES FROM (200) TO (300)")
@@ -366,11 +371,7 @@ class Upgrade(threading.Thread):
 
 def test_key_taken_over_while_the_table_is_read_and_written(database):
     """A partitioned table's own key is made of its partitions' without a deadlock with who reads and then writes."""
-    database.execute("CREATE TABLE o (id integer PRIMARY KEY, v integer DEFAULT 0); INSERT INTO o SELECT generate_series(1, 50);"
-                     "CREATE TABLE ev (n integer, o_id integer CONSTRAINT to_o REFERENCES o) PARTITION BY RANGE (n);"
-                     "CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM (0) TO (100);"
-                     "CREATE TABLE ev_2 PARTITION OF ev FOR VALUES FROM (100) TO (200);"
-                     "INSERT INTO ev SELECT g, 1 + g % 50 FROM generate_series(0, 199) g")
+    database.execute(PARTITIONED)
     application = Upgrade(database)
     outcome = pgrecast.run(database, "ALTER TABLE o ALTER id TYPE bigint")
     application.stop()
@@ -379,6 +380,23 @@ def test_key_taken_over_while_the_table_is_read_and_written(database):
     assert_keys(database, ["ev", "ev_1", "ev_2"])
     by_parts = database.server.major < 18  # else the table itself takes it NOT VALID: a lock for the swap alone
     assert database.value("SELECT v FROM o WHERE id = 7") == application.done >= 1 + by_parts
+
+
+@pytest.mark.majors({14, 17})
+def test_key_waits_for_a_long_transaction(database):
+    """It is told what stands in the way of what, and tried again."""
+    database.execute(PARTITIONED)
+    job = pgrecast.start_run(database, "ALTER TABLE o ALTER id TYPE bigint", window=None, hold="reverse")
+    job.wait_phase("reverse")
+    with contextlib.closing(database.connect(autocommit=False)) as report:
+        report.cursor().execute("SELECT count(*) FROM o")
+        job.release()
+        wait_until(lambda: "others hold locks that stand in the way of this, which is tried again: ALTER TABLE public.ev ADD"
+                   in job.errors_so_far(), "the reason", timeout=30)
+        report.rollback()
+    assert_keys(database, ["ev", "ev_1", "ev_2"])
+    assert pgrecast.call(database, "finish", "o").status == pgrecast.DONE
+    assert job.wait().status == pgrecast.DONE
 
 
 def assert_keys(database, relations):
