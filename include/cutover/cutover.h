@@ -39,6 +39,7 @@ struct cutover_hooks {
 struct cutover_request {
     int table_count;
     const struct plan *const *plans; /* of the tables, in the order in which they are locked */
+    const oid_t *shadows;            /* theirs */
     const struct plan_swap *swap;
     struct session *session; /* the one the hooks apply with */
     const struct connection_options

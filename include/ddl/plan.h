@@ -144,16 +144,17 @@ struct plan {
 
 /*
  * How some of what follows a swap begins: with PLAN_LOCKS several statements in one string, up to PLAN_LOCKED
- * to take locks, and the last to make a partitioned table's own key out of its partitions'; with
- * PLAN_EACH_PART what must not wait for locks for long.
+ * to look whether that is done and to take locks, and the last to make a partitioned table's own key out of
+ * its partitions'; with PLAN_EACH_PART what must not wait for locks for long.
  */
-#define PLAN_LOCKS "LOCK TABLE "
+#define PLAN_LOCKS "DO $pgrecast_key$ "
 #define PLAN_LOCKED "SET LOCAL statement_timeout TO 0; "
-#define PLAN_EACH_PART "DO "
+#define PLAN_EACH_PART "DO $pgrecast$ "
 
 /* A swap of the whole job: all its tables and what hangs on them. */
 struct plan_swap {
     struct string_list locks;      /* taken before those of the tables, in this order, each one statement */
+    struct string_list locked;     /* the oids of what they lock */
     struct string_list statements; /* in the cutover's transaction, with all locks held */
     /* After the commit, each by itself, and again where it is not known to have been done: without long locks
      * they make whole what the swap could only begin (constraints that are NOT VALID). */

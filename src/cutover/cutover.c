@@ -13,6 +13,7 @@
 #include "sql/sql.h"
 
 #define AUTOVACUUM_PATIENCE_MS 10000 /* how long to wait for autovacuums before they are made to give way */
+#define CLEARED_AT_ONCE_MS 50        /* little has been written meanwhile */
 #define SHADOW_LOCK_MS 1500
 #define OUTCOME_POLL_MS 100
 #define OTHER_LOCKS_MS 100 /* longest wait for other locks (tables, a sequence) while one table's is held */
@@ -267,11 +268,12 @@ begin_and_lock(const struct cutover_request *request, bool last_first, struct se
                struct locking *l, char xid[24], struct error *err)
 {
     struct wanted w = {0};
-    bool ok = lock_shadows(request, l, err) && own_transaction(request, xid, err);
+    bool ok;
 
     list_wanted(request, last_first, &w);
     obstacle_release(guard);
-    ok = ok && lock_first(request, &w, l, err) && lock_others(request, &w, l, err);
+    ok = lock_shadows(request, l, err) && own_transaction(request, xid, err) &&
+         lock_first(request, &w, l, err) && lock_others(request, &w, l, err);
     wanted_free(&w);
     return ok;
 }
@@ -386,18 +388,26 @@ try_once(const struct cutover_request *request, struct session **guard, struct c
     return hooks->leave(hooks->arg, true, err) ? ATTEMPT_DONE : ATTEMPT_FAILED;
 }
 
-/* One attempt, with what is to be done before it outside of all locks. */
+/*
+ * One attempt, with what is to be done before it outside of all locks: this may take long, and again,
+ * shortly, where it took time to clear the way.
+ */
 static enum attempt
 attempt(const struct cutover_request *request, int64_t patient_until, struct cutover_report *report,
         struct error *err)
 {
+    const struct cutover_hooks *hooks = request->hooks;
     struct session *guard;
     enum attempt outcome = ATTEMPT_FAILED;
+    int64_t prepared;
 
     report->attempts++;
+    if (!hooks->prepare(hooks->arg, err))
+        return ATTEMPT_FAILED;
+    prepared = clock_ms();
     if (!obstacle_clear(request, patient_until, &guard, err))
         return err->kind == ERROR_LOCK ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
-    if (request->hooks->prepare(request->hooks->arg, err))
+    if (clock_ms() - prepared < CLEARED_AT_ONCE_MS || hooks->prepare(hooks->arg, err))
         outcome = try_once(request, &guard, report, err);
     obstacle_release(&guard);
     return outcome;

@@ -32,23 +32,18 @@ add_number(struct buffer *oids, oid_t oid)
     add_oid(oids, text);
 }
 
-/* Of the tables and of those that are locked with them: an array in SQL's text form. The caller frees it. */
+/* Of all that is locked: an array in SQL's text form. The caller frees it. */
 static char *
 relations(const struct cutover_request *request)
 {
     struct buffer oids = {0};
 
     for (int i = 0; i < request->table_count; i++) {
-        const struct table *t = request->plans[i]->source;
-
-        add_number(&oids, t->oid);
-        for (int k = 0; k < t->foreign_key_count; k++)
-            if (t->foreign_keys[k].lock != NULL)
-                add_number(&oids, t->foreign_keys[k].other_oid);
-        for (int k = 0; k < t->dependent_count; k++)
-            if (t->dependents[k].holder.count > 0)
-                add_oid(&oids, t->dependents[k].holder.items[0]);
+        add_number(&oids, request->plans[i]->source->oid);
+        add_number(&oids, request->shadows[i]);
     }
+    for (int i = 0; i < request->swap->locked.count; i++)
+        add_oid(&oids, request->swap->locked.items[i]);
     buffer_add_char(&oids, '}');
     return buffer_take(&oids);
 }
@@ -63,18 +58,41 @@ find(const struct cutover_request *request, struct result *res, struct error *er
     return ok;
 }
 
-void
-obstacle_describe(const struct cutover_request *request, struct error *err)
+/* What readers and writers of rows hold is in the way of ACCESS EXCLUSIVE only. */
+static bool
+is_of_rows(const char *mode)
+{
+    return strcmp(mode, "AccessShareLock") == 0 || strcmp(mode, "RowShareLock") == 0 ||
+           strcmp(mode, "RowExclusiveLock") == 0;
+}
+
+/* The first one; where a table is given, of those there that are in the way of SHARE UPDATE EXCLUSIVE. */
+static void
+describe(const struct cutover_request *request, const char *table, struct error *err)
 {
     struct result res = {0};
     struct error ignored = {0};
+    int row = 0;
 
-    if (find(request, &res, &ignored) && result_rows(&res) > 0)
-        error_detail(err, "Process %s%s holds %s on %s, in a transaction that is %s s old.",
-                     result_text(&res, 0, PID), result_bool(&res, 0, AUTOVACUUM) ? " (autovacuum)" : "",
-                     result_text(&res, 0, MODE), result_text(&res, 0, RELATION), result_text(&res, 0, AGE));
+    if (find(request, &res, &ignored)) {
+        while (table != NULL && row < result_rows(&res) &&
+               (strcmp(result_text(&res, row, RELATION), table) != 0 ||
+                is_of_rows(result_text(&res, row, MODE))))
+            row++;
+        if (row < result_rows(&res))
+            error_detail(
+                err, "Process %s%s holds %s on %s, in a transaction that is %s s old.",
+                result_text(&res, row, PID), result_bool(&res, row, AUTOVACUUM) ? " (autovacuum)" : "",
+                result_text(&res, row, MODE), result_text(&res, row, RELATION), result_text(&res, row, AGE));
+    }
     result_free(&res);
     error_clear(&ignored);
+}
+
+void
+obstacle_describe(const struct cutover_request *request, struct error *err)
+{
+    describe(request, NULL, err);
 }
 
 /* The tables, as SQL, where one is at work. */
@@ -110,18 +128,30 @@ await_autovacuums(const struct cutover_request *request, int64_t until_ms, struc
     }
 }
 
-/* Behind whoever is at work there. */
+/* Behind whoever is at work there. It may have been dropped meanwhile: a partition. */
 static bool
 wait_behind(const struct cutover_request *request, struct session *s, const char *table, struct error *err)
 {
     log_info("an autovacuum of %s has to give way", table);
     if (session_executef(s, err, "LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE", table))
         return true;
-    if (strcmp(err->sqlstate, "55P03") != 0)
+    if (strcmp(err->sqlstate, "55P03") != 0 && strcmp(err->sqlstate, "40P01") != 0 &&
+        strcmp(err->sqlstate, "42P01") != 0)
         return false;
     error_set(err, ERROR_LOCK, "an autovacuum of %s has not given way", table);
-    obstacle_describe(request, err);
+    describe(request, table, err);
     return false;
+}
+
+/* NULL without an error: the server has no connection left, and it must do without. */
+static struct session *
+open_guard(const struct cutover_request *request, struct error *err)
+{
+    struct session *s = session_open(request->connection, SESSION_SQL, "cutover", err);
+
+    if (s == NULL && strcmp(err->sqlstate, "53300") == 0)
+        error_clear(err);
+    return s;
 }
 
 /*
@@ -136,9 +166,10 @@ keep_out(const struct cutover_request *request, const struct string_list *tables
 
     if (tables->count == 0)
         return true;
-    *guard = session_open(request->connection, SESSION_SQL, "cutover", err);
-    ok = *guard != NULL && session_execute(*guard, err, "BEGIN") &&
-         session_execute(*guard, err, sql_lock_patiently);
+    *guard = open_guard(request, err);
+    if (*guard == NULL)
+        return err->message == NULL;
+    ok = session_execute(*guard, err, "BEGIN") && session_execute(*guard, err, sql_lock_patiently);
     for (int i = 0; ok && i < tables->count; i++)
         ok = wait_behind(request, *guard, tables->items[i], err);
     return ok;

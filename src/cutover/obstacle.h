@@ -23,7 +23,8 @@ void obstacle_describe(const struct cutover_request *request, struct error *err)
 bool obstacle_clear(const struct cutover_request *request, int64_t patient_until_ms, struct session **guard,
                     struct error *err);
 
-/* Just before the cutover's own locks. Sets *guard to NULL, and may be called again. */
+/* Just before the cutover's own locks, which it is in the way of. Sets *guard to NULL, and may be called
+ * again. */
 void obstacle_release(struct session **guard);
 
 #endif

@@ -389,6 +389,8 @@ write_down(const struct work *w, struct dependents_plan *plan)
         if (item->fate != FATE_NONE)
             for (int k = 0; k < item->d->lock.count; k++)
                 list_add_once(&plan->locks, item->d->lock.items[k]);
+        if (item->fate != FATE_NONE && item->d->holder.count > 0)
+            list_add_once(&plan->locked, item->d->holder.items[0]);
         if (item->fate == FATE_REMADE)
             list_add_all(&plan->detach, &item->d->detach);
     }
@@ -447,6 +449,7 @@ void
 dependents_plan_free(struct dependents_plan *plan)
 {
     list_free(&plan->locks);
+    list_free(&plan->locked);
     list_free(&plan->detach);
     list_free(&plan->attach);
     list_free(&plan->names_before);

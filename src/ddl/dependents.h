@@ -21,6 +21,7 @@ struct dependents_table {
 
 struct dependents_plan {
     struct string_list locks;  /* outermost first, as a query comes to them */
+    struct string_list locked; /* the oids of what they lock, as far as it holds something */
     struct string_list detach; /* last first */
     struct string_list attach;
     struct string_list names_before; /* the new tables' columns get the names they have in the sources … */

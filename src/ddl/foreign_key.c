@@ -232,7 +232,7 @@ each_new_part(const struct foreign_key *f, bool with, const char *action)
 {
     struct buffer sql = {0};
 
-    buffer_add_text(&sql, PLAN_EACH_PART "$pgrecast$ DECLARE part pg_catalog.text; BEGIN FOR part IN "
+    buffer_add_text(&sql, PLAN_EACH_PART "DECLARE part pg_catalog.text; BEGIN FOR part IN "
                                          "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM "
                                          "pg_catalog.pg_partition_tree(");
     buffer_add_literal(&sql, f->on_name);
@@ -301,7 +301,15 @@ take_over_statement(const struct foreign_key *f)
     struct buffer sql = {0};
     char *add = add_statement(f, f->on_name, f->ref_name, true);
 
-    buffer_printf(&sql, PLAN_LOCKS "ONLY %s IN SHARE UPDATE EXCLUSIVE MODE; ", f->ref_name);
+    buffer_add_text(&sql,
+                    PLAN_LOCKS "BEGIN IF EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE conrelid = ");
+    buffer_add_literal(&sql, f->on_name);
+    buffer_add_text(&sql, "::pg_catalog.regclass AND conname = ");
+    buffer_add_literal(&sql, f->name);
+    buffer_printf(&sql,
+                  ") THEN RAISE duplicate_object; END IF; END $pgrecast_key$; "
+                  "LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE; ",
+                  f->ref_name);
     if (f->lock != NULL)
         buffer_printf(&sql, "LOCK TABLE %s IN SHARE UPDATE EXCLUSIVE MODE; ", f->on_name);
     buffer_printf(&sql, "SET LOCAL statement_timeout TO %d; ", TAKE_OVER_LOCK_MS);

@@ -89,10 +89,11 @@ SHAPE(plan, 312);
 
 static const struct field plan_swap_fields[] = {
     FIELD_LIST_STRUCT(struct plan_swap, locks, NULL),
+    FIELD_LIST_STRUCT(struct plan_swap, locked, NULL),
     FIELD_LIST_STRUCT(struct plan_swap, statements, NULL),
     FIELD_LIST_STRUCT(struct plan_swap, validate, NULL),
 };
-static SHAPE(plan_swap, 48);
+static SHAPE(plan_swap, 64);
 
 static const struct field plan_table_fields[] = {
     FIELD_POINTER(struct plan_table, forward, &plan_shape),

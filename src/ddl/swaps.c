@@ -1,5 +1,6 @@
 #include "ddl/swaps.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/mem.h"
@@ -29,15 +30,21 @@ is_of_the_job(const struct plan_set *set, oid_t oid)
 static void
 add_locks(struct plan_swap *swap, const struct plan_set *set, const struct dependents_plan *d)
 {
+    char oid[16];
+
     list_add_all(&swap->locks, &d->locks);
+    list_add_all(&swap->locked, &d->locked);
     for (int i = 0; i < set->table_count; i++) {
         const struct table *source = set->tables[i].forward->source;
 
         for (int k = 0; k < source->foreign_key_count; k++) {
             const struct foreign_key *f = &source->foreign_keys[k];
 
-            if (f->lock != NULL && !is_of_the_job(set, f->other_oid))
-                list_add_once(&swap->locks, f->lock);
+            if (f->lock == NULL || is_of_the_job(set, f->other_oid))
+                continue;
+            snprintf(oid, sizeof(oid), "%u", f->other_oid);
+            list_add_once(&swap->locks, f->lock);
+            list_add_once(&swap->locked, oid);
         }
     }
 }

@@ -13,7 +13,7 @@
 
 #define SLOT_PATIENCE_MS 1000 /* how long a connection that was closed may take to end */
 #define SLOT_RELEASE_MS 90000 /* how long a slot may still be active after its connection was closed */
-#define DROP_ATTEMPTS 100     /* each waits for a lock as long as lock_timeout below */
+#define DROP_ATTEMPTS 100     /* each waits for a lock as long as run_statement() says */
 
 bool
 ledger_enter(struct session *s, const struct job_state *job, const char *kind, const char *name,

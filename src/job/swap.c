@@ -280,12 +280,17 @@ run_cutover(struct engine *e, const struct cutover_hooks *hooks, struct error *e
         .hooks = hooks,
     };
     const struct plan **plans = mem_alloc((size_t)e->table_count * sizeof(*plans));
+    oid_t *shadows = mem_alloc((size_t)e->table_count * sizeof(*shadows));
     bool ok;
 
-    for (int i = 0; i < e->table_count; i++)
+    for (int i = 0; i < e->table_count; i++) {
         plans[i] = e->tables[i].plan;
+        shadows[i] = job_other_oid(&e->job, i);
+    }
     request.plans = plans;
+    request.shadows = shadows;
     ok = cutover_run(&request, &e->cutover, err);
+    free(shadows);
     free(plans);
     return ok;
 }

@@ -12,7 +12,8 @@
 #define POLL_MS 50
 #define SHORT_LOCK_MS "200" /* whoever comes behind its request waits as long at most */
 #define PATIENCE_MS (60 * 60 * 1000)
-#define TRIES_UNTOLD 3 /* then it is told that somebody's locks are in the way */
+#define TRIES_LEAST 100 /* in that time */
+#define TRIES_UNTOLD 3  /* then it is told that a lock is in the way */
 
 /* What the swap that led to the leg has left to do; NULL: nothing. */
 static const struct string_list *
@@ -80,8 +81,8 @@ try_again(struct validate_patience *p, const char *sql, int64_t *pause_ms)
     }
     *pause_ms = backoff_next(&p->pauses);
     if (p->pauses.attempt == TRIES_UNTOLD)
-        log_info("others hold locks that stand in the way of this, which is tried again: %s", by_hand(sql));
-    return clock_ms() < p->until_ms;
+        log_info("a lock stands in the way of this, which is tried again: %s", by_hand(sql));
+    return clock_ms() < p->until_ms || p->pauses.attempt < TRIES_LEAST;
 }
 
 /* False when the connection was lost, or a stop was asked for. */
@@ -91,8 +92,11 @@ judge(const char *sql, struct error *err)
     if (err->connection_lost || err->stopped)
         return error_context(err, "validating foreign keys");
     if (!passed_over(err))
-        log_warning("not validated, stays NOT VALID: %s%s%s; try again with: %s", err->message,
-                    err->detail != NULL ? ": " : "", err->detail != NULL ? err->detail : "", by_hand(sql));
+        log_warning("%s: %s%s%s; try again with: %s",
+                    begins_with(sql, PLAN_LOCKS) ? "the key is missing on the partitioned table"
+                                                 : "not validated, stays NOT VALID",
+                    err->message, err->detail != NULL ? ": " : "", err->detail != NULL ? err->detail : "",
+                    by_hand(sql));
     error_clear(err);
     return true;
 }
@@ -218,8 +222,13 @@ run_here(struct session *s, const char *sql, struct error *err)
     bool ok;
 
     while (!(ok = session_execute(s, err, text)) && lock_not_available(sql, err) &&
-           try_again(&patience, sql, &pause_ms) && clock_sleep(pause_ms))
+           try_again(&patience, sql, &pause_ms)) {
+        if (!clock_sleep(pause_ms)) {
+            err->stopped = true;
+            break;
+        }
         error_clear(err);
+    }
     free(text);
     return ok;
 }

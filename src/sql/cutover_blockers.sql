@@ -1,11 +1,12 @@
--- Who holds a lock on one of the tables $1 (oids), or on a partition of one, that ACCESS EXCLUSIVE must wait for: the
--- oldest transaction first; whether it is an autovacuum; the table; whether the session's role may lock that.
-WITH relation AS (
-    SELECT DISTINCT COALESCE(p.relid, o.oid) AS oid
-    FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS o (oid)
-    LEFT JOIN LATERAL pg_catalog.pg_partition_tree(o.oid) AS p ON true
+-- Who holds a lock on one of the tables $1 (oids), or on a partition of one, that ACCESS EXCLUSIVE must wait for: the oldest
+-- transaction first; whether it is an autovacuum; the table; whether the session's role may lock that. No lock of
+-- any of them is taken, as pg_partition_tree() would.
+WITH RECURSIVE relation AS (
+    SELECT o.oid FROM pg_catalog.unnest($1::pg_catalog.oid[]) AS o (oid)
+    UNION
+    SELECT i.inhrelid FROM relation AS r JOIN pg_catalog.pg_inherits AS i ON i.inhparent = r.oid
 )
-SELECT l.pid, l.mode, a.usesysid IS NULL AND l.mode = 'ShareUpdateExclusiveLock',
+SELECT l.pid, l.mode, a.pid IS NOT NULL AND a.usesysid IS NULL AND l.mode = 'ShareUpdateExclusiveLock',
        COALESCE(pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)), 0),
        l.relation::pg_catalog.regclass,
        pg_catalog.has_table_privilege(l.relation, 'UPDATE, DELETE, TRUNCATE')

@@ -391,7 +391,7 @@ def test_key_waits_for_a_long_transaction(database):
     with contextlib.closing(database.connect(autocommit=False)) as report:
         report.cursor().execute("SELECT count(*) FROM o")
         job.release()
-        wait_until(lambda: "others hold locks that stand in the way of this, which is tried again: ALTER TABLE public.ev ADD"
+        wait_until(lambda: "a lock stands in the way of this, which is tried again: ALTER TABLE public.ev ADD"
                    in job.errors_so_far(), "the reason", timeout=30)
         report.rollback()
     assert_keys(database, ["ev", "ev_1", "ev_2"])
