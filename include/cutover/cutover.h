@@ -8,8 +8,8 @@
  * the first. Once one is locked, the others must be had in a moment.
  *
  * What a waiting lock does to others is bounded by its lock_timeout: whoever comes behind it waits as long at
- * most. Nothing is killed. Refuses: a swap while a transaction is open whose snapshot is older than the new
- * table's rows.
+ * most. Nothing is killed, but an autovacuum has to give way, before the locks are asked for. Refuses: a swap
+ * while a transaction is open whose snapshot is older than the new table's rows.
  */
 #ifndef PGRECAST_CUTOVER_CUTOVER_H
 #define PGRECAST_CUTOVER_CUTOVER_H

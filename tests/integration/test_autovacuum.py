@@ -25,30 +25,38 @@ def at_work(database):
     return {name for name, in database.superuser("SELECT relid::regclass::text FROM pg_stat_progress_vacuum")} & set(TABLES)
 
 
+def await_at_work(database):
+    wait_until(lambda: at_work(database) == set(TABLES), "autovacuums of both tables", 60)
+
+
 @pytest.mark.majors({15, 18})
 def test_gives_way(own_server):
-    """One of the table and one of a table that refers to it, which would take minutes."""
+    """One of the table and one of a table that refers to it, which would take minutes: to a cutover and to a rollback."""
     database = own_server.new_database()
     load = Load(database, rows=20000).prepare()
     database.execute(f"ALTER TABLE items SET ({SLOW});"
                      f" CREATE TABLE notes (item integer REFERENCES items, note text) WITH ({SLOW}); CREATE INDEX ON notes (item);"
                      " INSERT INTO notes SELECT NULL, repeat('x', 1000) FROM generate_series(1, 3000)")
     database.execute("UPDATE notes SET note = note || 'y'")
-    items, notes = (database.value("SELECT %s::regclass::oid", name) for name in TABLES)
+    tables = [database.value("SELECT %s::regclass::oid", name) for name in TABLES]
+    logged = own_server.log_size()
     with load:
-        job = pgrecast.start_run(database, load.workload.alter, hold="ready")
+        job = pgrecast.start_run(database, load.workload.alter, window=None, hold="ready")
         job.wait_phase("ready")
-        wait_until(lambda: at_work(database) == set(TABLES), "autovacuums of both tables", 60)
-        logged = own_server.log_size()
+        await_at_work(database)
         job.release()
+        job.wait_phase("reverse")
+        tables.append(database.value("SELECT 'items'::regclass::oid"))
+        await_at_work(database)
+        rollback = pgrecast.call(database, "rollback", "items")
+        finish = pgrecast.call(database, "finish", "items")
         outcome = job.wait()
         load.wait_for(50)
+    assert [rollback.status, finish.status, outcome.status] == [pgrecast.DONE] * 3, f"{rollback}\n{finish}\n{outcome}"
+    assert outcome.stderr.count("autovacuum of public.notes has to give way") >= 2, str(outcome)
     # The server logs who has waited for a second.
     waits = re.findall(r"\] (pgrecast \w+) .* still waiting for (\w+) on relation (\d+)", own_server.log_since(logged))
-    assert outcome.status == pgrecast.DONE, str(outcome)
-    assert "autovacuum of public.notes has to give way" in outcome.stderr, str(outcome)
-    assert ("pgrecast cutover", "ShareUpdateExclusiveLock", str(notes)) in waits
-    assert not [wait for wait in waits if wait[0] == "pgrecast apply" and wait[2] in (str(items), str(notes))]
-    assert "foreign keys validated: 1" in outcome.stderr
+    assert waits.count(("pgrecast cutover", "ShareUpdateExclusiveLock", str(tables[1]))) >= 2
+    assert not [wait for wait in waits if wait[0] == "pgrecast apply" and int(wait[2]) in tables]
     assert load.result.failed == {} and not load.result.broken
-    assert not oracle.compare(database, "items", "items_mirror", load.workload.transformation)
+    assert not oracle.compare(database, "items", "items_mirror")
