@@ -159,6 +159,7 @@ struct plan_swap {
     /* After the commit, each by itself, and again where it is not known to have been done: without long locks
      * they make whole what the swap could only begin (constraints that are NOT VALID). */
     struct string_list validate;
+    int validated_keys; /* how many foreign keys that are, of which each may take several statements */
 };
 
 /*

@@ -92,8 +92,9 @@ static const struct field plan_swap_fields[] = {
     FIELD_LIST_STRUCT(struct plan_swap, locked, NULL),
     FIELD_LIST_STRUCT(struct plan_swap, statements, NULL),
     FIELD_LIST_STRUCT(struct plan_swap, validate, NULL),
+    FIELD(struct plan_swap, validated_keys),
 };
-static SHAPE(plan_swap, 64);
+static SHAPE(plan_swap, 72);
 
 static const struct field plan_table_fields[] = {
     FIELD_POINTER(struct plan_table, forward, &plan_shape),

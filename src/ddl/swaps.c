@@ -90,10 +90,14 @@ attach_keys(const struct plan_set *set, enum direction direction, struct plan_sw
     for (int i = 0; i < set->table_count; i++) {
         const struct table *t = plan_towards(&set->tables[i], direction)->target;
 
-        for (int k = 0; k < t->foreign_key_count; k++)
+        for (int k = 0; k < t->foreign_key_count; k++) {
+            int before = swap->validate.count;
+
             if (is_its_own(set, i, &t->foreign_keys[k]))
                 foreign_key_attach(&t->foreign_keys[k], columns_there(set, direction, &t->foreign_keys[k]),
                                    &swap->statements, &swap->validate);
+            swap->validated_keys += swap->validate.count > before;
+        }
     }
 }
 

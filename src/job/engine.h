@@ -76,6 +76,7 @@ struct engine {
     int validate_failed;                        /* … of these so many in vain */
     struct validate_patience validate_patience; /* with the one at hand, that does not get its locks */
     int64_t validate_at_ms;                     /* not before */
+    int validate_told_leg;                      /* in this one it was told that all are done; 0: in none */
 
     bool rollback_only; /* this run ends with the rollback, or with why there is none */
     enum job_phase next;

@@ -15,14 +15,21 @@
 #define TRIES_LEAST 100 /* in that time */
 #define TRIES_UNTOLD 3  /* then it is told that a lock is in the way */
 
-/* What the swap that led to the leg has left to do; NULL: nothing. */
+/* The swap that led to the leg; NULL: none. */
+static const struct plan_swap *
+swap_before(const struct plan_set *plans, int leg)
+{
+    return leg == 0       ? NULL
+           : leg % 2 == 0 ? plans->rollback
+           : leg == 1     ? plans->cutover
+                          : plans->cutover_again;
+}
+
+/* What it has left to do; NULL: nothing. */
 static const struct string_list *
 statements_of(const struct plan_set *plans, int leg)
 {
-    const struct plan_swap *swap = leg == 0       ? NULL
-                                   : leg % 2 == 0 ? plans->rollback
-                                   : leg == 1     ? plans->cutover
-                                                  : plans->cutover_again;
+    const struct plan_swap *swap = swap_before(plans, leg);
 
     return swap == NULL || swap->validate.count == 0 ? NULL : &swap->validate;
 }
@@ -113,14 +120,15 @@ begin(struct engine *e, const struct string_list *list)
     return e->validation != NULL;
 }
 
+/* Once a leg: at the job's end all are looked at again. */
 static void
-log_end(const struct engine *e, const struct string_list *list)
+log_end(struct engine *e)
 {
     if (e->validate_failed > 0)
-        log_warning("foreign keys validated: %d; not validated: %d, see above",
-                    list->count - e->validate_failed, e->validate_failed);
-    else
-        log_info("foreign keys validated: %d", list->count);
+        log_warning("not all foreign keys are validated, see above");
+    else if (e->validate_told_leg != e->job.leg)
+        log_info("foreign keys validated: %d", swap_before(e->plans, e->job.leg)->validated_keys);
+    e->validate_told_leg = e->job.leg;
 }
 
 /* The one at hand is done with. */
@@ -130,7 +138,7 @@ pass(struct engine *e, const struct string_list *list, bool ok)
     e->validate_patience.until_ms = 0;
     e->validate_failed += ok ? 0 : 1;
     if (++e->validated == list->count)
-        log_end(e, list);
+        log_end(e);
 }
 
 /*

@@ -396,7 +396,9 @@ def test_key_waits_for_a_long_transaction(database):
         report.rollback()
     assert_keys(database, ["ev", "ev_1", "ev_2"])
     assert pgrecast.call(database, "finish", "o").status == pgrecast.DONE
-    assert job.wait().status == pgrecast.DONE
+    outcome = job.wait()
+    assert outcome.status == pgrecast.DONE
+    assert outcome.stderr.count("foreign keys validated: 1\n") == outcome.stderr.count("foreign keys validated") == 1
 
 
 def assert_keys(database, relations):
