@@ -17,7 +17,9 @@
 #include "pg/session.h"
 
 #define JOB_FORMAT 3
-#define JOB_LOCK_CLASS 1885827683 /* "pgrc": first key of the advisory lock that a running instance holds */
+/* First keys of the advisory locks of a running instance; the second is the job's id. */
+#define JOB_LOCK_CLASS 1885827683  /* "pgrc": it is the only one */
+#define JOB_READY_CLASS 1885827684 /* it reads requests; those of the time before it may have forgotten */
 
 enum job_phase {
     PHASE_INIT,
@@ -114,7 +116,8 @@ bool job_state_lock(struct session *s, const struct job_state *job, struct error
 
 /*
  * Become the instance of a job whose lock is held: from now on no other one can write. The last error is
- * forgotten, and requests that nobody has answered, unless the same process takes it again.
+ * forgotten, and requests that nobody has answered, unless the same process takes it again. Those that come
+ * after it will be read: JOB_READY_CLASS says so.
  */
 bool job_state_take(struct session *s, struct job_state *job, bool again, struct error *err);
 

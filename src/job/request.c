@@ -15,7 +15,8 @@
 #include "validate.h"
 
 #define POLL_MS 200
-#define LOCK_SOON_MS 5000 /* a session that has just been closed still holds its lock */
+#define LOCK_SOON_MS 5000   /* a session that has just been closed still holds its lock */
+#define READY_SOON_MS 30000 /* what the last instance had under way is ended before another begins */
 
 /*
  * Open a session and read the job. The caller closes and clears both, also on failure. A job of another
@@ -47,22 +48,38 @@ open_job(const struct connection_options *connection, const char *name, struct j
 }
 
 static bool
-is_running(struct session *s, const struct job_state *job, bool *running, struct error *err)
+find_locks(struct session *s, const struct job_state *job, bool *taken, bool *ready, struct error *err)
 {
     struct result res = {0};
-    char id[24];
+    char id[24], taken_class[16], ready_class[16];
     bool ok;
 
     snprintf(id, sizeof(id), "%" PRId64, job->id);
+    snprintf(taken_class, sizeof(taken_class), "%d", JOB_LOCK_CLASS);
+    snprintf(ready_class, sizeof(ready_class), "%d", JOB_READY_CLASS);
     ok = session_row(
         s, &res, err,
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND "
-        "database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) "
-        "AND "
-        "classid = 1885827683 AND objid = $1::pg_catalog.int8::pg_catalog.oid)",
-        1, id);
-    *running = ok && result_bool(&res, 0, 0);
+        "SELECT coalesce(bool_or(classid = $2::pg_catalog.int8::pg_catalog.oid), false), "
+        "coalesce(bool_or(classid = $3::pg_catalog.int8::pg_catalog.oid), false) FROM pg_catalog.pg_locks "
+        "WHERE locktype = 'advisory' AND granted AND objid = $1::pg_catalog.int8::pg_catalog.oid AND "
+        "database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
+        3, id, taken_class, ready_class);
+    *taken = ok && result_bool(&res, 0, 0);
+    *ready = ok && result_bool(&res, 0, 1);
     result_free(&res);
+    return ok;
+}
+
+/* An instance that has just taken the job forgets what its predecessor was asked for: that is waited for. */
+static bool
+is_running(struct session *s, const struct job_state *job, bool *running, struct error *err)
+{
+    int64_t until = clock_ms() + READY_SOON_MS;
+    bool ready, ok;
+
+    do
+        ok = find_locks(s, job, running, &ready, err);
+    while (ok && *running && !ready && clock_ms() < until && clock_sleep(POLL_MS));
     return ok;
 }
 

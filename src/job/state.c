@@ -255,6 +255,14 @@ replace_ended(struct session *s, const struct job_state *job, struct error *err)
     return ok;
 }
 
+static bool
+lock_ready(struct session *s, const struct job_state *job, struct error *err)
+{
+    return session_executef(s, err,
+                            "SELECT pg_catalog.pg_advisory_lock_shared(%d, %" PRId64 "::pg_catalog.int4)",
+                            JOB_READY_CLASS, job->id);
+}
+
 bool
 job_state_create(struct session *s, struct job_state *job, struct error *err)
 {
@@ -265,7 +273,8 @@ job_state_create(struct session *s, struct job_state *job, struct error *err)
 
     id_text(job, id);
     ok = ok && session_query(s, NULL, err, "INSERT INTO pgrecast.progress (job_id) VALUES ($1)", 1, id) &&
-         insert_tables(s, job, err) && job_state_lock(s, job, err) && session_execute(s, err, "COMMIT");
+         insert_tables(s, job, err) && job_state_lock(s, job, err) && lock_ready(s, job, err) &&
+         session_execute(s, err, "COMMIT");
     if (!ok)
         session_rollback(s);
     return ok;
@@ -388,7 +397,7 @@ job_state_take(struct session *s, struct job_state *job, bool again, struct erro
     if (ok)
         job->instance = result_int(&res, 0, 0);
     result_free(&res);
-    return ok;
+    return ok && lock_ready(s, job, err);
 }
 
 static bool

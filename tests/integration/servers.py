@@ -52,9 +52,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(signal_number):
-    """A preexec_fn: the child gets the signal when the thread that started it ends."""
+    """A preexec_fn: the child gets the signal when the thread that started it ends, and does not ignore Ctrl-C as a job in
+    the background would."""
 
     def set_signal():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         _libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
 
     return set_signal

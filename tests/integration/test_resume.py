@@ -1,6 +1,7 @@
 """A job goes on after any stop: the program killed at any point, connections lost, the server crashed, a signal. What
 cannot go on says so, and abort removes it."""
 
+import contextlib
 import pathlib
 import shutil
 import signal
@@ -52,6 +53,36 @@ def roll_back(rewrite):
     """The request of a command that was killed may be carried out before another comes."""
     outcome = pgrecast.call(rewrite.database, "rollback", JOB)
     assert outcome.status == DONE or rewrite.phase == "rolled_back", str(outcome)
+
+
+def test_asked_while_an_instance_begins(database):
+    """It forgets what was asked of the one before it, but not what is asked of itself."""
+    rewrite = Rewrite(database, arguments=["--cutover=hold"])
+    with rewrite.load:
+        rewrite.go_on().wait_phase("ready")
+        rewrite.kill()
+        # In the midst of taking the job over, before the job's row is locked.
+        database.superuser("""
+            CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+                'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(4711); RETURN NULL; END';
+            CREATE TRIGGER wait BEFORE UPDATE OF instance ON pgrecast.job FOR EACH STATEMENT EXECUTE FUNCTION wait()""")
+        with contextlib.closing(database.connect("postgres")) as conn:
+            conn.cursor().execute("SELECT pg_advisory_lock(4711)")
+            rewrite.go_on()
+            wait_until(lambda: database.superuser("SELECT 1 FROM pg_locks WHERE objid = 4711 AND NOT granted"), "the instance")
+            request = pgrecast.Running(database, ["cutover", JOB])
+            wait_until(lambda: request.poll() is not None or asks(database), "the request")
+        assert request.wait().status == DONE
+        rewrite.instance.wait_phase("reverse")
+        database.superuser("DROP FUNCTION wait CASCADE")
+        assert pgrecast.call(database, "finish", JOB).status == DONE
+    rewrite.assert_over()
+
+
+def asks(database):
+    """A command looks, in vain, whether an instance will read what it asks for."""
+    return database.superuser("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"
+                              " AND application_name = 'pgrecast control' AND query LIKE '%pg_locks%'")
 
 
 # Killed at a point of the program's own choice
