@@ -13,7 +13,6 @@
 #include "sql/sql.h"
 
 #define AUTOVACUUM_PATIENCE_MS 10000 /* how long to wait for autovacuums before they are made to give way */
-#define CLEARED_AT_ONCE_MS 50        /* little has been written meanwhile */
 #define SHADOW_LOCK_MS 1500
 #define OUTCOME_POLL_MS 100
 #define OTHER_LOCKS_MS 100 /* longest wait for other locks (tables, a sequence) while one table's is held */
@@ -389,25 +388,24 @@ try_once(const struct cutover_request *request, struct session **guard, struct c
 }
 
 /*
- * One attempt, with what is to be done before it outside of all locks: this may take long, and again,
- * shortly, where it took time to clear the way.
+ * One attempt, with what is to be done before it outside of all locks. To prepare comes last, and before the
+ * way is cleared too where that is to be done: the first time it may take long.
  */
 static enum attempt
 attempt(const struct cutover_request *request, int64_t patient_until, struct cutover_report *report,
         struct error *err)
 {
     const struct cutover_hooks *hooks = request->hooks;
-    struct session *guard;
+    struct session *guard = NULL;
     enum attempt outcome = ATTEMPT_FAILED;
-    int64_t prepared;
+    bool any;
 
     report->attempts++;
-    if (!hooks->prepare(hooks->arg, err))
+    if (!obstacle_any(request, &any, err) || (any && !hooks->prepare(hooks->arg, err)))
         return ATTEMPT_FAILED;
-    prepared = clock_ms();
-    if (!obstacle_clear(request, patient_until, &guard, err))
+    if (any && !obstacle_clear(request, patient_until, &guard, err))
         return err->kind == ERROR_LOCK ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
-    if (clock_ms() - prepared < CLEARED_AT_ONCE_MS || hooks->prepare(hooks->arg, err))
+    if (hooks->prepare(hooks->arg, err))
         outcome = try_once(request, &guard, report, err);
     obstacle_release(&guard);
     return outcome;

@@ -176,6 +176,17 @@ keep_out(const struct cutover_request *request, const struct string_list *tables
 }
 
 bool
+obstacle_any(const struct cutover_request *request, bool *any, struct error *err)
+{
+    struct string_list tables = {0};
+    bool ok = find_autovacuums(request, &tables, err);
+
+    *any = tables.count > 0;
+    list_free(&tables);
+    return ok;
+}
+
+bool
 obstacle_clear(const struct cutover_request *request, int64_t patient_until_ms, struct session **guard,
                struct error *err)
 {

@@ -15,6 +15,9 @@
 /* Adds to the error who holds a lock, if somebody does. */
 void obstacle_describe(const struct cutover_request *request, struct error *err);
 
+/* Whether there is something to clear away. */
+bool obstacle_any(const struct cutover_request *request, bool *any, struct error *err);
+
 /*
  * Waits for autovacuums to end, until that time (by clock_ms()), and makes those that are still at work then
  * give way. *guard: the session that keeps them out from there until obstacle_release(); NULL where there was
