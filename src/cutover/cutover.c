@@ -13,7 +13,7 @@
 #include "sql/sql.h"
 
 #define AUTOVACUUM_PATIENCE_MS 10000 /* how long to wait for autovacuums before they are made to give way */
-#define SHADOW_LOCK_MS 1500
+#define SHADOW_LOCK_MS 1500 /* an autovacuum gives way after deadlock_timeout, by default one second */
 #define OUTCOME_POLL_MS 100
 #define OTHER_LOCKS_MS 100 /* longest wait for other locks (tables, a sequence) while one table's is held */
 #define STATEMENT_MOST_MS 2000 /* of one statement under the lock */
@@ -178,6 +178,7 @@ lock_shadows(const struct cutover_request *request, struct locking *l, struct er
                                "SET LOCAL client_min_messages = error",
                                SHADOW_LOCK_MS);
 
+    l->blocked = request->plans[0]->shadow_sql; /* also where it comes to none */
     l->patience_ms = SHADOW_LOCK_MS;
     for (int i = 0; ok && i < request->table_count; i++) {
         l->blocked = request->plans[i]->shadow_sql;
