@@ -1,5 +1,7 @@
-/* The fields of struct table (catalog/table.h), with all that hangs on it: to write it down, read and free
- * it. */
+/*
+ * The fields of struct table (catalog/table.h), with everything that depends on it: to write, read and free
+ * it.
+ */
 #ifndef PGRECAST_CATALOG_FIELDS_H
 #define PGRECAST_CATALOG_FIELDS_H
 

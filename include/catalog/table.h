@@ -1,8 +1,9 @@
 /*
- * A table and everything that hangs on it, as the catalogs describe it, read in one snapshot.
+ * A table and everything that depends on it, as the catalogs describe it, read in one snapshot.
  *
- * All texts come from the server with an empty search_path: expressions and definitions are qualified. Names
- * are kept unquoted; whoever writes SQL quotes them (core/buffer.h). The struct owns all it points to.
+ * All texts come from the server with an empty search_path, so expressions and definitions are qualified.
+ * Names are stored unquoted; code that writes SQL quotes them (core/buffer.h). The struct owns everything
+ * that it points to.
  */
 #ifndef PGRECAST_CATALOG_TABLE_H
 #define PGRECAST_CATALOG_TABLE_H
@@ -18,34 +19,35 @@
 
 typedef uint32_t oid_t;
 
-/* Privileges of one grantee, as written down in the catalogs. */
+/* Privileges of one grantee, as stored in the catalogs. */
 struct grant {
     char *grantee;        /* quoted, or PUBLIC */
     char *privileges;     /* "INSERT, SELECT" */
     bool grantable;       /* WITH GRANT OPTION */
-    char *grantor;        /* quoted; somebody else than the owner, who has a grant option; NULL: the owner */
-    bool grantor_is_ours; /* the session's role may act for him */
+    char *grantor;        /* quoted; somebody other than the owner, who has a grant option; NULL: the owner */
+    bool grantor_is_ours; /* the session's role may act for the grantor */
 };
 
 struct grant_list {
     int count;
-    struct grant *items; /* those by the owner first, of them his own */
+    struct grant *items; /* those that the owner granted come first, and of these the ones to himself */
 };
 
-/* A column may own several: the next ones follow in .next, that of an identity column comes first. */
+/* A column may own several sequences: the others follow in .next; that of an identity column comes first. */
 struct owned_sequence {
     oid_t oid;
     char *schema;
     char *name;
-    char *quoted_name; /* as the server writes it: in quotes only where it needs them */
+    char *quoted_name; /* as the server writes it: in quotes only if it needs them */
     bool identity;     /* the hidden sequence of an identity column; otherwise OWNED BY (serial) */
     char *type;        /* smallint, integer, bigint */
-    char *options; /* "START WITH 1 INCREMENT BY 1 …": what CREATE SEQUENCE takes but the type and OWNED BY */
+    /* "START WITH 1 INCREMENT BY 1 …": what CREATE SEQUENCE accepts, without the type and OWNED BY */
+    char *options;
     char *comment;            /* or NULL */
     char *acl;                /* aclitem[] as text, or NULL for the default */
     struct grant_list grants; /* of acl */
     bool unlogged;
-    bool used_elsewhere; /* by something else than the default of its column */
+    bool used_elsewhere; /* by something other than the default of its column */
     struct owned_sequence *next;
 };
 
@@ -55,8 +57,16 @@ struct column {
     oid_t type_oid;
     oid_t base_type_oid; /* of a domain, followed to the end; else type_oid */
     char *type;          /* format_type with typmod, qualified */
-    char *base_type; /* the same of the base type of a domain (typmod of the domain applied), else = type */
-    char *collation; /* qualified and quoted, where it is not the type's own; else NULL */
+    char *base_type; /* the same for the base type of a domain (with the typmod of the domain), else = type */
+    char *collation; /* qualified and quoted, if it is not the default of the type; else NULL */
+    /* likewise, if it is not the default of the base type: that of a domain, for example */
+    char *base_collation;
+    bool nondeterministic; /* the collation takes values that differ in bytes for equal */
+    /*
+     * the type is, or contains, a domain with a constraint that is NOT VALID: the table may hold values that
+     * the server would not accept now
+     */
+    bool unvalidated;
     bool not_null;
     char *not_null_name;   /* PostgreSQL 18: the constraint's name; else NULL */
     bool not_null_invalid; /* PostgreSQL 18: NOT VALID */
@@ -65,17 +75,18 @@ struct column {
     char *default_expr; /* pg_get_expr, or NULL; for a generated column its expression */
     char generated;     /* '\0', 's' stored, 'v' virtual */
     int generated_from_count;
-    int *generated_from;      /* attnums that the expression of a generated column reads */
-    char identity;            /* '\0', 'a' always, 'd' by default */
-    char *missing;            /* the constant that old rows read (attmissingval's element as text), or NULL */
-    char storage;             /* p e m x */
-    char type_storage;        /* the type's own default */
-    char compression;         /* '\0' default, 'p', 'l' */
-    int statistics;           /* -1: default */
-    char *options;            /* attoptions as "n_distinct=5, …", or NULL */
-    char *comment;            /* or NULL */
-    char *acl;                /* or NULL */
-    struct grant_list grants; /* of acl */
+    int *generated_from; /* attnums that the expression of a generated column reads */
+    char identity;       /* '\0', 'a' always, 'd' by default */
+    /* the value that rows older than the column have in it (attmissingval's element as text), or NULL */
+    char *missing;
+    char storage;                    /* p e m x */
+    char type_storage;               /* the type's own default */
+    char compression;                /* '\0' default, 'p', 'l' */
+    int statistics;                  /* -1: default */
+    char *options;                   /* attoptions as "n_distinct=5, …", or NULL */
+    char *comment;                   /* or NULL */
+    char *acl;                       /* or NULL */
+    struct grant_list grants;        /* of acl */
     struct owned_sequence *sequence; /* identity or owned, or NULL */
     char typtype;                    /* of the base type: b c d e r m p */
     oid_t element_type_oid;          /* of an array, else 0 */
@@ -103,7 +114,7 @@ struct index_column_statistics {
 
 /* How an index compares one column of its key. */
 struct index_key {
-    char *equals;    /* "OPERATOR(pg_catalog.=)", or NULL where the access method has no such */
+    char *equals;    /* "OPERATOR(pg_catalog.=)", or NULL if the access method has no equality */
     char *opclass;   /* qualified and quoted */
     char *collation; /* likewise, or NULL */
 };
@@ -118,7 +129,7 @@ struct index {
     bool replica_identity;
     bool clustered;
     char *tablespace;       /* or NULL: the default */
-    oid_t constraint_oid;   /* 0 where it stands alone */
+    oid_t constraint_oid;   /* 0 if the index belongs to no constraint */
     int key_count;          /* columns of the key, without INCLUDE */
     int *key_attnums;       /* 0 for an expression */
     struct index_key *keys; /* key_count of them */
@@ -143,30 +154,32 @@ struct extended_statistics {
 };
 
 /*
- * What hangs on the table and is none of the above: a view, a trigger, a function over its row type … Its
- * statements are by name, so that they are about whatever table has the name then.
+ * An object that depends on the table and is none of the above: a view, a trigger, a function over its row
+ * type … Its statements refer to the table by name, so they apply to whatever table has the name at the time.
  */
 struct dependent {
-    oid_t class_oid; /* its place in pg_depend; 0: there for information, or as a reason to refuse */
+    oid_t class_oid; /* its place in pg_depend; 0: this entry is only information, or a reason to refuse */
     oid_t oid;
     char *kind;        /* "view", "trigger", "policy", "publication", … */
-    char *description; /* pg_describe_object, or a like text */
-    char *reason;      /* why it is not carried over, a clause; NULL: no objection */
-    char *schema;      /* of a view or function, quoted where it has to be, like … */
+    char *description; /* pg_describe_object, or a similar text */
+    char *reason;      /* why it is not carried over, a clause; NULL: it is carried over */
+    char *schema;      /* of a view or function, quoted if necessary, as is … */
     char *name;        /* … its name */
     int base_count;
-    int *bases;       /* positions in table.dependents of what it hangs on beside the table … */
-    bool direct;      /* … and whether it hangs on the table itself */
-    bool replaceable; /* CREATE OR REPLACE turns it to the new table, as long as what it gives keeps its types
-                       */
-    char *columns;    /* of a view: "name type, …", to see whether that is so */
-    struct string_list lock;      /* what to run first, so that nobody uses it meanwhile */
-    struct string_list detach;    /* takes it away … */
-    struct string_list attach;    /* … and makes it again as it is now … */
-    struct string_list replace;   /* … or does both at once */
-    struct string_list obstacles; /* why it cannot be made again, clauses */
-    struct string_list holder;    /* of one on another table or view: that one's oid, schema, name */
-    char *fate;                   /* what becomes of it, for people; the plan's to say */
+    int *bases;       /* positions in table.dependents of the other objects that it depends on … */
+    bool direct;      /* … and whether it depends on the table itself */
+    bool replaceable; /* CREATE OR REPLACE redirects it to the new table, if its result keeps its types */
+    char *columns;    /* of a view: "name type, …", to see whether they stay the same */
+    /* of a function: the server stores its body by the objects that it uses, not as a text */
+    bool parsed_body;
+    struct string_list lock;      /* statements to run first, so that nobody uses it meanwhile */
+    struct string_list detach;    /* statements that drop it … */
+    struct string_list attach;    /* … and that create it again as it is now … */
+    struct string_list replace;   /* … or that do both at once */
+    struct string_list obstacles; /* why it cannot be created again, clauses */
+    /* if it belongs to another table or view: that relation's oid, schema, name */
+    struct string_list holder;
+    char *fate; /* what is done with it, for people; the plan sets it */
 };
 
 struct foreign_key {
@@ -175,7 +188,7 @@ struct foreign_key {
     oid_t on_oid; /* the referencing table … */
     char *on_name;
     char *columns;
-    oid_t ref_oid; /* … and the referenced one; names are qualified, and quoted where they have to be */
+    oid_t ref_oid; /* … and the referenced one; names are qualified, and quoted if necessary */
     char *ref_name;
     char *ref_columns;
     char *options; /* "ON DELETE CASCADE DEFERRABLE …", never NOT VALID */
@@ -183,11 +196,14 @@ struct foreign_key {
     char on_kind; /* pg_class.relkind of the referencing table */
     char *comment;
     char *description;
-    char *reason;    /* as above */
-    char *lock;      /* of the other table; NULL where that is this one too, or the role may not lock it */
-    oid_t other_oid; /* of the other table; 0: both are this one */
-    /* Of a partitioned referencing table, on servers that do not take it there NOT VALID: it and the name of
-     * the constraint on each partition that holds rows, as SQL, one after the other. */
+    char *reason;    /* as in struct dependent */
+    char *lock;      /* of the other table; NULL if that is this table too, or the role may not lock it */
+    oid_t other_oid; /* of the other table; 0: both are this table */
+    /*
+     * Only of a partitioned referencing table, on servers that do not accept the key there NOT VALID: the
+     * table's name, and the name of the constraint on each partition that holds rows, as SQL, one after the
+     * other.
+     */
     struct string_list leaves;
 };
 
@@ -199,22 +215,27 @@ struct table {
     char relkind;     /* pg_class.relkind: r p f v m … */
     char persistence; /* p u t */
     char *owner;
-    bool owner_is_ours; /* the session's role is the owner or a member of it */
+    bool owner_is_ours; /* the session's role is the owner or a member of the owner */
     char *session_role;
-    bool owner_is_session;     /* the owner is the session's role itself */
-    bool owner_may_be_given;   /* ALTER … OWNER TO the owner will do: he may create in the schema */
-    bool may_create_in_schema; /* the session's role may */
+    bool owner_is_session; /* the owner is the session's role itself */
+    /* ALTER … OWNER TO the owner will succeed: the owner may create in the schema */
+    bool owner_may_be_given;
+    bool may_create_in_schema; /* the session's role may create in the schema */
     char *tablespace;          /* or NULL: the database's default */
     char *database_tablespace; /* the database's default */
     char *access_method;
-    char *options;         /* "fillfactor=70, …", or NULL */
-    char *toast_options;   /* "toast.autovacuum_enabled=false, …", or NULL */
-    char replica_identity; /* d n f i */
+    char *options;          /* "fillfactor='70', …" without autovacuum_enabled, or NULL */
+    char *toast_options;    /* "toast.autovacuum_vacuum_threshold='9', …", likewise */
+    char *autovacuum;       /* "autovacuum_enabled='false'", or NULL */
+    char *toast_autovacuum; /* "toast.autovacuum_enabled='false'", or NULL */
+    char replica_identity;  /* d n f i */
     char *comment;
     char *acl;                /* aclitem[] as text, or NULL for the default */
     struct grant_list grants; /* of acl */
     struct grant_list
-        default_privileges; /* what ALTER DEFAULT PRIVILEGES adds to new tables and sequences here */
+        default_privileges; /* what ALTER DEFAULT PRIVILEGES adds to new tables and sequences here … */
+    struct grant_list
+        sequence_privileges; /* … and to a sequence that ALTER TABLE creates for the owner of the table */
     bool is_partition;
     bool is_system; /* in pg_catalog, information_schema or a temporary schema */
     bool row_security;
@@ -238,19 +259,24 @@ struct table {
     int dependent_count;
     struct dependent *dependents;
 
+    /*
+     * The search_path with which the texts of its own expressions are read again (catalog/expressions.h);
+     * NULL: an empty one.
+     */
+    char *search_path;
+
     /* Of everything above that DDL can change (not sizes): two hashes with a dot between them, see below. */
     char *fingerprint;
 };
 
 /*
- * Read the table in the session's open transaction, or in a REPEATABLE READ one of its own when none is open.
- * Returns NULL with ERROR_REFUSED when there is no such table; other relkinds are described as far as it goes
- * and left to the planner to refuse.
+ * Read the table in the session's open transaction, or, if none is open, in a REPEATABLE READ transaction of
+ * its own. Returns NULL with ERROR_REFUSED if there is no such table. Other relkinds are described as far as
+ * possible; the planner refuses them.
  */
 struct table *table_read(struct session *s, const char *schema, const char *name, struct error *err);
 
-/* Resolve a possibly unqualified name as the user's search_path does; schema and name are for the caller to
- * free. */
+/* Resolve a possibly unqualified name as the user's search_path does. The caller frees schema and name. */
 bool table_resolve(struct session *s, const char *schema, const char *name, char **out_schema,
                    char **out_name, oid_t *oid, struct error *err);
 
@@ -258,25 +284,56 @@ bool table_resolve(struct session *s, const char *schema, const char *name, char
 char *table_fingerprint(struct session *s, oid_t oid, struct error *err);
 
 /*
- * The same for a session that asks under a lock, among other things: its planning takes ten times what its
- * execution does. The result is one row, one column.
+ * The definition of a table and of everything that depends on it, as JSON {object: {property: value}}, and
+ * its fingerprint. own: what the job itself has made and is left out, as an array of "kind oid"; "{}":
+ * nothing.
  */
-bool table_fingerprint_prepare(struct session *s, struct error *err);
-void table_fingerprint_add(struct pipeline *p, oid_t oid);
+struct table_definition {
+    char *fingerprint;
+    char *text;
+};
+bool table_definition_read(struct session *s, oid_t oid, const char *own, struct table_definition *out,
+                           struct error *err);
+void table_definition_clear(struct table_definition *d);
 
-/* The same definition. indexes: false where indexes that are no constraints may be others by now. */
+/*
+ * The versions of the catalogs' rows that the definitions of the tables with these oids ("{1,2}") are read
+ * from, as rows of oid and versions. While they are the same, so is the definition. One statement for all
+ * tables, and little work. It can also be used under a lock by a session that does other work: planning it
+ * takes ten times as long as executing it, so it is prepared.
+ */
+bool table_versions_read(struct session *s, const char *oids, struct result *out, struct error *err);
+bool table_versions_prepare(struct session *s, struct error *err);
+void table_versions_add(struct pipeline *p, const char *oids);
+
+/* Whether the definitions are the same. indexes: false if indexes that belong to no constraint may differ. */
 bool table_fingerprint_same(const char *a, const char *b, bool indexes);
 
-struct table *table_copy(const struct table *from); /* all of it, to be freed by itself */
+struct table *table_copy(const struct table *from); /* a full copy, to be freed separately */
 void table_free(struct table *t);                   /* NULL-safe */
 
-const struct column *table_column(const struct table *t, int attnum); /* NULL where there is none */
+const struct column *table_column(const struct table *t, int attnum); /* NULL if there is none */
 const struct column *table_column_named(const struct table *t, const char *name);
 
 /*
- * The index that identifies a row in the change stream (REPLICA IDENTITY): the primary key or the index
- * chosen. NULL where there is none, or it is FULL or NOTHING.
+ * Whether the index belongs to a constraint WITHOUT OVERLAPS (18). Its keys count as equal if they overlap.
+ */
+bool index_is_temporal(const struct table *t, const struct index *x);
+
+/* A unique index by which every row can be found: immediate, not partial, on columns that are NOT NULL. */
+bool index_may_identify(const struct table *t, const struct index *x);
+
+/*
+ * The index by which rows are found in the change stream, according to REPLICA IDENTITY: the primary key, or
+ * the chosen index, or with FULL any index that can identify rows. NULL if there is none, or the identity is
+ * NOTHING.
  */
 const struct index *table_key(const struct table *t);
+
+/*
+ * Whether a publication of the user's covers every new table of the schema: FOR ALL TABLES, or IN SCHEMA. The
+ * replica identity of the shadow is then the key's index, from when that is built until the shadow is complete.
+ */
+bool table_has_general_publication(const struct table *t);
 
 #endif

@@ -1,70 +1,95 @@
-/* The command line: from arguments to one command and its exit status. Knows every command; prints the one
- * error. */
+/*
+ * The command line: from arguments to one command and its exit status. Knows every command, and prints the
+ * error.
+ */
 #ifndef PGRECAST_CLI_CLI_H
 #define PGRECAST_CLI_CLI_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "core/error.h"
+#include "core/log.h"
 #include "job/job.h"
+#include "options/option.h"
 
-/* Everything the options of all commands can say; a command reads its own. Owns its strings. */
+enum decode_format { DECODE_JSON, DECODE_PROTOBUF };
+enum shell { SHELL_BASH, SHELL_ZSH };
+
+/* The values of all commands' options; each command reads its own. Owns its strings. */
 struct cli_options {
+    struct job_options job; /* its .name is also the JOB of the commands that are about an existing job */
     struct connection_options connection;
     bool ask_password; /* -W */
     char *sql;
     char *file;
-    char *table;
     bool rebuild;
-    char *job;
-    char *spool_directory;
+    char *table;
+    char *target; /* path of the file that --target names */
+    int map_count;
+    const char *const *maps; /* "column=expression" */
+    bool json;
+    bool all;
+    int64_t record; /* 0: not given */
+    /* The options of the connection, for the commands that are printed (core/command.h). Owned by cli.c. */
+    const char *connection_text;
+    bool wait;
+    bool or_resume;
+    bool watch;
     char *slot;
     char *publication;
-    char *format;
-    int workers;
-    int64_t chunk_bytes;
-    int lock_timeout_ms;
-    int cutover_attempts;
-    int start_timeout_s;
-    int64_t limit;
-    int64_t window_s;
-    int reconnect_s;
-    char *exit_after;
-    int reverse_map_count;
-    bool rebuild_invalid;  /* --invalid-indexes=rebuild */
-    bool accept_published; /* --published=accept */
-    char **reverse_maps;
-    bool hold;
-    bool no_verify;
-    bool keep_original;
-    bool json;
-    bool watch;
+    enum decode_format format;
+    int64_t limit; /* 0: none */
+    enum shell shell;
+    enum log_format log_format;
     bool verbose;
     bool help;
-    char *log_format;
-    char *progress;
 };
 
 struct command {
+    enum option_command bit; /* its bit in the .commands of the options that it takes */
     const char *name;
-    const char *arguments; /* of the usage line, behind the name */
+    const char *arguments; /* of the usage line, after the name */
     const char *summary;   /* one line */
-    const char *text;      /* --help: what it does and its options */
-    const char *options;   /* names of the long options it takes, each between spaces */
-    bool takes_job;        /* a positional argument JOB */
-    bool needs_job;
+    const char *example;   /* a command line that can be typed */
+    bool output;           /* what it prints is its product: it fails if that cannot be written */
+    bool hidden;           /* not in the list of commands */
+    bool operand_needed;
+    const char *operand_missing; /* message of the error when the operand is missing */
+    /* The argument that is not an option, as a member of struct cli_options; NULL: none. */
+    const struct option_spec *operand;
     bool (*run)(const struct cli_options *options, struct error *err);
 };
 
-/* The exit status of the whole program. */
+/* Returns the exit status of the whole program. */
 int cli_main(int argc, char **argv);
 
-/* Parse the arguments behind the command's name. ERROR_USAGE on anything not understood. */
+/* Command number n; NULL after the last one. */
+const struct command *cli_command(size_t n);
+
+/*
+ * Option number n of all commands, in the order of the help; NULL after the last one. An option that the help
+ * describes in several ways is there several times, with the same name; its entries have the same kind and
+ * the same member.
+ */
+const struct option_spec *cli_option(size_t n);
+
+/* Parse the arguments after the command's name. ERROR_USAGE for everything that is not understood. */
 bool cli_parse(const struct command *command, int argc, char **argv, struct cli_options *out,
                struct error *err);
 void cli_options_free(struct cli_options *options);
 
-/* The user's SQL from --sql, -f FILE or standard input (-f -). The caller frees it. NULL on failure. */
+/* The command of that name, or NULL. Then the error is set, with the command that may have been meant. */
+const struct command *cli_find_command(const char *name, struct error *err);
+
+/* Print what `pgrecast --help` and `pgrecast COMMAND --help` show. */
+void cli_print_usage(FILE *out);
+void cli_print_help(const struct command *command, FILE *out);
+
+/* Print a script with which the shell completes the command line. */
+void cli_print_completion(enum shell shell, FILE *out);
+
+/* Read the user's SQL from --sql, -f FILE or standard input (-f -). The caller frees it. NULL on failure. */
 char *cli_read_sql(const struct cli_options *options, struct error *err);
 
 bool command_plan(const struct cli_options *options, struct error *err);
@@ -77,6 +102,8 @@ bool command_cutover(const struct cli_options *options, struct error *err);
 bool command_verify(const struct cli_options *options, struct error *err);
 bool command_finish(const struct cli_options *options, struct error *err);
 bool command_abort(const struct cli_options *options, struct error *err);
+bool command_forget(const struct cli_options *options, struct error *err);
 bool command_decode(const struct cli_options *options, struct error *err);
+bool command_completion(const struct cli_options *options, struct error *err);
 
 #endif

@@ -21,11 +21,11 @@ void buffer_printf(struct buffer *buf, const char *fmt, ...) __attribute__((form
 /* Make room for len more bytes and return where to write them; the caller adds to .len what it wrote. */
 char *buffer_reserve(struct buffer *buf, size_t len);
 
-/* Forget the content, keep the memory (or release it where it outgrew keep_at_most bytes). */
+/* Empty the buffer but keep the memory (or release it if it is more than keep_at_most bytes). */
 void buffer_reset(struct buffer *buf);
 void buffer_shrink(struct buffer *buf, size_t keep_at_most);
 
-/* Hand the content over as a C string to be freed by the caller; never NULL. The buffer is left empty. */
+/* Hand the content over as a C string that the caller frees; never NULL. The buffer is empty afterwards. */
 char *buffer_take(struct buffer *buf);
 void buffer_free(struct buffer *buf);
 

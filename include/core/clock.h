@@ -11,7 +11,7 @@ int64_t clock_us(void); /* monotonic */
 /* Sleep up to ms milliseconds; false when a stop was requested meanwhile. */
 bool clock_sleep(int64_t ms);
 
-/* Exponential backoff with full jitter between first_ms and most_ms. Zero .attempt to start anew. */
+/* Exponential backoff with full jitter between first_ms and most_ms. Set .attempt to zero to start anew. */
 struct backoff {
     int64_t first_ms;
     int64_t most_ms;

@@ -23,7 +23,7 @@ cursor_over(const void *data, size_t len)
     return (struct cursor){.next = data, .end = (const unsigned char *)data + len, .failed = false};
 }
 
-/* len bytes in place, NULL when there are fewer. */
+/* len bytes in place, NULL if there are fewer. */
 static inline const void *
 cursor_bytes(struct cursor *cur, size_t len)
 {
@@ -72,7 +72,7 @@ cursor_u64(struct cursor *cur)
     return value;
 }
 
-/* A C string in place (NULL when no terminator is left). */
+/* A C string in place (NULL if there is no terminator). */
 const char *cursor_string(struct cursor *cur);
 
 static inline size_t
@@ -87,7 +87,7 @@ cursor_failed(const struct cursor *cur)
     return cur->failed;
 }
 
-/* True when everything was read and nothing failed: the end of a message is asserted, not assumed. */
+/* True if everything was read and nothing failed: the end of a message is checked, not assumed. */
 static inline bool
 cursor_done(const struct cursor *cur)
 {

@@ -1,16 +1,16 @@
 /*
- * Structs described by data: of each member its name, what it is and where it lies. From that one description
- * an object with all it owns is written as JSON, read back and freed, so that a new member is one more line
- * in its table and no more code.
+ * Structs described by data: for each member its name, its kind and its place. From this one description an
+ * object with everything that it owns is written as JSON, read back and freed. So a new member is one more
+ * line in its table, and no more code.
  *
- * The JSON: a struct is an object with every member in it; a list or chain an array (its count is not
- * written); a text a string or null; a char a string of at most one byte; an enum its name. The order of the
- * members means nothing. Texts must be UTF-8: a session gives and takes no other, of whatever encoding the
- * database is.
+ * The JSON: a struct is an object with every member in it; a list or chain is an array (its count is not
+ * written); a text is a string or null; a char is a string of at most one byte; an enum is its name. The
+ * order of the members means nothing. Texts must be UTF-8: a session gives and accepts no other encoding,
+ * whatever that of the database is.
  *
- * Reading refuses what it does not know to the letter: a member missing, unknown or given twice, another
- * type, a number out of range, a count that contradicts another. The error names the path, as in
- * "plan.back.columns[3].type". What a text or a number means is for the caller to check.
+ * Reading refuses everything that does not match exactly: a member that is missing, unknown or given twice,
+ * another type, a number out of range, a count that contradicts another. The error names the path, as in
+ * "plan.back.columns[3].type". The caller checks what a text or a number means.
  */
 #ifndef PGRECAST_CORE_FIELDS_H
 #define PGRECAST_CORE_FIELDS_H
@@ -23,6 +23,7 @@
 #include "core/error.h"
 
 #define FIELDS_LIST_MAX (1 << 20) /* items of a list, when reading */
+#define FIELDS_NO_FORMAT (-1)     /* the text contains no format number, only the members */
 
 enum field_kind {
     KIND_TEXT, /* char *, may be NULL */
@@ -32,21 +33,24 @@ enum field_kind {
     KIND_INT64,
     KIND_UINT32,
     KIND_ENUM,
-    KIND_STRUCT,  /* only as the item of a list */
+    KIND_STRUCT,  /* as a member, or the item of a list */
     KIND_POINTER, /* to one struct, may be NULL */
     KIND_CHAIN,   /* to the first of structs linked by a pointer */
     KIND_LIST,    /* to an array of items of a kind */
 };
 
-/* The struct that a field is in, and on upwards to the outermost. */
+/* The struct that a field is in, linked upwards to the outermost struct. */
 struct holder {
     const struct holder *up;
     const void *object;
-    const char *name; /* of the field of up->object that it is, or is an item of */
+    const char *name; /* name of the field of up->object that it is, or is an item of */
     int number;       /* its position there, or -1 */
 };
 
-/* The length of a list that is counted elsewhere. Everything described above the list has been read. */
+/*
+ * The length of a list whose count is stored elsewhere. Everything that is described above the list has been
+ * read.
+ */
 typedef int field_counter(const struct holder *in);
 
 struct shape;
@@ -56,14 +60,15 @@ struct field {
     enum field_kind kind;
     enum field_kind item; /* of a list */
     size_t offset;
-    size_t item_size;         /* of what it points to */
-    size_t link_at;           /* of a list: its count, an int; of a chain: the link, within the item */
-    field_counter *count;     /* of a list: instead of link_at; such a list may be NULL */
+    size_t item_size; /* size of what it points to */
+    /* of a list: where its count is, an int; of a chain: where the link is, within the item */
+    size_t link_at;
+    field_counter *count;     /* of a list: used instead of link_at; such a list may be NULL */
     const char *const *names; /* of an enum: in the order of the values, which start at 0; ends with NULL */
     const struct shape *shape;
 };
 
-/* A list that says how long another one is stands before it. */
+/* The list that gives the length of another list is described before it. */
 struct shape {
     const char *name;
     size_t size;
@@ -87,6 +92,12 @@ struct shape {
 #define FIELD_ENUM(owner, member, value_names)                                                               \
     {                                                                                                        \
         .name = #member, .kind = KIND_ENUM, .offset = offsetof(owner, member), .names = (value_names)        \
+    }
+/* A member that is a struct. */
+#define FIELD_STRUCT(owner, member, of)                                                                      \
+    {                                                                                                        \
+        .name = #member, .kind = KIND_STRUCT, .offset = offsetof(owner, member),                             \
+        .item_size = sizeof(FIELD_MEMBER(owner, member)), .shape = (of)                                      \
     }
 #define FIELD_POINTER(owner, member, of)                                                                     \
     {                                                                                                        \
@@ -118,12 +129,15 @@ struct shape {
         FIELD_LIST_AS(#member, owner, member.items, of), .link_at = offsetof(owner, member.count)            \
     }
 
-/* struct TYPE has grown or shrunk: bring its table of fields up to date, then the size stated beside it. */
+/*
+ * The build fails here if struct TYPE has grown or shrunk: update its table of fields, then the size stated
+ * beside it.
+ */
 #define FIELDS_COMPLETE(type, size_lp64)                                                                     \
     static_assert(sizeof(void *) != 8 || sizeof(struct type) == (size_lp64),                                 \
                   "struct " #type " changed: describe its fields here, then correct this size")
 
-/* TYPE_shape out of TYPE_fields[]. */
+/* Defines TYPE_shape from TYPE_fields[]. */
 #define SHAPE(type, size_lp64)                                                                               \
     const struct shape type##_shape = {.name = #type,                                                        \
                                        .size = sizeof(struct type),                                          \
@@ -132,22 +146,22 @@ struct shape {
     FIELDS_COMPLETE(type, size_lp64)
 
 /*
- * The object as JSON, to be freed by the caller. The format is a number that the reader must ask for: to be
- * raised when a member changes its meaning and neither its name nor its type.
+ * The object as JSON, which the caller frees. The reader must ask for the same format number. It has to be
+ * raised when a member changes its meaning but neither its name nor its type.
  */
 char *fields_write(const struct shape *shape, int format, const void *object);
 
 /*
- * An object of the shape, to be released with fields_free(). NULL with ERROR_FAILED for any other text; name
- * is what the error's path begins with.
+ * An object of the shape, to be released with fields_free(). NULL with ERROR_FAILED for any other text; the
+ * error's path begins with name.
  */
 void *fields_read(const struct shape *shape, int format, const char *json, const char *name,
                   struct error *err);
 
-/* The object and all it owns once more, to be released with fields_free(). */
+/* A copy of the object and of everything that it owns, to be released with fields_free(). */
 void *fields_copy(const struct shape *shape, const void *object);
 
-/* Free the object and all it owns. NULL-safe. */
+/* Free the object and everything that it owns. NULL-safe. */
 void fields_free(const struct shape *shape, void *object);
 
 #endif

@@ -11,12 +11,16 @@ struct string_list {
 
 void list_add(struct string_list *list, char *text); /* takes the text over */
 void list_addf(struct string_list *list, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void list_add_once(struct string_list *list, const char *text); /* a copy, where it is not there yet */
+/* adds a copy if the list does not have it yet */
+void list_add_once(struct string_list *list, const char *text);
 void list_add_all(struct string_list *list, const struct string_list *from); /* copies */
 bool list_has(const struct string_list *list, const char *text);
 void list_free(struct string_list *list);
 
-/* Statements as one text, to be run or kept together. The caller frees it. */
+/* The texts with the separator between them. The caller frees it. */
+char *list_join(const struct string_list *list, const char *separator);
+
+/* Statements as one text, to be run or stored together. The caller frees it. */
 char *statements_join(const struct string_list *list);
 
 #endif

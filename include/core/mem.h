@@ -1,6 +1,6 @@
 /*
- * Allocation that cannot fail: out of memory ends the program in one place, with a message. The job on the
- * server survives that as it survives any crash.
+ * Allocation that cannot fail: if memory runs out, the program ends in one place, with a message. The job on
+ * the server survives that as it survives any crash.
  */
 #ifndef PGRECAST_CORE_MEM_H
 #define PGRECAST_CORE_MEM_H
@@ -16,5 +16,11 @@ char *mem_strndup(const char *text, size_t len);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *mem_vprintf(const char *fmt, va_list args);
 void *mem_checked(void *ptr); /* ptr, which a library allocated: NULL is out of memory */
+
+/*
+ * The program has found a mistake of its own: it reports it and ends at once. Never used for input from
+ * outside.
+ */
+_Noreturn void mem_mistake(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

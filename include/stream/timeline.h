@@ -1,6 +1,6 @@
 /*
- * Timelines: where the server left the one that a job knows, on the way to the one it is on now. After a
- * promotion nothing that stood beyond that place in the old log has ever happened.
+ * Timelines: the position at which the server left the timeline that a job knows, before it came to its
+ * current one. After a promotion nothing that followed that position in the old log has ever happened.
  *
  * Sources: PostgreSQL manual, "Streaming Replication Protocol" (TIMELINE_HISTORY), and timeline.c of the
  * server for the form of a history file.
@@ -18,8 +18,8 @@
 
 /*
  * Ask the server, over a replication connection of its own. ERROR_FAILED when timeline_before is not an
- * ancestor of the server's timeline, or is that timeline itself. err is as session_open() and session_error()
- * leave it when the server cannot be asked.
+ * ancestor of the server's timeline, or is that timeline itself. When the server cannot be asked, err is set
+ * by session_open() or session_error().
  */
 bool stream_fork_lsn(const struct connection_options *connection, uint32_t timeline_before, lsn_t *fork,
                      struct error *err);

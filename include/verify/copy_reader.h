@@ -10,8 +10,9 @@
  *   field     = int32 length, bytes       ; length -1 is NULL, at most 1 GB
  *   trailer   = int16 -1
  *
- * The server sends one tuple a CopyData message, but says nowhere that it must: any split is read. A tuple
- * that comes whole in a message is handed on in place, without a copy.
+ * The server sends one tuple in each CopyData message, but nothing says that it must: any split is accepted.
+ * A tuple
+ * that is complete in one message is passed on in place, without a copy.
  *
  * Refuses: anything else, bytes after the trailer, and an end without the trailer. Pure: takes no connection.
  */
@@ -35,18 +36,19 @@ struct copy_reader {
     copy_tuple tuple;
     void *arg;
     enum copy_state state;
-    int64_t tuples;        /* handed on */
-    struct buffer pending; /* the beginning of what is not complete yet */
-    size_t scanned;        /* how far into the tuple under way its fields are known to be complete */
-    int fields_left;       /* of the tuple under way; -1: its count is not read yet */
+    int64_t tuples;        /* tuples passed on so far */
+    struct buffer pending; /* the beginning of a tuple that is not complete yet */
+    size_t scanned;        /* bytes of the current tuple whose fields are known to be complete */
+    /* Fields of the current tuple that are still to come; -1: their count is not read yet. */
+    int fields_left;
 };
 
 void copy_reader_init(struct copy_reader *r, copy_tuple tuple, void *arg);
 
-/* The next bytes of the stream; fit to be a session_copy_row. arg is the struct copy_reader. */
+/* The next bytes of the stream. Can be used as a session_copy_row; arg is the struct copy_reader. */
 bool copy_reader_feed(void *arg, const char *data, size_t len, struct error *err);
 
-/* After the last: false when the stream is not complete. */
+/* To be called at the end: false when the stream is not complete. */
 bool copy_reader_end(const struct copy_reader *r, struct error *err);
 void copy_reader_free(struct copy_reader *r);
 

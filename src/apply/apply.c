@@ -3,22 +3,33 @@
 #include <stdlib.h>
 
 #include "core/mem.h"
-#include "state.h"
+#include "apply_workers.h"
+#include "failing_entry.h"
+#include "session.h"
+#include "state/guard.h"
+#include "step.h"
+
+char *
+apply_session_settings(int64_t job_id)
+{
+    char *guard = guard_session_settings(job_id);
+    char *settings = mem_printf("%s; %s", APPLY_SESSION_SETTINGS, guard);
+
+    free(guard);
+    return settings;
+}
 
 struct session *
-apply_session_open(const struct connection_options *connection, struct error *err)
+apply_session_open(const struct connection_options *connection, int64_t job_id, struct error *err)
 {
-    struct session *s = session_open(connection, SESSION_SQL, "apply", err);
+    char *settings = apply_session_settings(job_id);
+    struct session *s = session_open(connection, SESSION_EVALUATION, APPLY_SESSION_PURPOSE, err);
 
-    /* The key index is the way to every row, whatever the planner believes of a table without statistics. */
-    if (s != NULL &&
-        !session_execute(
-            s, err,
-            "SET synchronous_commit = off; SET enable_seqscan = off; SET enable_hashjoin = off; "
-            "SET enable_mergejoin = off; SET enable_material = off; SET client_min_messages = error")) {
+    if (s != NULL && !session_execute(s, err, settings)) {
         session_close(s);
         s = NULL;
     }
+    free(settings);
     return s;
 }
 
@@ -32,27 +43,27 @@ apply_open(const struct apply_options *options, struct error *err)
     a->spool = options->spool;
     a->owner = options->owner;
     a->session = options->session;
-    a->instance = options->instance != 0 ? options->instance : 1; /* the column's default */
     a->skip_xid = options->skip_xid;
     a->set_aside = options->set_aside;
     a->bounds = options->bounds;
-    a->after = a->done = a->applied = a->saved = a->place.lsn = options->after;
+    a->after = a->done = a->applied = a->saved = a->position.lsn = options->after;
     if (!flush_open(&a->flush, options->plan, a->owner.number, a->set_aside, a->session, err) ||
         !session_row(a->session, &res, err,
-                     "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0))
+                     "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) AS xid", 0))
         goto failed;
-    a->xid_near = strtoull(result_text(&res, 0, 0), NULL, 10);
+    a->xid_near = row_uint(&res, 0, "xid");
     result_free(&res);
-    a->crew = crew_open(options, a->instance);
+    a->workers = apply_workers_open(options);
     batch_init(&a->batch, a->flush.columns.count, a->plan->key_count, a->flush.columns.key_positions);
+    batch_leave_to_source(&a->batch, a->flush.columns.only_in_source);
     if (a->set_aside && !blocked_load(&a->blocked, a->session, a->owner, a->plan->key_count, err))
         goto failed;
-    if (!ahead_load(&a->last, a->session, a->owner, err))
+    if (!beyond_load(&a->last, a->session, a->owner, err))
         goto failed;
     a->reader = spool_reader_open(options->spool, options->after, err);
     if (a->reader == NULL)
         goto failed;
-    a->place.position = spool_reader_position(a->reader);
+    a->position.spool = spool_reader_position(a->reader);
     return a;
 failed:
     result_free(&res);
@@ -66,8 +77,8 @@ apply_set_plan(struct apply *a, const struct plan *plan, struct error *err)
     bool ok;
 
     a->plan = plan;
-    crew_free(a->crew); /* it writes by the plan it was made with */
-    a->crew = NULL;
+    apply_workers_free(a->workers); /* they write by the plan with which they were made */
+    a->workers = NULL;
     ok = flush_drop(&a->flush, err);
     flush_close(&a->flush);
     ok = ok && flush_open(&a->flush, plan, a->owner.number, a->set_aside, a->session, err);
@@ -81,14 +92,14 @@ apply_close(struct apply *a)
     if (a == NULL)
         return;
     spool_reader_close(a->reader);
-    crew_free(a->crew);
+    apply_workers_free(a->workers);
     flush_close(&a->flush);
     batch_free(&a->batch);
     snapshot_free(a->visible);
     dirty_clear(&a->dirty);
     blocked_free(&a->blocked);
-    ahead_free(&a->last);
-    ahead_free(&a->held.ahead);
+    beyond_free(&a->last);
+    beyond_free(&a->held.beyond);
     free(a->held.begins);
     free(a->xids.xids);
     free(a->unsettled.xids);
@@ -130,7 +141,7 @@ apply_marker(const struct apply *a)
 }
 
 bool
-apply_is_ahead(const struct apply *a)
+apply_has_beyond(const struct apply *a)
 {
     return a->last.until > 0;
 }
@@ -219,7 +230,7 @@ apply_take_dirty(struct apply *a)
 {
     struct dirty *dirty = mem_alloc(sizeof(*dirty));
 
-    dirty_restore(&a->dirty); /* a comparison that did not come to an end */
+    dirty_restore(&a->dirty); /* keys of a comparison that was not completed */
     dirty_move(dirty, &a->dirty);
     return dirty;
 }
@@ -260,58 +271,7 @@ apply_keys_table(const struct apply *a)
 }
 
 bool
-apply_is_inside(const struct apply *a)
-{
-    return a->transaction_open;
-}
-
-bool
-apply_at_boundary(const struct apply *a)
-{
-    return !a->transaction_open && !a->release && a->held.count == 0;
-}
-
-bool
 apply_clear(struct apply *a, struct error *err)
 {
     return flush_clear(&a->flush, err);
-}
-
-void
-apply_enter(struct apply *a)
-{
-    a->external = true;
-    a->inside = a->place;
-    a->applied_before = a->applied;
-    a->changes_before = a->changes;
-    a->saved_before = a->saved;
-}
-
-void
-apply_set_deadline(struct apply *a, int64_t clock_at_ms)
-{
-    a->deadline_ms = clock_at_ms;
-}
-
-bool
-apply_leave(struct apply *a, bool committed, struct error *err)
-{
-    a->external = false;
-    flush_transaction_ended(&a->flush);
-    if (committed) {
-        a->deadline_ms = 0;
-        a->place = a->inside;
-        return true;
-    }
-    batch_reset(&a->batch);
-    a->xids.count = 0;
-    a->transactions = 0;
-    a->deadline_ms = 0;
-    a->changes = a->changes_before;
-    a->saved = a->saved_before;
-    a->done = a->applied = a->applied_before;
-    a->in_source = false;
-    a->skipping = false;
-    return spool_seek(a->reader, a->place.position, err) &&
-           (!a->set_aside || blocked_load(&a->blocked, a->session, a->owner, a->plan->key_count, err));
 }

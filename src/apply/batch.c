@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "core/encoding.h"
 #include "core/mem.h"
 
 #define ARENA_BLOCK (1024 * 1024)
@@ -36,7 +37,9 @@ arena_get(struct batch *b, size_t len)
     return at;
 }
 
-/* Keep one ordinary block for the next batch, so that a stream of small batches allocates nothing. */
+/*
+ * Keep one block of ordinary size for the next batch, so that a stream of small batches needs no allocation.
+ */
 static void
 arena_reset(struct batch *b)
 {
@@ -66,6 +69,16 @@ batch_init(struct batch *b, int column_count, int key_count, const int *key_posi
     b->key_positions = key_positions;
     b->masks = mem_alloc((size_t)column_count);
     b->mask_count = 1;
+}
+
+void
+batch_leave_to_source(struct batch *b, const bool *columns)
+{
+    bool any = false;
+
+    for (int i = 0; i < b->column_count; i++)
+        any = any || columns[i];
+    b->only_in_source = any ? columns : NULL;
 }
 
 void
@@ -102,7 +115,10 @@ batch_truncate(struct batch *b)
     b->changes = changes;
 }
 
-/* The key's bytes from a row, into the arena. False where a key column has no value: then there is no key. */
+/*
+ * Append the bytes of a row's key to the arena. False where a key column has no value: then the row has no
+ * key.
+ */
 static bool
 encode_key(struct batch *b, const struct tuple *row, char **key, uint32_t *len)
 {
@@ -153,10 +169,11 @@ batch_encode_key(char *const *values, int key_count, struct buffer *key)
 }
 
 char *
-batch_key_text(const char *key, int key_count)
+batch_key_text(const char *key, int key_count, const char *encoding)
 {
     struct value *values = mem_array(NULL, (size_t)key_count, sizeof(*values));
     struct buffer text = {0};
+    char *shown;
 
     batch_key_values(key, key_count, values);
     buffer_add_char(&text, '(');
@@ -166,12 +183,14 @@ batch_key_text(const char *key, int key_count)
         buffer_add(&text, values[i].data, values[i].len);
     }
     buffer_add_char(&text, ')');
+    shown = encoding_shown(encoding, text.data, text.len);
+    buffer_free(&text);
     free(values);
-    return buffer_take(&text);
+    return shown;
 }
 
 static size_t
-find_slot(const struct batch *b, uint64_t hash, const char *key, uint32_t len)
+batch_find_slot(const struct batch *b, uint64_t hash, const char *key, uint32_t len)
 {
     size_t mask = b->slot_count - 1, slot = hash & mask;
 
@@ -185,7 +204,7 @@ find_slot(const struct batch *b, uint64_t hash, const char *key, uint32_t len)
 }
 
 static void
-grow(struct batch *b)
+batch_grow(struct batch *b)
 {
     free(b->slots);
     b->slot_count = b->slot_count > 0 ? b->slot_count * 2 : 4096;
@@ -193,11 +212,11 @@ grow(struct batch *b)
     for (int i = 0; i < b->entry_count; i++) {
         const struct batch_entry *e = &b->entries[i];
 
-        b->slots[find_slot(b, e->hash, e->key, e->key_len)] = i + 1;
+        b->slots[batch_find_slot(b, e->hash, e->key, e->key_len)] = i + 1;
     }
 }
 
-/* The entry of the row's key, made where there is none. -1 when the row has no key. */
+/* Find the entry of the row's key, or make it. -1 when the row has no key. */
 static int
 find_entry(struct batch *b, const struct tuple *row, bool *fresh)
 {
@@ -210,9 +229,9 @@ find_entry(struct batch *b, const struct tuple *row, bool *fresh)
     if (!encode_key(b, row, &key, &len))
         return -1;
     if ((size_t)b->entry_count * 2 >= b->slot_count)
-        grow(b);
+        batch_grow(b);
     hash = XXH3_64bits(key, len);
-    slot = find_slot(b, hash, key, len);
+    slot = batch_find_slot(b, hash, key, len);
     *fresh = b->slots[slot] == 0;
     if (!*fresh)
         return b->slots[slot] - 1;
@@ -226,7 +245,7 @@ find_entry(struct batch *b, const struct tuple *row, bool *fresh)
     return b->entry_count++;
 }
 
-/* Copy the row's values; those left unchanged come from the image before, where the batch has it. */
+/* Copy the row's values. Values left unchanged come from the image before, where the batch has one. */
 static struct value *
 copy_values(struct batch *b, const struct tuple *row, const struct value *before)
 {
@@ -234,6 +253,8 @@ copy_values(struct batch *b, const struct tuple *row, const struct value *before
 
     for (int i = 0; i < b->column_count; i++) {
         values[i] = row->values[i];
+        if (b->only_in_source != NULL && b->only_in_source[i])
+            values[i] = (struct value){.kind = VALUE_UNCHANGED};
         if (values[i].kind == VALUE_UNCHANGED && before != NULL) {
             values[i] = before[i];
         } else if (values[i].kind == VALUE_TEXT) {
@@ -367,7 +388,10 @@ batch_close(struct batch *b)
     free(unchanged);
 }
 
-/* The key's columns too: a table may have no others, and a row must be there to be read. */
+/*
+ * The mask includes the key columns: a table may have no others, and each row must be looked for in the
+ * source.
+ */
 void
 batch_read_all(struct batch *b)
 {

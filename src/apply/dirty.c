@@ -72,7 +72,7 @@ dirty_add(struct dirty *d, int key_count, char *const *values)
     buffer_free(&key);
 }
 
-/* The first keys to loaded, the others stay. */
+/* The first keys become the loaded ones, the others stay. */
 static void
 take_slice(struct dirty *d, int64_t most)
 {
@@ -89,7 +89,7 @@ take_slice(struct dirty *d, int64_t most)
 }
 
 static void
-add_line(struct buffer *text, const struct value *values, int key_count)
+dirty_add_line(struct buffer *text, const struct value *values, int key_count)
 {
     for (int i = 0; i < key_count; i++) {
         if (i > 0)
@@ -111,7 +111,7 @@ copy_loaded(const struct dirty *d, struct session *s, int key_count, struct erro
 
     while (ok && keyset_next(&d->loaded, &at, &key, &len)) {
         batch_key_values(key, key_count, values);
-        add_line(&text, values, key_count);
+        dirty_add_line(&text, values, key_count);
         if (text.len >= COPY_PIECE) {
             ok = session_copy_in_data(s, err, text.data, text.len);
             buffer_reset(&text);
@@ -127,22 +127,24 @@ bool
 dirty_load(struct dirty *d, struct session *s, const char *table, int key_count, int64_t most,
            struct error *err)
 {
-    char *copy = mem_printf("COPY %s FROM STDIN", table);
+    struct buffer copy = {0};
     bool ok;
 
+    buffer_printf(&copy, "COPY %s FROM STDIN", table);
+    statement_add_copy_options(&copy, session_encoding(s));
     take_slice(d, most);
-    ok = session_copy_in_begin(s, err, copy);
+    ok = session_copy_in_begin(s, err, copy.data);
     if (ok) {
         ok = copy_loaded(d, s, key_count, err);
         ok = session_copy_in_end(s, err, !ok) && ok;
     }
     if (!ok)
         error_redact(err);
-    free(copy);
+    buffer_free(&copy);
     return ok;
 }
 
-/* New storage for the table costs more than to delete few rows. */
+/* For few rows DELETE is used, because TRUNCATE gives the table new storage, which costs more. */
 bool
 dirty_unload(const struct dirty *d, struct session *s, const char *table, struct error *err)
 {

@@ -12,32 +12,35 @@
 
 /* Zero-initialise; release with dirty_clear(). */
 struct dirty {
-    bool recording; /* since dirty_start() */
-    bool truncated; /* a TRUNCATE came by */
+    bool recording; /* recording since dirty_start() */
+    bool truncated; /* a TRUNCATE was applied */
     struct keyset keys;
-    struct keyset loaded; /* taken out of them by dirty_load(), until the caller has judged them */
+    struct keyset loaded; /* keys that dirty_load() has taken out, until the caller has judged them */
 };
 
 void dirty_start(struct dirty *d);
 void dirty_clear(struct dirty *d);
 
-/* All that is in from goes over to the other. */
+/* Move everything from one set to the other. */
 void dirty_move(struct dirty *to, struct dirty *from);
 
-/* The keys of a batch that was written. */
+/* Record the keys of a batch that was written. */
 void dirty_record(struct dirty *d, const struct batch *b);
 
-/* Keys as one text per key column. */
+/* values: one text for each key column. */
 bool dirty_has(const struct dirty *d, int key_count, char *const *values);
 void dirty_add(struct dirty *d, int key_count, char *const *values);
 
-/* Take up to that many keys and copy them into the table of the session, and remove them from it. */
+/*
+ * dirty_load() takes up to that many keys and copies them into the session's table; the other function
+ * removes them from that table.
+ */
 bool dirty_load(struct dirty *d, struct session *s, const char *table, int key_count, int64_t most,
                 struct error *err);
 
 bool dirty_unload(const struct dirty *d, struct session *s, const char *table, struct error *err);
 
-/* Put those of the last load back. */
+/* Put the keys of the last load back. */
 void dirty_restore(struct dirty *d);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/encoding.h"
 #include "core/mem.h"
 #include "order.h"
 #include "pg/redact.h"
@@ -12,6 +13,28 @@
 #define COPY_PIECE (1024 * 1024)
 #define VISIBLE_POLL_MS 5
 #define FEW_ROWS 1000
+
+/* Names of the columns in the encoding of the database, where that is not UTF-8. */
+static bool
+name_columns(struct flush *f, struct error *err)
+{
+    struct stream_columns *c = &f->columns;
+    bool ok = true;
+
+    if (session_encoding(f->session) == NULL)
+        return true;
+    c->names = mem_array(NULL, (size_t)c->count + 1, sizeof(*c->names));
+    memset(c->names, 0, ((size_t)c->count + 1) * sizeof(*c->names));
+    for (int i = 0; ok && i < c->count; i++) {
+        const char *name = f->plan->source->columns[c->source[i]].name;
+
+        if (encoding_is_ascii(name, strlen(name)))
+            c->names[i] = mem_strdup(name);
+        else
+            ok = session_encode(f->session, name, &c->names[i], err);
+    }
+    return ok;
+}
 
 bool
 flush_open(struct flush *f, const struct plan *plan, int number, bool in_parts, struct session *s,
@@ -25,13 +48,13 @@ flush_open(struct flush *f, const struct plan *plan, int number, bool in_parts, 
     f->session = s;
     temp_tables_name(&f->temp, number);
     stream_columns_init(&f->columns, plan);
-    for (int i = 0; i < plan->column_count; i++)
+    for (int i = 0; i < plan->rows.column_count; i++)
         f->keeps_defaults =
-            f->keeps_defaults || plan->columns[i].kept || plan->columns[i].origin == COLUMN_DEFAULT;
-    f->copy_stage = statement_copy_stage(&f->temp, plan, &f->columns);
+            f->keeps_defaults || plan->rows.columns[i].kept || plan->rows.columns[i].origin == COLUMN_DEFAULT;
+    f->copy_stage = statement_copy_stage(&f->temp, plan, &f->columns, session_encoding(s));
     create = statement_create(&f->temp, plan);
-    ok = session_execute(s, err, create) &&
-         (!in_parts || session_executef(s, err, "CREATE INDEX ON %s (pgrecast_unit)", f->temp.stage));
+    ok = name_columns(f, err) && session_execute(s, err, create) &&
+         (!in_parts || session_executef(s, err, "CREATE INDEX ON %s (pgrecast_group)", f->temp.stage));
     if (!ok)
         error_context(err, "creating the temporary tables of the apply");
     free(create);
@@ -92,16 +115,19 @@ flush_add_value(struct buffer *text, const struct value *v)
     buffer_add(text, from, (size_t)(end - from));
 }
 
-/* Rows of a mask that are read from the source although the shadow has them stand apart in the stage. */
+/*
+ * The stage's number for rows of a mask that are read from the source although the shadow has them. They have
+ * a number of their own.
+ */
 static int
 reread_number(const struct batch *b, int mask)
 {
     return b->mask_count + mask;
 }
 
-/* One line of the stage. A deleted key has values in its key columns only. */
+/* Add one line to the stage's text. A deleted key has values only in its key columns. */
 static void
-add_line(struct flush *f, const struct batch *b, int seq, int unit, struct value *scratch)
+flush_add_line(struct flush *f, const struct batch *b, int seq, int group, struct value *scratch)
 {
     const struct batch_entry *e = &b->entries[seq];
     const struct value *values = e->values;
@@ -115,17 +141,19 @@ add_line(struct flush *f, const struct batch *b, int seq, int unit, struct value
         values = scratch;
     }
     buffer_printf(&f->text, "%c\t%d\t%d\t%d\t%d", e->row ? 'r' : 'd', seq, e->base,
-                  f->reread[seq] ? reread_number(b, e->mask) : e->mask, unit);
+                  f->reread[seq] ? reread_number(b, e->mask) : e->mask, group);
     for (int i = 0; i < b->column_count; i++) {
+        if (f->columns.only_in_source[i])
+            continue;
         buffer_add_char(&f->text, '\t');
         flush_add_value(&f->text, &values[i]);
     }
     buffer_add_char(&f->text, '\n');
 }
 
-/* unit_of: by entry, or NULL. */
-static bool
-fill_stage(struct flush *f, const struct batch *b, const int *unit_of, struct error *err)
+/* group_of: the group of each entry, or NULL. Entries in flush.left_out are not staged. */
+bool
+flush_fill_stage(struct flush *f, const struct batch *b, const int *group_of, struct error *err)
 {
     struct value *scratch = mem_array(NULL, (size_t)(b->column_count + b->key_count), sizeof(*scratch));
     bool ok = session_copy_in_begin(f->session, err, f->copy_stage);
@@ -138,7 +166,9 @@ fill_stage(struct flush *f, const struct batch *b, const int *unit_of, struct er
     order = order_by_key(b, f->plan);
     buffer_reset(&f->text);
     for (int i = 0; i < b->entry_count && ok; i++) {
-        add_line(f, b, order[i], unit_of != NULL ? unit_of[order[i]] : 0, scratch);
+        if (f->left_out != NULL && f->left_out[order[i]])
+            continue;
+        flush_add_line(f, b, order[i], group_of != NULL ? group_of[order[i]] : 0, scratch);
         if (f->text.len >= COPY_PIECE) {
             ok = session_copy_in_data(f->session, err, f->text.data, f->text.len);
             buffer_reset(&f->text);
@@ -170,10 +200,10 @@ await_visible(struct flush *f, struct error *err)
     while (ok && !visible) {
         ok = session_row(f->session, &res, err,
                          "SELECT coalesce(bool_and(pg_catalog.pg_visible_in_snapshot(x, "
-                         "pg_catalog.pg_current_snapshot())), true) FROM "
+                         "pg_catalog.pg_current_snapshot())), true) AS visible FROM "
                          "pg_catalog.unnest($1::pg_catalog.xid8[]) AS x",
                          1, list.data);
-        visible = ok && result_bool(&res, 0, 0);
+        visible = ok && row_bool(&res, 0, "visible");
         if (ok && !visible && !clock_sleep(VISIBLE_POLL_MS)) {
             ok = error_set(err, ERROR_FAILED, "stopped while waiting for a transaction to become visible");
             err->stopped = true;
@@ -186,7 +216,7 @@ await_visible(struct flush *f, struct error *err)
 }
 
 static bool
-run(struct flush *f, char *sql, struct error *err)
+flush_run(struct flush *f, char *sql, struct error *err)
 {
     bool ok = session_execute(f->session, err, sql);
 
@@ -194,16 +224,17 @@ run(struct flush *f, char *sql, struct error *err)
     return ok;
 }
 
-/* Rows that come anew take their values made once per row there: from the shadow's own sequence. */
+/* New rows take the values that are made once per row from the shadow's own sequence, also in the overlay. */
 static bool
 give_sequence(struct flush *f, const char *column, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(f->session, &res, err, "SELECT pg_catalog.pg_get_serial_sequence($1, $2)", 2,
-                          f->plan->shadow_sql, column);
+    bool ok =
+        session_row(f->session, &res, err, "SELECT pg_catalog.pg_get_serial_sequence($1, $2) AS sequence", 2,
+                    f->plan->names.shadow_sql, column);
 
-    if (ok && !result_null(&res, 0, 0))
-        ok = run(f, statement_overlay_sequence(&f->temp, column, result_text(&res, 0, 0)), err);
+    if (ok && !row_null(&res, 0, "sequence"))
+        ok = flush_run(f, statement_overlay_sequence(&f->temp, column, row_text(&res, 0, "sequence")), err);
     result_free(&res);
     return ok;
 }
@@ -211,26 +242,26 @@ give_sequence(struct flush *f, const char *column, struct error *err)
 bool
 flush_overlay(struct flush *f, struct error *err)
 {
-    bool ok = run(f, statement_overlay_create(&f->temp, f->plan), err);
+    bool ok = flush_run(f, statement_overlay_create(&f->temp, f->plan), err);
 
-    for (int i = 0; ok && i < f->plan->column_count; i++) {
-        if (f->plan->columns[i].origin == COLUMN_DEFAULT && f->plan->target->columns[i].identity != '\0')
-            ok = give_sequence(f, f->plan->columns[i].name, err);
+    for (int i = 0; ok && i < f->plan->rows.column_count; i++) {
+        if (f->plan->rows.columns[i].origin == COLUMN_DEFAULT && f->plan->target->columns[i].identity != '\0')
+            ok = give_sequence(f, f->plan->rows.columns[i].name, err);
     }
     f->overlay = ok;
     return ok;
 }
 
-static const char *
-target(const struct flush *f)
+const char *
+flush_target(const struct flush *f)
 {
-    return f->overlay ? f->temp.overlay : f->plan->shadow_sql;
+    return f->overlay ? f->temp.overlay : f->plan->names.shadow_sql;
 }
 
 /*
- * What a mask means for the items of the insert list: keep[i] is set where everything the item depends on was
- * left unchanged. False when some item depends on both changed and unchanged columns: then the row's values
- * must be read.
+ * Apply a mask to the items of the insert list: keep[i] is set where everything that the item depends on was
+ * left unchanged. False when an item depends on changed and on unchanged columns: then the row's values must
+ * be read.
  */
 static bool
 find_kept(const struct flush *f, const bool *unchanged, bool *keep)
@@ -238,9 +269,9 @@ find_kept(const struct flush *f, const bool *unchanged, bool *keep)
     const struct plan *plan = f->plan;
     bool separable = true;
 
-    for (int i = 0; i < plan->insert_count; i++) {
+    for (int i = 0; i < plan->rows.insert_count; i++) {
         const struct plan_column *column =
-            plan->insert_origin[i] >= 0 ? &plan->columns[plan->insert_origin[i]] : NULL;
+            plan->rows.insert_origin[i] >= 0 ? &plan->rows.columns[plan->rows.insert_origin[i]] : NULL;
         const bool *depends = column != NULL && !column->kept ? column->depends_on : NULL;
         bool any_kept = false, any_changed = false;
 
@@ -259,15 +290,21 @@ find_kept(const struct flush *f, const bool *unchanged, bool *keep)
 }
 
 static bool
-check_none_missing(struct flush *f, int mask, const char *units, struct error *err)
+check_none_missing(struct flush *f, int mask, const char *groups, struct error *err)
 {
-    char *sql = statement_find_missing(&f->temp, f->plan, mask, units);
+    char *sql = statement_find_missing(&f->temp, f->plan, mask, groups);
     struct result res = {0};
-    bool ok = session_query(f->session, &res, err, sql, 0);
+    bool ok = session_transport(f->session, err) && session_query(f->session, &res, err, sql, 0) &&
+              session_evaluate(f->session, err);
 
     if (ok && result_rows(&res) > 0) {
-        ok = error_set(err, ERROR_PARITY, "the row with the key %s is missing in %s", result_text(&res, 0, 0),
-                       f->plan->shadow_sql);
+        char *bytes = encoding_unhex(row_text(&res, 0, "key"));
+        char *key = encoding_shown(session_encoding(f->session), bytes, strlen(bytes));
+
+        ok = error_set(err, ERROR_PARITY, "the row with the key %s is missing in %s", key,
+                       f->plan->names.shadow_sql);
+        free(key);
+        free(bytes);
         error_detail(err,
                      "An update of it came through the stream after the copy was complete. The original is "
                      "untouched.");
@@ -277,7 +314,9 @@ check_none_missing(struct flush *f, int mask, const char *units, struct error *e
     return ok;
 }
 
-/* Rows of the mask that the source no longer has, and that are not to be deleted for it. */
+/*
+ * Leave rows of the mask alone that the source no longer has, and that must not be deleted for that reason.
+ */
 static bool
 leave_missing(struct flush *f, const struct batch *b, int mask, struct error *err)
 {
@@ -295,14 +334,14 @@ leave_missing(struct flush *f, const struct batch *b, int mask, struct error *er
     sql = statement_leave(&f->temp, mask, gone.data);
     ok = session_query(f->session, &res, err, sql, 0);
     for (int i = 0; ok && i < result_rows(&res); i++)
-        f->left[result_int(&res, i, 0)] = true;
+        f->left[row_int(&res, i, "pgrecast_seq")] = true;
     result_free(&res);
     free(sql);
     buffer_free(&gone);
     return ok;
 }
 
-/* The values, and whose rows have them now. */
+/* Read the values, and note the keys of the rows that have them now. */
 static bool
 fill(struct flush *f, const struct batch *b, char *sql, struct error *err)
 {
@@ -310,7 +349,7 @@ fill(struct flush *f, const struct batch *b, char *sql, struct error *err)
     bool ok = session_query(f->session, &res, err, sql, 0);
 
     for (int i = 0; ok && i < result_rows(&res); i++) {
-        const struct batch_entry *e = &b->entries[result_int(&res, i, 0)];
+        const struct batch_entry *e = &b->entries[row_int(&res, i, "pgrecast_seq")];
 
         keyset_add(&f->distrusted, e->key, e->key_len);
     }
@@ -320,46 +359,48 @@ fill(struct flush *f, const struct batch *b, char *sql, struct error *err)
 }
 
 /*
- * Read the values left unchanged from the source; a row that is not there has been deleted since. number: the
- * mask's number in the stage.
+ * Read the values left unchanged from the source. A row that the source does not have was deleted since.
+ * number: the number of the mask in the stage.
  */
 static bool
-read_source(struct flush *f, const struct batch *b, int mask, int number, bool all, const char *units,
+read_source(struct flush *f, const struct batch *b, int mask, int number, bool all, const char *groups,
             struct error *err)
 {
     f->filled = true;
     return await_visible(f, err) &&
-           fill(f, b, statement_fill(&f->temp, f->plan, &f->columns, number, batch_mask(b, mask), all, units),
+           fill(f, b,
+                statement_fill(&f->temp, f->plan, &f->columns, number, batch_mask(b, mask), all, groups),
                 err) &&
            (f->left == NULL || leave_missing(f, b, number, err)) &&
-           run(f, statement_forget(&f->temp, number, all, units), err);
+           flush_run(f, statement_forget(&f->temp, number, all, groups), err);
 }
 
 /*
- * Rows with unchanged values. Those come from the row they replace, unless an expression mixes them with
- * changed ones. (Where the shadow's rows may be newer than the batch, of another row, even, that has had the
- * key since, they are read before.)
+ * Write rows with unchanged values. These values come from the row that is replaced, unless an expression
+ * combines them with changed values. (The shadow's rows may be newer than the batch, and may even belong to
+ * another row that has taken the key since. Then the unchanged values have been read from the source before.)
  */
 static bool
-write_masked(struct flush *f, const struct batch *b, int mask, enum flush_trust trust, const char *units,
+write_masked(struct flush *f, const struct batch *b, int mask, enum flush_trust trust, const char *groups,
              struct error *err)
 {
-    bool *keep = mem_alloc((size_t)f->plan->insert_count * sizeof(*keep) + 1);
+    bool *keep = mem_alloc((size_t)f->plan->rows.insert_count * sizeof(*keep) + 1);
     bool read_all = !find_kept(f, batch_mask(b, mask), keep);
     bool ok;
 
     if (trust == TRUST_EXACT && !read_all)
-        ok = check_none_missing(f, mask, units, err);
+        ok = check_none_missing(f, mask, groups, err);
     else
-        ok = read_source(f, b, mask, mask, read_all, units, err);
-    ok = ok &&
-         (read_all || run(f, statement_insert_keeping(&f->temp, f->plan, target(f), mask, keep, units), err));
+        ok = read_source(f, b, mask, mask, read_all, groups, err);
+    ok = ok && (read_all ||
+                flush_run(f, statement_insert_keeping(&f->temp, f->plan, flush_target(f), mask, keep, groups),
+                          err));
     free(keep);
     return ok;
 }
 
 static void
-add_statement(struct buffer *sql, char *statement)
+flush_add_statement(struct buffer *sql, char *statement)
 {
     buffer_add_text(sql, statement);
     buffer_add_text(sql, ";\n");
@@ -376,35 +417,38 @@ run_buffer(struct flush *f, struct buffer *sql, struct error *err)
 }
 
 bool
-flush_write(struct flush *f, const struct batch *b, enum flush_trust trust, const char *units,
+flush_write(struct flush *f, const struct batch *b, enum flush_trust trust, const char *groups,
             struct error *err)
 {
     int masks = trust == TRUST_NEWER ? 1 : b->mask_count;
     struct buffer sql = {0};
 
-    if (units != NULL)
+    if (groups != NULL)
         buffer_add_text(&sql, FLUSH_SAVEPOINT ";\n");
-    add_statement(&sql, f->keeps_defaults || masks > 1
-                            ? statement_delete_saving(&f->temp, f->plan, target(f), units)
-                            : statement_delete(&f->temp, f->plan, target(f), units));
+    flush_add_statement(&sql, f->keeps_defaults || masks > 1
+                                  ? statement_delete_saving(&f->temp, f->plan, flush_target(f), groups)
+                                  : statement_delete(&f->temp, f->plan, flush_target(f), groups));
     if (masks > 1 && !run_buffer(f, &sql, err))
         return false;
     for (int mask = 1; mask < masks; mask++) {
-        if (!write_masked(f, b, mask, trust, units, err))
+        if (!write_masked(f, b, mask, trust, groups, err))
             return false;
     }
     if (f->keeps_defaults)
-        add_statement(&sql, statement_insert_keeping(&f->temp, f->plan, target(f), 0, NULL, units));
-    add_statement(&sql, statement_insert(&f->temp, f->plan, target(f), f->keeps_defaults, units));
-    if (units != NULL)
+        flush_add_statement(&sql,
+                            statement_insert_keeping(&f->temp, f->plan, flush_target(f), 0, NULL, groups));
+    flush_add_statement(&sql,
+                        statement_insert(&f->temp, f->plan, flush_target(f), f->keeps_defaults, groups));
+    if (groups != NULL)
         buffer_add_text(&sql, FLUSH_RELEASE);
     return run_buffer(f, &sql, err);
 }
 
 /*
- * The batch before goes first. That the tables empty themselves at a commit would cost each commit some
- * milliseconds, the swap's too: new storage for them, what they keep out of line, and the indexes. So does a
- * TRUNCATE, and few rows are deleted one by one; but where they were, nothing comes, until the next TRUNCATE.
+ * Remove the rows of the last batch. Temporary tables with ON COMMIT DELETE ROWS would cost each commit some
+ * milliseconds, also the swap's, because the tables, their TOAST tables and their indexes get new storage.
+ * TRUNCATE costs the same, so a few rows are deleted instead. The space of deleted rows is not used again
+ * until the next TRUNCATE.
  */
 bool
 flush_clear(struct flush *f, struct error *err)
@@ -427,55 +471,26 @@ flush_transaction_ended(struct flush *f)
     f->overlay = false;
 }
 
-/* Try to write the rows [from, to) of the stage and undo it. True when a row's content makes it fail. */
-static bool
-range_fails(struct flush *f, int from, int to)
+enum stage_outcome
+flush_try_stage(struct flush *f, const struct batch *b, const bool *left_out, struct error *failure,
+                struct error *err)
 {
-    struct error err = {0};
-    char *insert = statement_insert(&f->temp, f->plan, target(f), false, NULL);
-    bool fails;
+    bool fits;
 
-    fails = session_execute(f->session, &err, "SAVEPOINT pgrecast_try") &&
-            !session_executef(f->session, &err,
-                              "%s AND pgrecast_src.pgrecast_seq >= %d AND pgrecast_src.pgrecast_seq < %d",
-                              insert, from, to) &&
-            error_is_of_a_row(&err);
-    session_execute(f->session, &err, "ROLLBACK TO SAVEPOINT pgrecast_try");
-    error_clear(&err);
-    free(insert);
-    return fails;
-}
-
-void
-flush_name_failing_row(struct flush *f, struct batch *b, struct error *err)
-{
-    struct error ignored = {0};
-    int from = 0, to = b->entry_count;
-    bool overlay = f->overlay;
-    char *key = NULL;
-
-    if (!error_is_of_a_row(err) || strncmp(err->sqlstate, "23505", 5) == 0 || b->entry_count == 0)
-        return;
-    flush_transaction_ended(f);
-    if (session_execute(f->session, &ignored, "BEGIN") && (!overlay || flush_overlay(f, &ignored)) &&
-        flush_clear(f, &ignored) && fill_stage(f, b, NULL, &ignored) &&
-        run(f, statement_delete(&f->temp, f->plan, target(f), NULL), &ignored) && range_fails(f, from, to)) {
-        while (to - from > 1) {
-            int middle = from + (to - from) / 2;
-
-            if (range_fails(f, from, middle))
-                to = middle;
-            else
-                from = middle;
-        }
-        key = batch_key_text(b->entries[from].key, b->key_count);
-        error_context(err, "the row with the key %s, changed meanwhile, cannot be converted", key);
-    }
-    session_rollback(f->session);
-    f->staged = b->entry_count; /* it was undone that they are cleared */
-    flush_transaction_ended(f);
-    error_clear(&ignored);
-    free(key);
+    if (!session_execute(f->session, err, "SAVEPOINT pgrecast_try"))
+        return STAGE_ERROR;
+    f->left_out = left_out;
+    fits = flush_fill_stage(f, b, NULL, failure);
+    f->left_out = NULL;
+    if (!session_execute(f->session, err,
+                         "ROLLBACK TO SAVEPOINT pgrecast_try; RELEASE SAVEPOINT pgrecast_try"))
+        return STAGE_ERROR;
+    if (fits)
+        return STAGE_FITS;
+    if (error_is_of_a_row(failure))
+        return STAGE_FAILS;
+    error_move(err, failure);
+    return STAGE_ERROR;
 }
 
 static void
@@ -486,8 +501,9 @@ find_reread(struct flush *f, const struct batch *b)
         const struct batch_entry *e = &b->entries[i];
         const struct batch_entry *base = e->base == BATCH_NO_BASE ? NULL : &b->entries[e->base];
 
-        f->reread[i] = f->distrusted.count > 0 && e->row && e->mask > 0 && base != NULL &&
-                       keyset_has(&f->distrusted, base->key, base->key_len);
+        f->reread[i] = e->row && e->mask > 0 &&
+                       (b->only_in_source != NULL || (f->distrusted.count > 0 && base != NULL &&
+                                                      keyset_has(&f->distrusted, base->key, base->key_len)));
     }
 }
 
@@ -505,16 +521,16 @@ flush_start(struct flush *f, struct batch *b, const uint64_t *xids, int xid_coun
 }
 
 void
-flush_passed(struct flush *f, lsn_t place)
+flush_passed(struct flush *f, lsn_t position)
 {
-    if (f->distrusted.count > 0 && place >= f->distrusted_until)
+    if (f->distrusted.count > 0 && position >= f->distrusted_until)
         keyset_clear(&f->distrusted);
 }
 
 bool
 flush_truncate(struct flush *f, struct error *err)
 {
-    return session_executef(f->session, err, "TRUNCATE ONLY %s", f->plan->shadow_sql) &&
+    return session_executef(f->session, err, "TRUNCATE ONLY %s", f->plan->names.shadow_sql) &&
            (!f->overlay || session_executef(f->session, err, "TRUNCATE %s", f->temp.overlay));
 }
 
@@ -529,20 +545,21 @@ any_reread(const struct flush *f, const struct batch *b, int mask)
 }
 
 bool
-flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, const int *unit_of,
+flush_stage(struct flush *f, const struct batch *b, enum flush_trust trust, const int *group_of,
             struct error *err)
 {
     bool newer = trust == TRUST_NEWER, ok;
 
     if (newer)
         memset(f->reread, 0, (size_t)b->entry_count * sizeof(*f->reread));
-    ok = flush_clear(f, err) && fill_stage(f, b, unit_of, err) &&
-         (!f->overlay || run(f, statement_overlay_take(&f->temp, f->plan), err));
-    f->staged = b->entry_count; /* or as many as before, where the transaction fails: at least one */
+    ok = flush_clear(f, err) && flush_fill_stage(f, b, group_of, err) &&
+         (!f->overlay || flush_run(f, statement_overlay_take(&f->temp, f->plan), err));
+    /* Or as many rows as before, where the transaction fails: in any case not zero. */
+    f->staged = b->entry_count;
     for (int mask = 1; ok && mask < b->mask_count; mask++) {
         if (newer)
             ok = read_source(f, b, mask, mask, true, NULL, err);
-        else if (f->distrusted.count > 0 && any_reread(f, b, mask))
+        else if (any_reread(f, b, mask))
             ok = read_source(f, b, mask, reread_number(b, mask), true, NULL, err);
     }
     return ok;
@@ -565,7 +582,7 @@ flush_merge(struct flush *f, struct error *err)
 {
     if (!f->overlay)
         return true;
-    if (!run(f, statement_overlay_merge(&f->temp, f->plan), err)) {
+    if (!flush_run(f, statement_overlay_merge(&f->temp, f->plan), err)) {
         error_redact(err);
         return false;
     }

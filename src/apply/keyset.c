@@ -7,7 +7,7 @@
 #include "core/mem.h"
 
 static size_t
-find_slot(const struct keyset *set, const char *key, uint32_t len)
+keyset_find_slot(const struct keyset *set, const char *key, uint32_t len)
 {
     size_t mask = set->slot_count - 1;
     size_t slot = XXH3_64bits(key, len) & mask;
@@ -24,7 +24,7 @@ find_slot(const struct keyset *set, const char *key, uint32_t len)
 }
 
 static void
-grow(struct keyset *set)
+keyset_grow(struct keyset *set)
 {
     const char *key;
     uint32_t len;
@@ -34,7 +34,7 @@ grow(struct keyset *set)
     set->slot_count = set->slot_count > 0 ? set->slot_count * 2 : 1024;
     set->slots = mem_alloc(set->slot_count * sizeof(*set->slots));
     for (size_t offset = 0; keyset_next(set, &at, &key, &len); offset = at)
-        set->slots[find_slot(set, key, len)] = offset + 1;
+        set->slots[keyset_find_slot(set, key, len)] = offset + 1;
 }
 
 void
@@ -43,8 +43,8 @@ keyset_add(struct keyset *set, const char *key, uint32_t len)
     size_t slot;
 
     if (set->count * 2 >= set->slot_count)
-        grow(set);
-    slot = find_slot(set, key, len);
+        keyset_grow(set);
+    slot = keyset_find_slot(set, key, len);
     if (set->slots[slot] != 0)
         return;
     set->slots[slot] = set->bytes.len + 1;
@@ -56,7 +56,7 @@ keyset_add(struct keyset *set, const char *key, uint32_t len)
 bool
 keyset_has(const struct keyset *set, const char *key, uint32_t len)
 {
-    return set->count > 0 && set->slots[find_slot(set, key, len)] != 0;
+    return set->count > 0 && set->slots[keyset_find_slot(set, key, len)] != 0;
 }
 
 void

@@ -8,7 +8,7 @@
 
 struct sorting {
     const struct batch *batch;
-    bool *integer; /* by key column: in the order of numbers, not of their texts */
+    bool *integer; /* by key column: compare as numbers, not as texts */
 };
 
 static int
@@ -20,7 +20,7 @@ compare_bytes(const struct value *a, const struct value *b)
     return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
 }
 
-/* Integers, as the server writes them. */
+/* Compare integers in the text form that the server writes. */
 static int
 compare_integers(const struct value *a, const struct value *b)
 {
@@ -33,9 +33,9 @@ compare_integers(const struct value *a, const struct value *b)
     return a_negative ? -order : order;
 }
 
-/* The next column's value in an encoded key. */
+/* Read the value of the next column from an encoded key. */
 static struct value
-take(const char **key)
+order_take(const char **key)
 {
     struct value value;
 
@@ -45,14 +45,14 @@ take(const char **key)
 }
 
 static int
-compare(const void *left, const void *right, void *arg)
+order_compare(const void *left, const void *right, void *arg)
 {
     const struct sorting *s = arg;
     const char *a = s->batch->entries[*(const int *)left].key;
     const char *b = s->batch->entries[*(const int *)right].key;
 
     for (int i = 0; i < s->batch->key_count; i++) {
-        struct value x = take(&a), y = take(&b);
+        struct value x = order_take(&a), y = order_take(&b);
         int order = s->integer[i] ? compare_integers(&x, &y) : compare_bytes(&x, &y);
 
         if (order != 0)
@@ -62,7 +62,7 @@ compare(const void *left, const void *right, void *arg)
 }
 
 static bool
-is_integer(const char *type)
+order_is_integer(const char *type)
 {
     static const char *const integers[] = {"smallint", "integer", "bigint", "oid"};
 
@@ -79,11 +79,11 @@ order_by_key(const struct batch *b, const struct plan *plan)
     int *order = mem_array(NULL, (size_t)b->entry_count + 1, sizeof(*order));
 
     for (int i = 0; i < b->key_count; i++)
-        s.integer[i] = is_integer(plan->source->columns[plan->key[i].source].base_type);
+        s.integer[i] = order_is_integer(plan->source->columns[plan->key[i].source].base_type);
     for (int i = 0; i < b->entry_count; i++)
         order[i] = i;
     if (plan_keys_differ_by_text(plan))
-        qsort_r(order, (size_t)b->entry_count, sizeof(*order), compare, &s);
+        qsort_r(order, (size_t)b->entry_count, sizeof(*order), order_compare, &s);
     free(s.integer);
     return order;
 }

@@ -7,10 +7,10 @@
 
 struct snapshot;
 
-struct snapshot *snapshot_parse(const char *text); /* NULL when it is none */
+struct snapshot *snapshot_parse(const char *text); /* NULL when the text is not a snapshot */
 void snapshot_free(struct snapshot *s);            /* NULL-safe */
 
-/* Does it see this top-level transaction, given that it committed? */
+/* Whether the snapshot sees this top-level transaction, given that it has committed. */
 bool snapshot_sees(const struct snapshot *s, uint64_t xid);
 uint64_t snapshot_xmax(const struct snapshot *s);
 

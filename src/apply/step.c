@@ -1,19 +1,24 @@
-/* One step: whole transactions from the spool into a batch, and that onto the shadow. */
+#include "step.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "aside.h"
+#include "blocked_rows.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "apply_workers.h"
+#include "position.h"
+#include "pg/redact.h"
+#include "transaction.h"
 
-#define BATCH_CHANGES 10000           /* a batch ends at the first commit after so many changes … */
-#define BATCH_BYTES (8 * 1024 * 1024) /* … or so many bytes */
-#define BATCH_LIMIT 4 /* inside a transaction a batch is written out at this many times that */
+#define BATCH_CHANGES 10000           /* a batch ends at the first commit after so many changes, … */
+#define BATCH_BYTES (8 * 1024 * 1024) /* … or after so many bytes */
+#define BATCH_LIMIT 4 /* inside a transaction the batch is written when it has this many times those limits */
 #define UNSETTLED_MOST 4096
-#define DEADLINE_RECORDS 256 /* how often the deadline is looked at */
+#define DEADLINE_RECORDS 256 /* number of records between two checks of the deadline */
 
-/* The full id nearest to xid_near with these low 32 bits. The next one will not be far from it. */
+/* The full transaction id nearest to xid_near with these low 32 bits. The next id will be near it too. */
 static uint64_t
 widen_xid(struct apply *a, uint32_t xid)
 {
@@ -21,14 +26,16 @@ widen_xid(struct apply *a, uint32_t xid)
     return a->xid_near;
 }
 
-/* The changes name rows by the plan's key, and by nothing else. */
+/* Whether the changes identify rows by the plan's key, or by the whole row. */
 static bool
 has_plans_key(const struct apply *a, const struct message *m)
 {
     const struct stream_columns *c = &a->flush.columns;
 
-    if (m->relation.replica_identity == 'n' || m->relation.replica_identity == 'f')
+    if (m->relation.replica_identity == 'n')
         return false;
+    if (m->relation.replica_identity == 'f') /* by all columns, including the key's */
+        return a->plan->source->replica_identity == 'f';
     for (int i = 0; i < c->count; i++) {
         bool key = false;
 
@@ -40,7 +47,7 @@ has_plans_key(const struct apply *a, const struct message *m)
     return true;
 }
 
-/* Does what the stream says of the table fit the plan? */
+/* Whether what the stream says about the table fits the plan. */
 static enum relation_state
 judge_relation(const struct apply *a, const struct message *m)
 {
@@ -51,7 +58,7 @@ judge_relation(const struct apply *a, const struct message *m)
     for (int i = 0; i < c->count; i++) {
         const struct column *column = &a->plan->source->columns[c->source[i]];
 
-        if (strcmp(column->name, m->relation.columns[i].name) != 0 ||
+        if (strcmp(c->names != NULL ? c->names[i] : column->name, m->relation.columns[i].name) != 0 ||
             (column->type_oid != m->relation.columns[i].type_oid &&
              column->base_type_oid != m->relation.columns[i].type_oid))
             return RELATION_OTHER_COLUMNS;
@@ -60,9 +67,9 @@ judge_relation(const struct apply *a, const struct message *m)
 }
 
 /*
- * The definition of the table is the plan's, or the job ends: there is no guessing what a changed row would
- * mean. Judged when a row comes: the transaction of a swap, which is not applied, describes the table as it
- * was in its midst.
+ * The definition of the table must be the plan's, otherwise the job ends: the meaning of a changed row must
+ * not be guessed. Checked only when a row comes: the transaction of a swap, which is not applied, describes
+ * the table as it is in the middle of the swap.
  */
 static bool
 check_relation(const struct apply *a, struct error *err)
@@ -74,25 +81,18 @@ check_relation(const struct apply *a, struct error *err)
         return error_set(err, ERROR_FAILED, "the spool has a change before the description of its table");
     case RELATION_OTHER_COLUMNS:
         error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
-                  a->plan->source_sql);
+                  a->plan->names.source_sql);
         return error_detail(err, "Its columns are no longer those the plan was made for.");
     case RELATION_OTHER_IDENTITY:
         break;
     }
     return error_set(err, ERROR_FAILED, "the replica identity of %s was changed while the job was running",
-                     a->plan->source_sql);
+                     a->plan->names.source_sql);
 }
 
-bool
-step_begin(struct apply *a, struct error *err)
-{
-    if (a->external || a->transaction_open)
-        return true;
-    a->transaction_open = session_execute(a->session, err, "BEGIN");
-    return a->transaction_open;
-}
-
-/* By the batch's earliest transaction: what holds for it holds for the later ones too. */
+/*
+ * Decided by the batch's earliest transaction: what can be trusted for it can be trusted for later ones too.
+ */
 static enum flush_trust
 trust(const struct apply *a)
 {
@@ -101,51 +101,42 @@ trust(const struct apply *a)
     return a->batch_lsn <= a->bounds.exact ? TRUST_PARTIAL : TRUST_EXACT;
 }
 
-bool
-step_move_exact(struct apply *a, struct error *err)
-{
-    struct result res = {0};
-    bool ok = session_row(a->session, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn()", 0);
-
-    if (ok && result_lsn(&res, 0, 0) > a->bounds.exact)
-        a->bounds.exact = result_lsn(&res, 0, 0);
-    if (ok)
-        a->flush.distrusted_until = result_lsn(&res, 0, 0);
-    result_free(&res);
-    return ok;
-}
-
 /*
- * The helpers commit before the place does. Until a place is written, a successor would take the shadow for
- * what the copy has left, so the first batch must not run ahead of it.
+ * The workers commit before the position is written. Until a position has been written, a successor would
+ * assume that the shadow is as the copy has left it. So the first batch must not be written by workers.
  */
 static bool
-crew_may(const struct apply *a)
+workers_may(const struct apply *a)
 {
-    return a->crew != NULL && (a->saved > a->after || a->bounds.distrust > 0) &&
-           crew_fits(&a->flush, &a->batch);
+    return a->workers != NULL && (a->saved > a->after || a->bounds.distrust > 0) &&
+           apply_workers_fits(&a->flush, &a->batch);
 }
 
 static bool
 write_rows(struct apply *a, bool whole, struct error *err)
 {
-    if (a->set_aside)
-        return aside_write(a, trust(a), err);
+    if (a->set_aside) {
+        bool ok = blocked_rows_write(a, trust(a), err);
+
+        if (!ok)
+            error_redact(err);
+        return ok;
+    }
     flush_start(&a->flush, &a->batch, a->xids.xids, a->xids.count);
-    if (whole && crew_may(a))
-        return crew_write(a->crew, &a->flush, &a->batch, trust(a), err);
+    if (whole && workers_may(a))
+        return apply_workers_write(a->workers, &a->flush, &a->batch, trust(a), err);
     return flush_batch(&a->flush, &a->batch, trust(a), err);
 }
 
-/* Write out what the batch holds, inside the session's transaction. */
+/* Write the batch, inside the session's transaction. */
 static bool
 write_batch(struct apply *a, bool ended, struct error *err)
 {
-    bool whole = ended && !a->transaction_open && !a->external; /* and committed right after it */
+    bool whole = ended && !a->transaction_open && !a->external; /* it is committed right after it */
 
-    if (!step_begin(a, err) || !write_rows(a, whole, err))
+    if (!transaction_begin(a, err) || !write_rows(a, whole, err))
         return false;
-    if (a->flush.filled && !step_move_exact(a, err))
+    if (a->flush.filled && !transaction_move_exact(a, err))
         return false;
     dirty_record(&a->dirty, &a->batch);
     a->changes += a->batch.changes;
@@ -153,7 +144,7 @@ write_batch(struct apply *a, bool ended, struct error *err)
     return true;
 }
 
-/* Keep the list of unsettled transactions short. */
+/* Shorten the list of unsettled transactions. */
 static bool
 settle_some(struct apply *a, struct error *err)
 {
@@ -163,8 +154,8 @@ settle_some(struct apply *a, struct error *err)
 
     if (a->unsettled.count < UNSETTLED_MOST)
         return true;
-    ok = session_row(a->session, &res, err, "SELECT pg_catalog.pg_current_snapshot()", 0);
-    now = ok ? snapshot_parse(result_text(&res, 0, 0)) : NULL;
+    ok = session_row(a->session, &res, err, "SELECT pg_catalog.pg_current_snapshot() AS snapshot", 0);
+    now = ok ? snapshot_parse(row_text(&res, 0, "snapshot")) : NULL;
     if (now != NULL)
         xids_settle(&a->unsettled, now);
     snapshot_free(now);
@@ -172,24 +163,18 @@ settle_some(struct apply *a, struct error *err)
     return ok;
 }
 
-/* End the batch at the boundary of a transaction. */
+/* End the batch at the boundary of a source transaction. */
 static bool
 finish_batch(struct apply *a, struct error *err)
 {
-    struct apply_place next = place_next(a);
+    struct apply_position next = position_next(a);
 
     if ((a->batch.entry_count > 0 || a->batch.truncated) && !write_batch(a, true, err))
         return false;
     if ((a->transaction_open || a->external) && !flush_merge(&a->flush, err))
         return false;
-    if (a->transaction_open && !place_write(a, next.lsn, err))
+    if (!transaction_end(a, next.lsn, err))
         return false;
-    if (a->transaction_open) {
-        if (!session_execute(a->session, err, "COMMIT"))
-            return false;
-        flush_transaction_ended(&a->flush);
-    }
-    a->transaction_open = false;
     a->xids.count = 0;
     a->transactions = 0;
     a->applied = a->done;
@@ -197,14 +182,15 @@ finish_batch(struct apply *a, struct error *err)
         a->inside = next;
         return true;
     }
-    a->place = next;
-    flush_passed(&a->flush, a->place.lsn);
+    a->position = next;
+    flush_passed(&a->flush, a->position.lsn);
     return settle_some(a, err);
 }
 
 /*
- * Inside a transaction too large for one batch: its rows go by way of the overlay where other unique indexes
- * exist. Not where rows may be set aside: one that must wait for a value is just that, for a moment.
+ * Write a part of a transaction that is too large for one batch. Its rows go to the overlay where the shadow
+ * has other unique indexes. Not where rows may be set aside: a row that has to wait for a value is then set
+ * aside for a moment.
  */
 static bool
 spill(struct apply *a, struct error *err)
@@ -213,7 +199,7 @@ spill(struct apply *a, struct error *err)
         a->batch.bytes < (size_t)BATCH_BYTES * BATCH_LIMIT)
         return true;
     if (!a->set_aside && !a->flush.overlay && a->batch_lsn > a->bounds.barrier &&
-        plan_has_other_unique(a->plan) && (!step_begin(a, err) || !flush_overlay(&a->flush, err)))
+        plan_has_other_unique(a->plan) && (!transaction_begin(a, err) || !flush_overlay(&a->flush, err)))
         return false;
     return write_batch(a, false, err);
 }
@@ -222,22 +208,23 @@ static void
 hold_back(struct apply *a, struct spool_position begin, lsn_t commit)
 {
     if (a->held.count == 0) {
-        a->held_place = place_next(a);
-        a->held_place.position = begin;
+        a->held_position = position_next(a);
+        a->held_position.spool = begin;
     }
     a->held.begins = mem_array(a->held.begins, (size_t)a->held.count + 1, sizeof(*a->held.begins));
     a->held.begins[a->held.count++] = begin;
-    ahead_hold(&a->held.ahead, commit);
+    beyond_hold(&a->held.beyond, commit);
 }
 
 /*
- * Applied already (the spool may lose its end in a crash of this host, and the stream brings it again; or it
- * comes after one that the process before this one held back), or not to be applied at all.
+ * The transaction is applied already, or must not be applied at all. It may be applied already because this
+ * host lost the end of the spool in a crash and the stream sends it again, or because it follows one that the
+ * previous process had held back.
  */
 static bool
 is_skipped(const struct apply *a, const struct message *m, uint64_t xid)
 {
-    return m->begin.final_lsn < a->after || ahead_has(&a->last, m->begin.final_lsn) ||
+    return m->begin.final_lsn < a->after || beyond_has(&a->last, m->begin.final_lsn) ||
            (a->skip_xid != 0 && xid == a->skip_xid);
 }
 
@@ -262,7 +249,10 @@ take_begin(struct apply *a, const struct spool_record *record)
     a->touches = false;
 }
 
-/* The transaction at hand changes the table: its visibility matters. Those that do not are not waited for. */
+/*
+ * The current transaction changes the table, so it must become visible before the source is read.
+ * Transactions that do not change the table are not waited for.
+ */
 static void
 note_touch(struct apply *a)
 {
@@ -297,7 +287,7 @@ truncates_source(const struct apply *a, const struct message *m)
     return false;
 }
 
-/* A transaction has ended. Sets *ends_batch. */
+/* The end of a transaction. Sets *ends_batch. */
 static void
 take_commit(struct apply *a, const struct message *m, bool *ends_batch)
 {
@@ -339,7 +329,10 @@ take_record(struct apply *a, const struct spool_record *record, bool *ends_batch
         }
         return true;
     case MESSAGE_LOGICAL:
-        /* a marker is seen also in a transaction that is held back: it is the place, not the effect */
+        /*
+         * a marker in a transaction that is held back counts too: it marks a position and has no effect on
+         * rows
+         */
         take_logical(a, m);
         return true;
     default:
@@ -347,20 +340,20 @@ take_record(struct apply *a, const struct spool_record *record, bool *ends_batch
     }
 }
 
-/* The end of the spool. */
+/* The end of the spool is reached. */
 static enum apply_outcome
 end_of_spool(struct apply *a, struct error *err)
 {
     if (a->in_source)
         return APPLY_IDLE;
     if (a->transactions == 0) {
-        place_idle(a);
+        position_idle(a);
         return APPLY_IDLE;
     }
     return finish_batch(a, err) ? APPLY_PROGRESS : APPLY_FAILED;
 }
 
-/* Read transactions into the batch until it is to be written. */
+/* Read transactions into the batch until it has to be written. */
 enum apply_outcome
 step_read(struct apply *a, struct error *err)
 {
@@ -414,7 +407,7 @@ step_held(struct apply *a, struct error *err)
         } while (record.message.kind != MESSAGE_COMMIT);
     }
     a->held.count = 0;
-    ahead_free(&a->held.ahead);
+    beyond_free(&a->held.beyond);
     a->marker_seen = 0;
     a->done = done;
     return spool_seek(a->reader, here, err) && finish_batch(a, err);

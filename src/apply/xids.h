@@ -16,10 +16,10 @@ struct xid_list {
 
 void xids_add(struct xid_list *list, uint64_t xid);
 
-/* The full id nearest to near with these low 32 bits. */
+/* The full id nearest to `near` with these low 32 bits. */
 uint64_t xid_widen(uint64_t near, uint32_t xid);
 
-/* Forget those that the snapshot sees; true when none is left. */
+/* Remove the ids that the snapshot sees; true when none is left. */
 bool xids_settle(struct xid_list *list, const struct snapshot *snapshot);
 
 #endif

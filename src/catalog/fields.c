@@ -28,6 +28,9 @@ static const struct field column_fields[] = {
     FIELD(struct column, type),
     FIELD(struct column, base_type),
     FIELD(struct column, collation),
+    FIELD(struct column, base_collation),
+    FIELD(struct column, nondeterministic),
+    FIELD(struct column, unvalidated),
     FIELD(struct column, not_null),
     FIELD(struct column, not_null_name),
     FIELD(struct column, not_null_invalid),
@@ -52,7 +55,7 @@ static const struct field column_fields[] = {
     FIELD(struct column, element_typtype),
     FIELD(struct column, toastable),
 };
-static SHAPE(column, 192);
+static SHAPE(column, 200);
 
 static const struct field constraint_fields[] = {
     FIELD(struct constraint, oid),        FIELD(struct constraint, name),
@@ -127,6 +130,7 @@ static const struct field dependent_fields[] = {
     FIELD(struct dependent, direct),
     FIELD(struct dependent, replaceable),
     FIELD(struct dependent, columns),
+    FIELD(struct dependent, parsed_body),
     FIELD_LIST_STRUCT(struct dependent, lock, NULL),
     FIELD_LIST_STRUCT(struct dependent, detach, NULL),
     FIELD_LIST_STRUCT(struct dependent, attach, NULL),
@@ -135,7 +139,7 @@ static const struct field dependent_fields[] = {
     FIELD_LIST_STRUCT(struct dependent, holder, NULL),
     FIELD(struct dependent, fate),
 };
-static SHAPE(dependent, 184);
+static SHAPE(dependent, 192);
 
 static const struct field foreign_key_fields[] = {
     FIELD(struct foreign_key, oid),
@@ -176,11 +180,14 @@ static const struct field table_fields[] = {
     FIELD(struct table, access_method),
     FIELD(struct table, options),
     FIELD(struct table, toast_options),
+    FIELD(struct table, autovacuum),
+    FIELD(struct table, toast_autovacuum),
     FIELD(struct table, replica_identity),
     FIELD(struct table, comment),
     FIELD(struct table, acl),
     FIELD_LIST_STRUCT(struct table, grants, &grant_shape),
     FIELD_LIST_STRUCT(struct table, default_privileges, &grant_shape),
+    FIELD_LIST_STRUCT(struct table, sequence_privileges, &grant_shape),
     FIELD(struct table, is_partition),
     FIELD(struct table, is_system),
     FIELD(struct table, row_security),
@@ -196,9 +203,10 @@ static const struct field table_fields[] = {
     FIELD_LIST(struct table, statistics, statistics_count, &extended_statistics_shape),
     FIELD_LIST(struct table, foreign_keys, foreign_key_count, &foreign_key_shape),
     FIELD_LIST(struct table, dependents, dependent_count, &dependent_shape),
+    FIELD(struct table, search_path),
     FIELD(struct table, fingerprint),
 };
-SHAPE(table, 296);
+SHAPE(table, 336);
 
 void
 table_free(struct table *t)

@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,35 +5,66 @@
 #include "core/mem.h"
 #include "sql/sql.h"
 
-#define FINGERPRINT "pgrecast_fingerprint" /* the prepared statement */
+#define VERSIONS "pgrecast_versions" /* the prepared statement */
+
+bool
+table_definition_read(struct session *s, oid_t oid, const char *own, struct table_definition *out,
+                      struct error *err)
+{
+    struct result r = {0};
+    struct params p = {0};
+    bool ok;
+
+    memset(out, 0, sizeof(*out));
+    params_uint(&p, oid);
+    params_text(&p, own);
+    ok = session_row_with(s, &r, err, sql_catalog_fingerprint, &p);
+    if (ok) {
+        out->fingerprint = row_copy(&r, 0, "fingerprint");
+        out->text = row_copy(&r, 0, "definition");
+    }
+    result_free(&r);
+    return ok;
+}
+
+void
+table_definition_clear(struct table_definition *d)
+{
+    free(d->fingerprint);
+    free(d->text);
+    memset(d, 0, sizeof(*d));
+}
 
 char *
 table_fingerprint(struct session *s, oid_t oid, struct error *err)
 {
-    struct result r = {0};
+    struct table_definition d;
     char *fingerprint = NULL;
-    char text[16];
 
-    snprintf(text, sizeof(text), "%u", oid);
-    if (session_row(s, &r, err, sql_catalog_fingerprint, 1, text))
-        fingerprint = mem_strdup(result_text(&r, 0, 0));
-    result_free(&r);
+    if (table_definition_read(s, oid, "{}", &d, err)) {
+        fingerprint = d.fingerprint;
+        d.fingerprint = NULL;
+    }
+    table_definition_clear(&d);
     return fingerprint;
 }
 
 bool
-table_fingerprint_prepare(struct session *s, struct error *err)
+table_versions_read(struct session *s, const char *oids, struct result *out, struct error *err)
 {
-    return session_prepare(s, err, FINGERPRINT, sql_catalog_fingerprint);
+    return session_query(s, out, err, sql_catalog_versions, 1, oids);
+}
+
+bool
+table_versions_prepare(struct session *s, struct error *err)
+{
+    return session_prepare(s, err, VERSIONS, sql_catalog_versions);
 }
 
 void
-table_fingerprint_add(struct pipeline *p, oid_t oid)
+table_versions_add(struct pipeline *p, const char *oids)
 {
-    char text[16];
-
-    snprintf(text, sizeof(text), "%u", oid);
-    pipeline_add_prepared(p, FINGERPRINT, 1, text);
+    pipeline_add_prepared(p, VERSIONS, 1, oids);
 }
 
 bool

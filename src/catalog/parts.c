@@ -1,4 +1,4 @@
-#include "catalog/parts.h"
+#include "parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,24 +6,18 @@
 #include "core/mem.h"
 #include "sql/sql.h"
 
-char *
-part_text(const struct result *r, int row, int col)
-{
-    return mem_strdup(result_text(r, row, col));
-}
-
 char
-part_letter(const struct result *r, int row, int col)
+part_letter(const struct result *r, int row, const char *column)
 {
-    const char *text = result_text(r, row, col);
+    const char *text = row_text(r, row, column);
 
     return text == NULL ? '\0' : text[0];
 }
 
 oid_t
-part_oid(const struct result *r, int row, int col)
+part_oid(const struct result *r, int row, const char *column)
 {
-    return (oid_t)result_int(r, row, col);
+    return (oid_t)row_uint(r, row, column);
 }
 
 int
@@ -47,43 +41,46 @@ part_numbers(const char *text, int **numbers)
 bool
 part_query(struct session *s, const struct table *t, const char *sql, struct result *r, struct error *err)
 {
-    char oid[16];
+    struct params p = {0};
 
-    snprintf(oid, sizeof(oid), "%u", t->oid);
-    return session_query(s, r, err, sql, 1, oid);
+    params_uint(&p, t->oid);
+    return session_query_with(s, r, err, sql, &p);
 }
 
 static void
 column_fill(struct column *c, const struct result *r, int row)
 {
-    c->attnum = (int)result_int(r, row, 0);
-    c->name = part_text(r, row, 1);
-    c->type_oid = part_oid(r, row, 2);
-    c->base_type_oid = part_oid(r, row, 3);
-    c->type = part_text(r, row, 4);
-    c->base_type = part_text(r, row, 5);
-    c->collation = part_text(r, row, 6);
-    c->not_null = result_bool(r, row, 7);
-    c->not_null_name = part_text(r, row, 8);
-    c->not_null_invalid = !result_bool(r, row, 9);
-    c->not_null_no_inherit = result_bool(r, row, 10);
-    c->not_null_comment = part_text(r, row, 11);
-    c->default_expr = part_text(r, row, 12);
-    c->generated = part_letter(r, row, 13);
-    c->identity = part_letter(r, row, 14);
-    c->missing = part_text(r, row, 15);
-    c->storage = part_letter(r, row, 16);
-    c->type_storage = part_letter(r, row, 17);
-    c->compression = part_letter(r, row, 18);
-    c->statistics = (int)result_int(r, row, 19);
-    c->options = part_text(r, row, 20);
-    c->comment = part_text(r, row, 21);
-    c->acl = part_text(r, row, 22);
-    c->typtype = part_letter(r, row, 23);
-    c->toastable = result_bool(r, row, 24);
-    c->generated_from_count = part_numbers(result_text(r, row, 25), &c->generated_from);
-    c->element_type_oid = part_oid(r, row, 26);
-    c->element_typtype = part_letter(r, row, 27);
+    c->attnum = (int)row_int(r, row, "attnum");
+    c->name = row_copy(r, row, "attname");
+    c->type_oid = part_oid(r, row, "atttypid");
+    c->base_type_oid = part_oid(r, row, "base_type_oid");
+    c->type = row_copy(r, row, "type");
+    c->base_type = row_copy(r, row, "base_type");
+    c->collation = row_copy(r, row, "collation");
+    c->base_collation = row_copy(r, row, "base_collation");
+    c->nondeterministic = row_bool(r, row, "nondeterministic");
+    c->unvalidated = row_bool(r, row, "unvalidated");
+    c->not_null = row_bool(r, row, "attnotnull");
+    c->not_null_name = row_copy(r, row, "not_null_name");
+    c->not_null_invalid = !row_bool(r, row, "not_null_valid");
+    c->not_null_no_inherit = row_bool(r, row, "not_null_no_inherit");
+    c->not_null_comment = row_copy(r, row, "not_null_comment");
+    c->default_expr = row_copy(r, row, "default_expr");
+    c->generated = part_letter(r, row, "attgenerated");
+    c->identity = part_letter(r, row, "attidentity");
+    c->missing = row_copy(r, row, "missing");
+    c->storage = part_letter(r, row, "attstorage");
+    c->type_storage = part_letter(r, row, "typstorage");
+    c->compression = part_letter(r, row, "attcompression");
+    c->statistics = (int)row_int(r, row, "statistics");
+    c->options = row_copy(r, row, "options");
+    c->comment = row_copy(r, row, "comment");
+    c->acl = row_copy(r, row, "acl");
+    c->typtype = part_letter(r, row, "typtype");
+    c->toastable = row_bool(r, row, "toastable");
+    c->generated_from_count = part_numbers(row_text(r, row, "generated_from"), &c->generated_from);
+    c->element_type_oid = part_oid(r, row, "element_type_oid");
+    c->element_typtype = part_letter(r, row, "element_typtype");
 }
 
 bool
@@ -110,24 +107,24 @@ sequences_read(struct session *s, struct table *t, struct error *err)
     if (!part_query(s, t, sql_catalog_sequences, &r, err))
         return false;
     for (int i = 0; i < result_rows(&r); i++) {
-        const struct column *column = table_column(t, (int)result_int(&r, i, 0));
+        const struct column *column = table_column(t, (int)row_int(&r, i, "refobjsubid"));
         struct owned_sequence *sequence;
         struct owned_sequence **last;
 
         if (column == NULL)
             continue;
         sequence = mem_alloc(sizeof(*sequence));
-        sequence->oid = part_oid(&r, i, 1);
-        sequence->schema = part_text(&r, i, 2);
-        sequence->name = part_text(&r, i, 3);
-        sequence->identity = result_bool(&r, i, 4);
-        sequence->type = part_text(&r, i, 5);
-        sequence->options = part_text(&r, i, 6);
-        sequence->comment = part_text(&r, i, 7);
-        sequence->acl = part_text(&r, i, 8);
-        sequence->unlogged = result_bool(&r, i, 9);
-        sequence->used_elsewhere = result_bool(&r, i, 10);
-        sequence->quoted_name = part_text(&r, i, 11);
+        sequence->oid = part_oid(&r, i, "oid");
+        sequence->schema = row_copy(&r, i, "nspname");
+        sequence->name = row_copy(&r, i, "relname");
+        sequence->identity = row_bool(&r, i, "identity");
+        sequence->type = row_copy(&r, i, "type");
+        sequence->options = row_copy(&r, i, "options");
+        sequence->comment = row_copy(&r, i, "comment");
+        sequence->acl = row_copy(&r, i, "acl");
+        sequence->unlogged = row_bool(&r, i, "unlogged");
+        sequence->used_elsewhere = row_bool(&r, i, "used_elsewhere");
+        sequence->quoted_name = row_copy(&r, i, "quoted_name");
         for (last = &t->columns[column - t->columns].sequence; *last != NULL; last = &(*last)->next)
             ;
         *last = sequence;
@@ -148,16 +145,16 @@ constraints_read(struct session *s, struct table *t, struct error *err)
     for (int i = 0; i < t->constraint_count; i++) {
         struct constraint *c = &t->constraints[i];
 
-        c->oid = part_oid(&r, i, 0);
-        c->name = part_text(&r, i, 1);
-        c->type = part_letter(&r, i, 2);
-        c->definition = part_text(&r, i, 3);
-        c->validated = result_bool(&r, i, 4);
-        c->index_oid = part_oid(&r, i, 5);
-        c->deferrable = result_bool(&r, i, 6);
-        c->deferred = result_bool(&r, i, 7);
-        c->temporal = result_bool(&r, i, 8);
-        c->comment = part_text(&r, i, 9);
+        c->oid = part_oid(&r, i, "oid");
+        c->name = row_copy(&r, i, "conname");
+        c->type = part_letter(&r, i, "contype");
+        c->definition = row_copy(&r, i, "definition");
+        c->validated = row_bool(&r, i, "convalidated");
+        c->index_oid = part_oid(&r, i, "conindid");
+        c->deferrable = row_bool(&r, i, "condeferrable");
+        c->deferred = row_bool(&r, i, "condeferred");
+        c->temporal = row_bool(&r, i, "temporal");
+        c->comment = row_copy(&r, i, "comment");
     }
     result_free(&r);
     return true;
@@ -179,7 +176,7 @@ index_fill_statistics(struct index *x, const char *text)
     free(numbers);
 }
 
-/* One line a key column; an empty one stands for none. */
+/* One line for each key column; an empty line means that it has none. */
 static void
 index_fill_keys(struct index *x, const char *equals, const char *opclasses, const char *collations)
 {
@@ -203,27 +200,28 @@ index_fill_keys(struct index *x, const char *equals, const char *opclasses, cons
 static bool
 index_fill(struct index *x, const struct result *r, int row, struct error *err)
 {
-    x->oid = part_oid(r, row, 0);
-    x->name = part_text(r, row, 1);
-    x->definition = part_text(r, row, 2);
-    x->unique = result_bool(r, row, 3);
-    x->primary = result_bool(r, row, 4);
-    x->valid = result_bool(r, row, 5);
-    x->replica_identity = result_bool(r, row, 6);
-    x->clustered = result_bool(r, row, 7);
-    x->tablespace = part_text(r, row, 8);
-    x->constraint_oid = part_oid(r, row, 9);
-    x->key_count = (int)result_int(r, row, 10);
-    if (part_numbers(result_text(r, row, 11), &x->key_attnums) != x->key_count)
+    x->oid = part_oid(r, row, "oid");
+    x->name = row_copy(r, row, "relname");
+    x->definition = row_copy(r, row, "definition");
+    x->unique = row_bool(r, row, "indisunique");
+    x->primary = row_bool(r, row, "indisprimary");
+    x->valid = row_bool(r, row, "valid");
+    x->replica_identity = row_bool(r, row, "indisreplident");
+    x->clustered = row_bool(r, row, "indisclustered");
+    x->tablespace = row_copy(r, row, "spcname");
+    x->constraint_oid = part_oid(r, row, "constraint_oid");
+    x->key_count = (int)row_int(r, row, "indnkeyatts");
+    if (part_numbers(row_text(r, row, "key_attnums"), &x->key_attnums) != x->key_count)
         return error_set(err, ERROR_FAILED, "cannot read the columns of index \"%s\"", x->name);
-    x->partial = result_bool(r, row, 12);
-    x->immediate = result_bool(r, row, 13);
-    x->nulls_not_distinct = result_bool(r, row, 14);
-    x->bytes = result_int(r, row, 15);
-    x->comment = part_text(r, row, 16);
-    index_fill_statistics(x, result_text(r, row, 17));
-    x->predicate = part_text(r, row, 18);
-    index_fill_keys(x, result_text(r, row, 19), result_text(r, row, 20), result_text(r, row, 21));
+    x->partial = row_bool(r, row, "partial");
+    x->immediate = row_bool(r, row, "indimmediate");
+    x->nulls_not_distinct = row_bool(r, row, "nulls_not_distinct");
+    x->bytes = row_int(r, row, "bytes");
+    x->comment = row_copy(r, row, "comment");
+    index_fill_statistics(x, row_text(r, row, "statistics"));
+    x->predicate = row_copy(r, row, "predicate");
+    index_fill_keys(x, row_text(r, row, "equals"), row_text(r, row, "opclasses"),
+                    row_text(r, row, "collations"));
     if (x->definition == NULL)
         return error_set(err, ERROR_FAILED,
                          "the server's definition of index \"%s\" does not begin as expected", x->name);
@@ -269,13 +267,13 @@ statistics_read(struct session *s, struct table *t, struct error *err)
     for (int i = 0; i < t->statistics_count; i++) {
         struct extended_statistics *x = &t->statistics[i];
 
-        x->oid = part_oid(&r, i, 0);
-        x->schema = part_text(&r, i, 1);
-        x->name = part_text(&r, i, 2);
-        x->definition = part_text(&r, i, 3);
-        x->target = (int)result_int(&r, i, 4);
-        x->comment = part_text(&r, i, 5);
-        x->owner = part_text(&r, i, 6);
+        x->oid = part_oid(&r, i, "oid");
+        x->schema = row_copy(&r, i, "nspname");
+        x->name = row_copy(&r, i, "stxname");
+        x->definition = row_copy(&r, i, "definition");
+        x->target = (int)row_int(&r, i, "target");
+        x->comment = row_copy(&r, i, "comment");
+        x->owner = row_copy(&r, i, "owner");
         if (x->definition == NULL && ok)
             ok = error_set(err, ERROR_FAILED,
                            "the server's definition of statistics \"%s\" does not look as expected", x->name);
@@ -284,7 +282,7 @@ statistics_read(struct session *s, struct table *t, struct error *err)
     return ok;
 }
 
-/* Where the grants of a row belong: kind t table, c column, s sequence, d default privileges. */
+/* What the grants of a row belong to: kind t table, c column, s sequence, d and q default privileges. */
 static struct grant_list *
 grants_of(struct table *t, char kind, oid_t oid, int attnum)
 {
@@ -294,6 +292,8 @@ grants_of(struct table *t, char kind, oid_t oid, int attnum)
         return &t->grants;
     if (kind == 'd')
         return &t->default_privileges;
+    if (kind == 'q')
+        return &t->sequence_privileges;
     if (column == NULL)
         return NULL;
     if (kind == 'c')
@@ -313,17 +313,17 @@ grants_read(struct session *s, struct table *t, struct error *err)
         return false;
     for (int i = 0; i < result_rows(&r); i++) {
         struct grant_list *list =
-            grants_of(t, part_letter(&r, i, 0), part_oid(&r, i, 1), (int)result_int(&r, i, 2));
+            grants_of(t, part_letter(&r, i, "kind"), part_oid(&r, i, "objid"), (int)row_int(&r, i, "attnum"));
 
         if (list == NULL)
             continue;
         list->items = mem_array(list->items, (size_t)list->count + 1, sizeof(*list->items));
         list->items[list->count++] = (struct grant){
-            .grantee = part_text(&r, i, 3),
-            .privileges = part_text(&r, i, 4),
-            .grantable = result_bool(&r, i, 5),
-            .grantor = part_text(&r, i, 6),
-            .grantor_is_ours = result_bool(&r, i, 7),
+            .grantee = row_copy(&r, i, "grantee"),
+            .privileges = row_copy(&r, i, "privileges"),
+            .grantable = row_bool(&r, i, "is_grantable"),
+            .grantor = row_copy(&r, i, "grantor"),
+            .grantor_is_ours = row_bool(&r, i, "grantor_is_ours"),
         };
     }
     result_free(&r);

@@ -1,6 +1,6 @@
 /*
- * The parts of a table, each read by one statement of src/sql into its array in struct table. What was read
- * so far stays in the struct when one fails; table_free() releases it.
+ * The parts of a table. Each is read by one statement of src/sql into its array in struct table. If one of
+ * them fails, what was read until then stays in the struct; table_free() releases it.
  */
 #ifndef PGRECAST_CATALOG_PARTS_H
 #define PGRECAST_CATALOG_PARTS_H
@@ -20,11 +20,12 @@ bool dependents_read(struct session *s, struct table *t, struct error *err);
 bool part_query(struct session *s, const struct table *t, const char *sql, struct result *r,
                 struct error *err);
 
-/* Fields of its rows. Texts are copies; the letter of a "char" is '\0' where it is empty; "1 5 2" as numbers
- * gives their count. */
-char *part_text(const struct result *r, int row, int col);
-char part_letter(const struct result *r, int row, int col);
-oid_t part_oid(const struct result *r, int row, int col);
+/*
+ * Fields of its rows, by the names of their columns. The letter of a "char" is '\0' if it is empty; of a list
+ * of numbers, "1 5 2", the count is given.
+ */
+char part_letter(const struct result *r, int row, const char *column);
+oid_t part_oid(const struct result *r, int row, const char *column);
 int part_numbers(const char *text, int **numbers);
 
 #endif

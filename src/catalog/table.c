@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "catalog/parts.h"
+#include "parts.h"
+#include "catalog/expressions.h"
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "sql/sql.h"
@@ -26,9 +27,48 @@ table_column_named(const struct table *t, const char *name)
     return NULL;
 }
 
+bool
+index_is_temporal(const struct table *t, const struct index *x)
+{
+    for (int i = 0; i < t->constraint_count; i++)
+        if (t->constraints[i].index_oid == x->oid && t->constraints[i].temporal)
+            return true;
+    return false;
+}
+
+bool
+index_may_identify(const struct table *t, const struct index *x)
+{
+    if (!x->unique || x->partial || !x->immediate || !x->valid || index_is_temporal(t, x))
+        return false;
+    for (int k = 0; k < x->key_count; k++) {
+        const struct column *c = table_column(t, x->key_attnums[k]);
+
+        if (c == NULL || !c->not_null || c->not_null_invalid || c->generated != '\0')
+            return false;
+    }
+    return true;
+}
+
+/*
+ * With REPLICA IDENTITY FULL the stream has the whole old row, so any key can be used; the primary key first.
+ */
+static const struct index *
+key_of_full(const struct table *t)
+{
+    const struct index *found = NULL;
+
+    for (int i = 0; i < t->index_count; i++)
+        if (index_may_identify(t, &t->indexes[i]) && (found == NULL || t->indexes[i].primary))
+            found = &t->indexes[i];
+    return found;
+}
+
 const struct index *
 table_key(const struct table *t)
 {
+    if (t->replica_identity == 'f')
+        return key_of_full(t);
     for (int i = 0; i < t->index_count; i++) {
         const struct index *x = &t->indexes[i];
 
@@ -44,38 +84,52 @@ table_key(const struct table *t)
 static void
 table_fill(struct table *t, const struct result *r)
 {
-    t->oid = (oid_t)result_int(r, 0, 0);
-    t->relfilenode = (oid_t)result_int(r, 0, 1);
-    t->schema = mem_strdup(result_text(r, 0, 2));
-    t->name = mem_strdup(result_text(r, 0, 3));
-    t->relkind = result_text(r, 0, 4)[0];
-    t->persistence = result_text(r, 0, 5)[0];
-    t->owner = mem_strdup(result_text(r, 0, 6));
-    t->owner_is_ours = result_bool(r, 0, 7);
-    t->tablespace = mem_strdup(result_text(r, 0, 8));
-    t->database_tablespace = mem_strdup(result_text(r, 0, 9));
-    t->access_method = mem_strdup(result_text(r, 0, 10));
-    t->options = mem_strdup(result_text(r, 0, 11));
-    t->toast_options = mem_strdup(result_text(r, 0, 12));
-    t->replica_identity = result_text(r, 0, 13)[0];
-    t->comment = mem_strdup(result_text(r, 0, 14));
-    t->acl = mem_strdup(result_text(r, 0, 15));
-    t->row_security = result_bool(r, 0, 16);
-    t->has_toast = result_bool(r, 0, 17);
-    t->bytes = result_int(r, 0, 18);
-    t->heap_bytes = result_int(r, 0, 19);
-    t->estimated_rows = result_int(r, 0, 20);
-    t->is_partition = result_bool(r, 0, 21);
-    t->is_system = result_bool(r, 0, 22);
-    t->session_role = mem_strdup(result_text(r, 0, 23));
+    t->oid = part_oid(r, 0, "oid");
+    t->relfilenode = part_oid(r, 0, "filenode");
+    t->schema = row_copy(r, 0, "nspname");
+    t->name = row_copy(r, 0, "relname");
+    t->relkind = part_letter(r, 0, "relkind");
+    t->persistence = part_letter(r, 0, "relpersistence");
+    t->owner = row_copy(r, 0, "owner");
+    t->owner_is_ours = row_bool(r, 0, "owner_is_ours");
+    t->tablespace = row_copy(r, 0, "tablespace");
+    t->database_tablespace = row_copy(r, 0, "database_tablespace");
+    t->access_method = row_copy(r, 0, "amname");
+    t->options = row_copy(r, 0, "options");
+    t->toast_options = row_copy(r, 0, "toast_options");
+    t->replica_identity = part_letter(r, 0, "relreplident");
+    t->comment = row_copy(r, 0, "comment");
+    t->acl = row_copy(r, 0, "acl");
+    t->row_security = row_bool(r, 0, "relrowsecurity");
+    t->has_toast = row_bool(r, 0, "has_toast");
+    t->bytes = row_int(r, 0, "bytes");
+    t->heap_bytes = row_int(r, 0, "heap_bytes");
+    t->estimated_rows = row_int(r, 0, "estimated_rows");
+    t->is_partition = row_bool(r, 0, "relispartition");
+    t->is_system = row_bool(r, 0, "is_system");
+    t->session_role = row_copy(r, 0, "session_role");
     t->owner_is_session = strcmp(t->session_role, t->owner) == 0;
-    t->owner_may_be_given = result_bool(r, 0, 24);
-    t->may_create_in_schema = result_bool(r, 0, 25);
-    t->force_row_security = result_bool(r, 0, 26);
-    t->row_security_active = result_bool(r, 0, 27);
+    t->owner_may_be_given = row_bool(r, 0, "owner_may_be_given");
+    t->may_create_in_schema = row_bool(r, 0, "may_create_in_schema");
+    t->force_row_security = row_bool(r, 0, "relforcerowsecurity");
+    t->row_security_active = row_bool(r, 0, "row_security_active");
+    t->autovacuum = row_copy(r, 0, "autovacuum");
+    t->toast_autovacuum = row_copy(r, 0, "toast_autovacuum");
 }
 
-/* Everything of the table, in the transaction that is open. */
+static bool
+table_read_path(struct session *s, struct table *t, struct error *err)
+{
+    struct table_uses uses = {0};
+    bool ok = table_uses_read(s, t, &uses, err);
+
+    if (ok)
+        t->search_path = table_uses_path(&uses);
+    table_uses_free(&uses);
+    return ok;
+}
+
+/* Everything about the table, read in the open transaction. */
 static struct table *
 table_read_parts(struct session *s, const char *schema, const char *name, struct error *err)
 {
@@ -94,7 +148,7 @@ table_read_parts(struct session *s, const char *schema, const char *name, struct
     result_free(&r);
     if (!columns_read(s, t, err) || !sequences_read(s, t, err) || !constraints_read(s, t, err) ||
         !indexes_read(s, t, err) || !statistics_read(s, t, err) || !grants_read(s, t, err) ||
-        !foreign_keys_read(s, t, err) || !dependents_read(s, t, err) ||
+        !foreign_keys_read(s, t, err) || !dependents_read(s, t, err) || !table_read_path(s, t, err) ||
         (t->fingerprint = table_fingerprint(s, t->oid, err)) == NULL) {
         error_context(err, "reading table \"%s.%s\"", schema, name);
         table_free(t);
@@ -117,8 +171,10 @@ table_read(struct session *s, const char *schema, const char *name, struct error
     return t;
 }
 
-/* The search_path that the role and the database give, for one statement; false leaves the transaction
- * failed. */
+/*
+ * Set the search_path that the role and the database give, for one statement. False leaves the transaction
+ * failed.
+ */
 static bool
 resolve_as_user(struct session *s, const char *typed, struct result *r, struct error *err)
 {
@@ -150,9 +206,9 @@ table_resolve(struct session *s, const char *schema, const char *name, char **ou
     if (ok && result_rows(&r) != 1)
         ok = error_set(err, ERROR_REFUSED, "there is no table %s", typed.data);
     if (ok) {
-        *oid = (oid_t)result_int(&r, 0, 0);
-        *out_schema = mem_strdup(result_text(&r, 0, 1));
-        *out_name = mem_strdup(result_text(&r, 0, 2));
+        *oid = part_oid(&r, 0, "oid");
+        *out_schema = row_copy(&r, 0, "nspname");
+        *out_name = row_copy(&r, 0, "relname");
     }
     result_free(&r);
     buffer_free(&typed);

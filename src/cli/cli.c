@@ -1,147 +1,156 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/command.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
+#include "suggest.h"
 
-#define CONNECTION_HELP                                                                                      \
-    "\nConnection (libpq's environment, service file and .pgpass apply):\n"                                  \
-    "  -d, --dbname=NAME        database, conninfo string or URI\n"                                          \
-    "  -h, --host=HOST          -p, --port=PORT          -U, --username=NAME\n"                              \
-    "  -w, --no-password        never ask for a password\n"                                                  \
-    "  -W, --password           ask for it\n"                                                                \
-    "      --log-format=FORMAT  text or json\n"                                                              \
-    "  -v, --verbose            more lines in the log\n"
+#define LAST_WORDS "\npgrecast: stopped at once; see what is left with: " COMMAND_PLAIN("status") "\n"
+#define WHAT_TO_CHANGE "(--sql=SQL | -f FILE | --rebuild -t TABLE | --target=FILE -t TABLE) [OPTION...]"
 
-#define WAY_BACK_HELP                                                                                        \
-    "      --rollback-window=TIME  how long a rollback is possible after the cutover (until `finish`);\n"    \
-    "                           0: not at all, the job ends with the cutover\n"                              \
-    "      --reverse-map='COLUMN=EXPRESSION'  what a column of the original gets from the new table's\n"     \
-    "                           row, where the change has no inverse; may be repeated\n"
+static const char *const shell_words[] = {"bash", "zsh", NULL};
 
-#define REFUSALS_HELP                                                                                        \
-    "      --invalid-indexes=refuse|rebuild  what to do with an index that is invalid (refuse)\n"            \
-    "      --published=refuse|accept  the working tables come under a publication of all tables, or of "     \
-    "the\n"                                                                                                  \
-    "                           schema: its subscribers get them too (refuse)\n"
+static const struct option_spec job_operand = {
+    .name = "job", .kind = OPTION_NAME, .to = FIELD(struct cli_options, job.name)};
+static const struct option_spec shell_operand = {
+    .name = "shell", .kind = OPTION_CHOICE, .to = FIELD(struct cli_options, shell), .choices = shell_words};
 
-#define CHANGE_HELP                                                                                          \
-    "What to change:\n"                                                                                      \
-    "      --sql=SQL            ALTER TABLE, CREATE INDEX, DROP INDEX statements, on one table or several\n" \
-    "  -f, --file=FILE          the same from a file; - is standard input\n"                                 \
-    "      --rebuild -t TABLE   no change: a fresh table without bloat\n"
+#define JOB_OPTIONAL .operand = &job_operand
+#define JOB_NEEDED .operand = &job_operand, .operand_needed = true, .operand_missing = "name the job"
 
 static const struct command commands[] = {
-    {"plan", "(--sql=SQL | -f FILE | --rebuild -t TABLE)",
-     "say what a change would do, and every reason not to; changes nothing",
-     CHANGE_HELP "\nHow:\n" WAY_BACK_HELP REFUSALS_HELP,
-     " sql file rebuild table rollback-window reverse-map invalid-indexes published ", false, false,
-     command_plan},
-    {"run", "(--sql=SQL | -f FILE | --rebuild -t TABLE) [OPTION...]", "change the table online",
-     CHANGE_HELP
-     "\nHow:\n"
-     "      --job=NAME           name of the job; default: the (first) table's name\n"
-     "      --jobs=N             parallel sessions (the number of processors, 2 to 8)\n"
-     "      --chunk-size=SIZE    bytes per transaction of the copy, to begin with (8MB); adapts\n"
-     "      --no-verify          leave out the proof of parity\n"
-     "      --cutover=auto|hold  hold: stay in sync until `pgrecast cutover JOB`\n"
-     "      --lock-timeout=TIME  longest wait for the lock of the cutover (100ms)\n"
-     "      --cutover-attempts=N how often to ask for it (60)\n" WAY_BACK_HELP REFUSALS_HELP
-     "      --exit-after=WHEN    sync or cutover: end there; go on with `pgrecast resume JOB`\n"
-     "      --keep-original      keep the original as TABLE_pgrecast_old\n"
-     "      --reconnect-timeout=TIME  how long to try again when the server is away (10min)\n"
-     "      --start-timeout=TIME longest wait for transactions that are open at the start (10min)\n"
-     "      --spool-dir=DIR      where to keep received changes (~/.local/state/pgrecast)\n"
-     "      --progress=STYLE     auto, bar, line or none\n",
-     " sql file rebuild table job jobs chunk-size no-verify cutover lock-timeout cutover-attempts "
-     "keep-original rollback-window reverse-map exit-after reconnect-timeout start-timeout spool-dir "
-     "progress invalid-indexes published ",
-     false, false, command_run},
-    {"resume", "JOB [OPTION...]", "go on with a job after any stop or crash, from where it stood",
-     "      --spool-dir=DIR      where this host keeps received changes\n"
-     "      --reconnect-timeout=TIME  how long to try again when the server is away (10min)\n"
-     "      --progress=STYLE     auto, bar, line or none\n",
-     " spool-dir reconnect-timeout progress ", true, true, command_resume},
-    {"status", "[JOB]", "show a job, or all",
-     "      --json               one array of objects\n"
-     "      --watch              again every second, until the job has ended\n",
-     " json watch ", true, false, command_status},
-    {"jobs", "", "list the jobs of the database", "      --json               one array of objects\n",
-     " json ", false, false, command_jobs},
-    {"cutover", "JOB", "let a job cut over that was started with --cutover=hold, or rolled back", "", " ",
-     true, true, command_cutover},
-    {"rollback", "JOB [OPTION...]", "back to the original, with every write since the cutover kept",
-     "      --reverse-map='COLUMN=EXPRESSION'  what a column of the original gets from the new table's\n"
-     "                           row, for rows that it cannot hold as they are and all that come; may\n"
-     "                           be repeated\n"
-     "      --spool-dir=DIR      where this host keeps received changes\n"
-     "      --progress=STYLE     auto, bar, line or none\n",
-     " reverse-map spool-dir progress ", true, true, command_rollback},
-    {"verify", "JOB", "check parity now; the running instance does it",
-     "      --json               one object\n", " json ", true, true, command_verify},
-    {"finish", "JOB", "end a job after its cutover or rollback: drop the table that does not serve",
-     "      --keep-original      keep the original as TABLE_pgrecast_old\n", " keep-original ", true, true,
-     command_finish},
-    {"abort", "JOB", "remove everything a job has made, while the original serves", "", " ", true, true,
-     command_abort},
-    {"decode", "--slot=SLOT --publication=NAME [OPTION...] | --spool-dir=DIR",
+    {FOR_PLAN, "plan", WHAT_TO_CHANGE,
+     "print what a change would do, and every reason to refuse it; changes nothing",
+     .example = "pgrecast plan -d shop --sql 'ALTER TABLE orders ALTER COLUMN id TYPE bigint'",
+     .output = true, .run = command_plan},
+    {FOR_RUN, "run", WHAT_TO_CHANGE, "change the table online",
+     .example =
+         "pgrecast run -d shop --sql 'ALTER TABLE orders ALTER COLUMN id TYPE bigint' --rollback-window=24h",
+     .run = command_run},
+    {FOR_RESUME, "resume", "JOB [OPTION...]", "continue a job after any stop or crash, from where it stood",
+     JOB_NEEDED, .example = "pgrecast resume orders -d shop", .run = command_resume},
+    {FOR_STATUS, "status", "[JOB] [OPTION...]", "show a job, or all", JOB_OPTIONAL,
+     .example = "pgrecast status orders -d shop --watch", .output = true, .run = command_status},
+    {FOR_JOBS, "jobs", "[OPTION...]", "list the jobs of the database",
+     .example = "pgrecast jobs -d shop --all", .output = true, .run = command_jobs},
+    {FOR_CUTOVER, "cutover", "JOB [OPTION...]",
+     "cut over a job that was started with --cutover=hold, or that was rolled back", JOB_NEEDED,
+     .example = "pgrecast cutover orders -d shop --wait", .run = command_cutover},
+    {FOR_ROLLBACK, "rollback", "JOB [OPTION...]",
+     "return to the original, with every write since the cutover", JOB_NEEDED,
+     .example = "pgrecast rollback orders -d shop", .run = command_rollback},
+    {FOR_VERIFY, "verify", "JOB [OPTION...]", "compare all rows now; the running instance does it",
+     JOB_NEEDED, .example = "pgrecast verify orders -d shop", .output = true, .run = command_verify},
+    {FOR_FINISH, "finish", "JOB [OPTION...]",
+     "end a job after its cutover or rollback: drop the inactive table", JOB_NEEDED,
+     .example = "pgrecast finish orders -d shop", .run = command_finish},
+    {FOR_ABORT, "abort", "JOB [OPTION...]",
+     "remove everything that a job has made, while the original is active", JOB_NEEDED,
+     .example = "pgrecast abort orders -d shop", .run = command_abort},
+    {FOR_FORGET, "forget", "JOB [OPTION...]", "remove the records of the jobs of that name that have ended",
+     JOB_NEEDED, .example = "pgrecast forget orders -d shop", .run = command_forget},
+    {FOR_DECODE, "decode", "--slot=SLOT --publication=NAME [OPTION...] | --spool-dir=DIR",
      "stream a slot or a spool as JSON lines or protobuf",
-     "      --slot=SLOT          an existing slot of plugin pgoutput; its position moves on\n"
-     "      --publication=NAME   what to stream from it\n"
-     "      --spool-dir=DIR      read a job's spool instead\n"
-     "      --format=FORMAT      json (a line a record) or protobuf (length-delimited)\n"
-     "      --limit=N            end after N records\n",
-     " slot publication spool-dir format limit ", false, false, command_decode},
+     .example = "pgrecast decode -d shop --slot=changes --publication=all_orders", .output = true,
+     .run = command_decode},
+    {FOR_COMPLETION, "completion", "bash|zsh", "print a script that completes the command line in a shell",
+     .hidden = true, .operand = &shell_operand, .operand_needed = true,
+     .operand_missing = "name the shell: bash or zsh", .example = "source <(pgrecast completion bash)",
+     .output = true, .run = command_completion},
 };
 
-static const struct command *
-find_command(const char *name)
+const struct command *
+cli_command(size_t n)
 {
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(commands[i].name, name) == 0)
-            return &commands[i];
+    return n < sizeof(commands) / sizeof(commands[0]) ? &commands[n] : NULL;
+}
+
+const struct command *
+cli_find_command(const char *name, struct error *err)
+{
+    const struct command *command;
+    struct suggestion nearest;
+
+    suggest_begin(&nearest, name);
+    for (size_t n = 0; (command = cli_command(n)) != NULL; n++) {
+        if (strcmp(command->name, name) == 0)
+            return command;
+        suggest_consider(&nearest, command->name);
     }
+    error_set(err, ERROR_USAGE, "there is no command \"%s\"", name);
+    if (nearest.word != NULL)
+        error_hint(err, "Did you mean %s? See: pgrecast --help", nearest.word);
+    else
+        error_hint(err, "See: pgrecast --help");
     return NULL;
 }
 
+/* The text after its head; further lines of it begin where the first one does. */
 static void
-print_usage(FILE *out)
+print_lines(const char *head, const char *text)
 {
-    fputs("pgrecast rewrites a big, busy PostgreSQL table online: give it the ALTER TABLE you would have "
-          "run.\n\n"
-          "Usage: pgrecast COMMAND [OPTION...]\n\n",
-          out);
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        fprintf(out, "  %-8s  %s\n", commands[i].name, commands[i].summary);
-    fputs("\n`pgrecast COMMAND --help` tells its options. `pgrecast --version` prints the version.\n", out);
-}
-
-static void
-print_help(const struct command *command)
-{
-    printf("Usage: pgrecast %s %s\n\n%c%s.\n\n%s%s", command->name, command->arguments,
-           command->summary[0] - 'a' + 'A', command->summary + 1, command->text, CONNECTION_HELP);
-}
-
-/* The one place an error is printed. Details of several lines are indented alike. */
-static void
-print_error(const struct error *err)
-{
-    fprintf(stderr, "pgrecast: %s\n", err->message);
-    if (err->detail != NULL) {
-        fputs("  ", stderr);
-        for (const char *c = err->detail; *c != '\0'; c++)
-            fputs(*c == '\n' ? "\n  " : (char[]){*c, '\0'}, stderr);
-        fputc('\n', stderr);
+    fputs(head, stderr);
+    for (const char *c = text; *c != '\0'; c++) {
+        fputc(*c, stderr);
+        if (*c == '\n')
+            fprintf(stderr, "%*s", (int)strlen(head), "");
     }
-    if (err->hint != NULL)
-        fprintf(stderr, "  hint: %s\n", err->hint);
+    fputc('\n', stderr);
+}
+
+/*
+ * The only place where an error is printed. connection: for the commands of the hint.
+ */
+static void
+print_error(const struct error *err, const char *connection)
+{
+    char *hint = err->hint != NULL ? command_expand(err->hint, connection) : NULL;
+
+    fprintf(stderr, "pgrecast: %s\n", err->message);
+    if (err->detail != NULL)
+        print_lines("  ", err->detail);
+    if (hint != NULL)
+        print_lines("  hint: ", hint);
+    free(hint);
+}
+
+/* How a command of the user's reaches the same server and state, for the commands that the program prints. */
+static char *
+connection_text(const struct cli_options *o)
+{
+    struct buffer text = {0};
+
+    connection_add_options(&o->connection, &text);
+    if (o->ask_password)
+        buffer_add_text(&text, " -W");
+    command_add_option(&text, "--state-owner=", o->job.state_owner);
+    return buffer_take(&text);
+}
+
+static int
+report_failure(struct error *err, const char *connection)
+{
+    int status;
+
+    if (err->message == NULL)
+        return (int)ERROR_FAILED;
+    if (err->nothing) {
+        printf("%s\n", err->message);
+        error_clear(err);
+        return 0;
+    }
+    print_error(err, connection);
+    status = err->kind != ERROR_NONE ? (int)err->kind : ERROR_FAILED;
+    error_clear(err);
+    return status;
 }
 
 static void
@@ -153,53 +162,103 @@ ask_password(struct cli_options *options)
         options->connection.password = mem_strdup(password);
 }
 
-static bool
-run_command(const struct command *command, int argc, char **argv, struct error *err)
+/* Returns the exit status. *product: whether what is printed is what the user has asked for. */
+static int
+run_command(const struct command *command, int argc, char **argv, bool *product)
 {
     struct cli_options options;
-    bool ok = cli_parse(command, argc, argv, &options, err);
+    struct error err = {0};
+    bool ok = cli_parse(command, argc, argv, &options, &err);
+    char *connection = connection_text(&options), *last_words = command_expand(LAST_WORDS, connection);
+    int status;
 
+    *product = command->output || options.help;
+    options.connection_text = connection;
+    log_connection(connection);
+    stop_set_message(last_words);
     if (ok && options.help) {
-        print_help(command);
+        cli_print_help(command, stdout);
     } else if (ok) {
-        log_configure(options.log_format != NULL && strcmp(options.log_format, "json") == 0 ? LOG_JSON
-                                                                                            : LOG_TEXT,
-                      options.verbose ? LOG_DEBUG : LOG_INFO);
+        log_configure(options.log_format, options.verbose ? LOG_DEBUG : LOG_INFO);
         if (options.ask_password)
             ask_password(&options);
-        ok = command->run(&options, err);
-    } else if (err->hint == NULL) {
-        error_hint(err, "See: pgrecast %s --help", command->name);
+        ok = command->run(&options, &err);
+    } else if (err.hint == NULL) {
+        error_hint(&err, "See: pgrecast %s --help", command->name);
     }
+    status = ok ? 0 : report_failure(&err, connection);
+    log_connection(NULL);
+    stop_set_message(NULL);
+    free(last_words);
+    free(connection);
     cli_options_free(&options);
-    return ok;
+    return status;
+}
+
+/*
+ * Write what is left in the buffer of standard output. A command whose product is its output has failed if that
+ * cannot be written; any other command has done its work, and only its report is missing.
+ */
+static int
+close_output(bool product, int status)
+{
+    bool before = ferror(stdout) != 0, failed = before;
+    int why = 0;
+
+    if (fflush(stdout) != 0) {
+        failed = true;
+        why = errno;
+    } else if (before &&
+               write(STDOUT_FILENO, "\n", 1) < 0) { /* the reason of the earlier failure is not kept */
+        why = errno;
+    }
+    if (failed && status != ERROR_FAILED) /* otherwise the error that was printed may be this one */
+        fprintf(stderr, "pgrecast: cannot write standard output%s%s\n%s", why != 0 ? ": " : "",
+                why != 0 ? strerror(why) : "",
+                product ? "" : "  What the command had to do is not affected: only its report is missing.\n");
+    return failed && product && status == 0 ? ERROR_FAILED : status;
+}
+
+/* `pgrecast help [COMMAND]`. */
+static bool
+print_help(const char *name, struct error *err)
+{
+    const struct command *command;
+
+    if (name == NULL) {
+        cli_print_usage(stdout);
+        return true;
+    }
+    command = cli_find_command(name, err);
+    if (command != NULL)
+        cli_print_help(command, stdout);
+    return command != NULL;
 }
 
 int
 cli_main(int argc, char **argv)
 {
-    const struct command *command;
+    const char *word = argc > 1 ? argv[1] : NULL;
+    const struct command *command = NULL;
     struct error err = {0};
     int status = 0;
+    bool ok = true, product = true;
 
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
-        print_usage(argc < 2 ? stderr : stdout);
-        return argc < 2 ? ERROR_USAGE : 0;
-    }
-    if (strcmp(argv[1], "--version") == 0) {
-        puts("pgrecast " PGRECAST_VERSION);
-        return 0;
-    }
-    command = find_command(argv[1]);
-    if (command == NULL) {
-        fprintf(stderr, "pgrecast: there is no command \"%s\"\n  hint: See: pgrecast --help\n", argv[1]);
+    if (word == NULL) {
+        cli_print_usage(stderr);
         return ERROR_USAGE;
     }
-    stop_install();
-    if (!run_command(command, argc - 1, argv + 1, &err)) {
-        print_error(&err);
-        status = err.kind != ERROR_NONE ? (int)err.kind : ERROR_FAILED;
+    if (strcmp(word, "--help") == 0 || strcmp(word, "help") == 0) {
+        ok = print_help(argc > 2 ? argv[2] : NULL, &err);
+    } else if (strcmp(word, "--version") == 0) {
+        puts("pgrecast " PGRECAST_VERSION);
+    } else {
+        stop_install();
+        command = cli_find_command(word, &err);
+        ok = command != NULL;
     }
-    error_clear(&err);
-    return status;
+    status = command != NULL ? run_command(command, argc - 1, argv + 1, &product)
+             : ok            ? 0
+                             : report_failure(&err, NULL);
+    return close_output(product, status);
 }

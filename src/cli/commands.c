@@ -1,4 +1,4 @@
-/* The commands but decode: each reads as its steps. */
+/* The commands except decode: each is the list of its steps. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,40 +6,78 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "control/status.h"
+#include "control/print_status.h"
 #include "core/clock.h"
+#include "core/command.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "ddl/plan.h"
+#include "core/sqlstate.h"
+#include "pg/sqlstate.h"
+#include "plan/plan.h"
+#include "plan/target_file.h"
 
-/* What to change, as plan and run take it. *sql is the caller's to free. */
+#define NO_JOBS "there are no jobs in this database"
+
+static struct state_access
+access_of(const struct cli_options *o)
+{
+    return (struct state_access){.connection = &o->connection, .owner = o->job.state_owner};
+}
+
+/* *sql is the text of the target; it becomes the statements that make the target of the table. */
+static bool
+read_target(const struct cli_options *o, const struct plan_options *plan, char **sql, struct error *err)
+{
+    struct target_file file = {
+        .table = o->table, .ddl = *sql, .options = plan, .map_count = o->map_count, .maps = o->maps};
+    struct session *s;
+    char *statements;
+
+    if (o->or_resume) {
+        error_set(err, ERROR_USAGE, "--or-resume does not go with --target");
+        return error_hint(err, "A job that has begun is continued by its name, with `resume`.");
+    }
+    s = session_open(&o->connection, SESSION_SQL, "target", err);
+    statements = s != NULL ? target_file_statements(s, &file, err) : NULL;
+    session_close(s);
+    if (statements == NULL)
+        return false;
+    free(*sql);
+    *sql = statements;
+    return true;
+}
+
+/*
+ * Completes the options with the change to make, in the form that plan and run take. The caller frees *sql.
+ */
 static bool
 read_change(const struct cli_options *o, struct plan_options *plan, char **sql, struct error *err)
 {
-    int ways = (o->sql != NULL) + (o->file != NULL) + o->rebuild;
+    int ways = (o->sql != NULL) + (o->file != NULL) + o->rebuild + (o->target != NULL);
 
     *sql = NULL;
-    memset(plan, 0, sizeof(*plan));
-    plan->way_back = o->window_s != 0;
-    plan->reverse_map_count = o->reverse_map_count;
-    plan->reverse_maps = (const char *const *)o->reverse_maps;
-    plan->rebuild_invalid = o->rebuild_invalid;
-    plan->accept_published = o->accept_published;
-    if (o->reverse_map_count > 0 && !plan->way_back)
+    plan->rollback = o->job.window_s != 0;
+    if (plan->reverse_map_count > 0 && !plan->rollback)
         return error_set(err, ERROR_USAGE, "--reverse-map is of no use with --rollback-window=0");
     if (ways != 1) {
-        error_set(err, ERROR_USAGE, "say what to change: one of --sql, -f or --rebuild");
-        return error_hint(err,
-                          "For example: pgrecast plan --sql 'ALTER TABLE t ALTER COLUMN id TYPE bigint'");
+        error_set(err, ERROR_USAGE, "say what to change: one of --sql, -f, --rebuild or --target");
+        return error_hint(
+            err, "For example: " COMMAND_PLAIN("plan") " --sql 'ALTER TABLE t ALTER COLUMN id TYPE bigint'");
     }
-    if (o->rebuild != (o->table != NULL))
+    if ((o->rebuild || o->target != NULL) != (o->table != NULL))
         return error_set(err, ERROR_USAGE,
-                         o->rebuild ? "--rebuild needs -t TABLE" : "-t goes with --rebuild");
+                         o->rebuild          ? "--rebuild needs -t TABLE"
+                         : o->target != NULL ? "--target needs -t TABLE"
+                                             : "-t goes with --rebuild or --target");
+    if (o->map_count > 0 && o->target == NULL)
+        return error_set(err, ERROR_USAGE, "--map goes with --target");
     if (o->rebuild) {
         plan->rebuild_table = o->table;
         return true;
     }
     *sql = cli_read_sql(o, err);
+    if (*sql != NULL && o->target != NULL && !read_target(o, plan, sql, err))
+        return false;
     plan->sql = *sql;
     return *sql != NULL;
 }
@@ -47,24 +85,35 @@ read_change(const struct cli_options *o, struct plan_options *plan, char **sql, 
 bool
 command_plan(const struct cli_options *o, struct error *err)
 {
+    struct state_access access = access_of(o);
+    enum state_presence presence;
     struct session *s = NULL;
-    struct plan_options change;
+    struct plan_options change = o->job.plan;
     struct plan_set *plans = NULL;
-    char *sql;
+    int jobs = 1;
+    char *sql, *spool = NULL;
+    struct error no_spool = {0}; /* reported after the plan */
+    bool enough;
 
     if (!read_change(o, &change, &sql, err))
         goto out;
-    s = session_open(&o->connection, SESSION_SQL, "plan", err);
+    change.sample = true;
+    s = state_open(&access, "plan", &presence, err); /* a role that may not enter a job gets the error here */
     if (s == NULL)
         goto out;
     plans = plan_set_make(s, &change, err);
     if (plans == NULL)
         goto out;
-    plan_set_print(plans, stdout);
+    job_spool_space(s, plans, &o->job, &spool, &enough, &no_spool);
+    plan_set_print(plans, &change, spool, stdout);
     fflush(stdout);
-    job_check_server(s, &o->connection, err);
+    if (job_check_server(s, &o->connection, &jobs, err) && job_check_locks(s, plans, err) &&
+        no_spool.message != NULL)
+        error_move(err, &no_spool);
 out:
+    error_clear(&no_spool);
     session_close(s);
+    free(spool);
     free(sql);
     plan_set_free(plans);
     return err->message == NULL;
@@ -83,188 +132,277 @@ print_verified(const struct job_report *r, const char *why_not)
 }
 
 static void
-print_swap(const struct job_report *r, const char *what)
+command_print_swap(const struct job_report *r, const char *what)
 {
     if (r->swapped)
         printf("  %-9s lock held %.1f ms, waited for %.1f ms, attempts %d\n", what, r->lock_held_ms,
                r->lock_wait_ms, r->cutover_attempts);
 }
 
+/* Print a line that has a command: format with the name of the job, then the options of the connection. */
 static void
-print_report(const struct job_report *r, bool verify)
+print_command(const struct cli_options *o, const char *format, const char *name)
 {
-    static const char *const ends[] = {"done", "rolled back and done: the original serves",
-                                       "left as it stands"};
+    char *marked = mem_printf(format, name), *text = command_expand(marked, o->connection_text);
+
+    puts(text);
+    free(text);
+    free(marked);
+}
+
+static void
+print_report(const struct cli_options *o, const struct job_report *r, bool verify)
+{
+    static const char *const ends[] = {"done: the new table is active",
+                                       "rolled back and done: the original is active", "left as it stands"};
     char text[32];
 
+    if (r->before) {
+        printf("job %s has finished before (%s): nothing was done\n", r->name,
+               r->outcome == JOB_UNDONE ? "it was rolled back: the original is active"
+                                        : "the new table is active");
+        return;
+    }
     printf("job %s is %s, after %s\n", r->name, ends[r->outcome], clock_format_duration(r->seconds, text));
     if (r->rows > 0)
         printf("  copied    %" PRId64 " rows, %.0f rows/s over the whole job\n", r->rows,
                r->seconds > 0 ? (double)r->rows / r->seconds : 0);
     printf("  applied   %" PRIu64 " changes that came meanwhile\n", r->changes_applied);
     print_verified(r, verify ? NULL : "--no-verify");
-    print_swap(r, "swapped");
+    command_print_swap(r, "swapped");
+    if (r->outcome == JOB_LEFT && r->reversed)
+        printf("  rollback  possible until %s\n", r->window_ends != NULL ? r->window_ends : "`finish`");
     if (r->outcome == JOB_LEFT)
-        printf("  next      pgrecast resume %s\n", r->name);
+        print_command(o, "  next      " COMMAND("resume"), r->name);
 }
 
-static enum progress_style
-parse_progress(const char *text)
+/* Of --if-needed: what the user can do instead, with the same connection. */
+static void
+print_not_needed(const struct cli_options *o, const char *sql, const char *verdicts)
 {
-    static const char *const names[] = {"auto", "bar", "line", "none"};
+    bool file = o->file != NULL && strcmp(o->file, "-") != 0;
+    struct buffer text = {0};
 
-    for (int i = 0; text != NULL && i < 4; i++) {
-        if (strcmp(names[i], text) == 0)
-            return (enum progress_style)i;
-    }
-    return PROGRESS_AUTO;
-}
-
-static enum job_exit
-parse_exit(const char *text)
-{
-    if (text == NULL)
-        return EXIT_AT_END;
-    return strcmp(text, "sync") == 0 ? EXIT_IN_SYNC : EXIT_CUT_OVER;
-}
-
-static struct job_options
-job_options_of(const struct cli_options *o)
-{
-    return (struct job_options){
-        .connection = &o->connection,
-        .name = o->job,
-        .workers = o->workers,
-        .chunk_bytes = o->chunk_bytes,
-        .lock_timeout_ms = o->lock_timeout_ms,
-        .cutover_attempts = o->cutover_attempts,
-        .hold = o->hold,
-        .verify = !o->no_verify,
-        .keep_original = o->keep_original,
-        .start_timeout_s = o->start_timeout_s,
-        .window_s = o->window_s,
-        .exit = parse_exit(o->exit_after),
-        .reconnect_s = o->reconnect_s,
-        .spool_directory = o->spool_directory,
-        .progress = parse_progress(o->progress),
-    };
+    connection_add_options(&o->connection, &text);
+    command_add_option(&text, file ? "-f" : "-c", file ? o->file : sql);
+    printf("nothing was done: PostgreSQL makes this change without a rewrite and without a long lock\n%s"
+           "  next      PGOPTIONS='-c lock_timeout=2s' psql%s\n",
+           verdicts, text.data);
+    buffer_free(&text);
 }
 
 bool
 command_run(const struct cli_options *o, struct error *err)
 {
-    struct job_options job = job_options_of(o);
+    struct job_options job = o->job;
     struct job_report report = {0};
     char *sql;
-    bool ok = read_change(o, &job.plan, &sql, err) && job_run(&job, &report, err);
+    bool ok = read_change(o, &job.plan, &sql, err) &&
+              (o->or_resume ? job_run_or_resume(&job, &report, err) : job_run(&job, &report, err));
 
-    if (ok)
-        print_report(&report, job.verify);
+    if (ok && report.not_needed != NULL)
+        print_not_needed(o, sql, report.not_needed);
+    else if (ok)
+        print_report(o, &report, job.verify);
     job_report_clear(&report);
     free(sql);
     return ok;
 }
 
+/* Before a table is dropped, a person is asked. A program has to allow it with an option. */
+static bool
+confirm_drop(const struct cli_options *o, const struct error *why)
+{
+    char answer[16] = "", *hint;
+
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+        return false;
+    hint = command_expand(why->hint, o->connection_text);
+    fprintf(stderr,
+            "%s.\n%s %s\nDrop now? Type \"drop\", or anything else to leave all as it is: ", why->message,
+            why->detail, hint);
+    free(hint);
+    return fgets(answer, sizeof(answer), stdin) != NULL && strcmp(answer, "drop\n") == 0;
+}
+
 bool
 command_resume(const struct cli_options *o, struct error *err)
 {
-    struct job_options job = job_options_of(o);
+    struct job_options job = o->job;
     struct job_report report = {0};
     bool ok = job_resume(&job, &report, err);
 
+    if (!ok && strcmp(err->sqlstate, JOB_WINDOW_OVER) == 0 && confirm_drop(o, err)) {
+        error_clear(err);
+        job_report_clear(&report);
+        job.finish_now = true;
+        ok = job_resume(&job, &report, err);
+    }
     if (ok)
-        print_report(&report, true);
+        print_report(o, &report, true);
     job_report_clear(&report);
     return ok;
 }
 
+#define ROLLBACK_TRIES 5
+
 bool
 command_rollback(const struct cli_options *o, struct error *err)
 {
-    struct job_options job = job_options_of(o);
     struct job_report report = {0};
     bool done = false, ok;
+    int left = ROLLBACK_TRIES;
 
-    job.plan.reverse_map_count = o->reverse_map_count;
-    job.plan.reverse_maps = (const char *const *)o->reverse_maps;
-    ok = job_request_rollback(&job, &done, &report, err);
-    if (ok && !done)
-        ok = job_rollback(&job, &report, err);
-    if (ok)
-        printf("rolled back: the original serves; lock held %.1f ms, attempts %d\n"
-               "  next      pgrecast finish %s, or cut over again with: pgrecast %s %s\n",
-               report.lock_held_ms, report.cutover_attempts, o->job, done ? "cutover" : "resume", o->job);
+    do { /* an instance that begins meanwhile has the job: it is asked then */
+        error_clear(err);
+        job_report_clear(&report);
+        ok = job_request_rollback(&o->job, &done, &report, err) &&
+             (done || job_rollback(&o->job, &report, err));
+    } while (!ok && sqlstate_is(err, JOB_LOCKED) && --left > 0);
+    if (ok) {
+        printf("rolled back: the original is active; lock held %.1f ms, attempts %d\n", report.lock_held_ms,
+               report.cutover_attempts);
+        print_command(
+            o,
+            done ? "  next      to cut over again: " COMMAND("cutover --wait")
+                 : "  next      to keep the new table in sync, and cut over again: " COMMAND("resume"),
+            o->job.name);
+        print_command(o, "            or, to keep the original and drop the new table: " COMMAND("finish"),
+                      o->job.name);
+    }
     job_report_clear(&report);
     return ok;
 }
 
 static bool
-show_status(const struct cli_options *o, struct session *s, bool *ended, struct error *err)
+show_status(const struct cli_options *o, struct session *s, enum state_presence presence, bool *ended,
+            struct error *err)
 {
     struct status_list list;
+    struct status_query query = {.name = o->job.name, .record = o->record};
 
-    if (!status_read(s, o->job, &list, err))
+    if (!status_read(s, presence, &query, &list, err))
         return false;
     *ended = true;
     for (int i = 0; i < list.count; i++)
         *ended = *ended && list.jobs[i].ended;
     if (o->json)
-        status_print_json(&list, stdout);
+        status_print_json(&list, o->connection_text, stdout);
     for (int i = 0; i < list.count && !o->json; i++)
-        status_print(&list.jobs[i], stdout);
+        status_print(&list.jobs[i], o->connection_text, stdout);
     if (list.count == 0 && !o->json)
-        puts("there are no jobs in this database");
+        puts(NO_JOBS);
     fflush(stdout);
     status_list_free(&list);
     return true;
 }
 
-/* What no job knows of any more is named all the same. */
+/* Objects that no job's ledger has are listed too. */
 static bool
-warn_of_orphans(struct session *s, struct error *err)
+warn_of_orphans(struct session *s, enum state_presence presence, struct error *err)
 {
     struct orphan_list list;
 
-    if (!orphans_read(s, NULL, &list, err))
+    if (!orphans_read(s, presence, NULL, &list, err))
         return false;
     for (int i = 0; i < list.count; i++)
         log_warning("no job knows %s %s; remove it with: %s", list.items[i].kind, list.items[i].name,
-                    list.items[i].undo);
+                    list.items[i].remove);
     orphan_list_free(&list);
     return true;
+}
+
+/* A number alone might be the one of another job than the user means. */
+static bool
+record_has_job(const struct cli_options *o, struct error *err)
+{
+    return o->record == 0 || o->job.name != NULL ||
+           error_set(err, ERROR_USAGE, "--record needs the name of the job");
 }
 
 bool
 command_status(const struct cli_options *o, struct error *err)
 {
-    struct session *s = session_open(&o->connection, SESSION_SQL, "status", err);
-    bool ended = false, ok = s != NULL && (o->job != NULL || warn_of_orphans(s, err));
+    struct state_access access = access_of(o);
+    enum state_presence presence;
+    struct session *s = record_has_job(o, err) ? state_open(&access, "status", &presence, err) : NULL;
+    bool ended = false, ok = s != NULL && (o->job.name != NULL || warn_of_orphans(s, presence, err));
 
     while (ok) {
         if (o->watch && !o->json && isatty(STDOUT_FILENO))
             fputs("\033[H\033[J", stdout);
-        ok = show_status(o, s, &ended, err);
-        if (!o->watch || ended || !clock_sleep(1000))
+        ok = show_status(o, s, presence, &ended, err);
+        if (!o->watch || ended || ferror(stdout) || !clock_sleep(1000))
             break;
     }
     session_close(s);
     return ok;
 }
 
+/* Without --all the jobs that have not ended. */
+static void
+jobs_leave_open(struct status_list *list)
+{
+    int count = list->count;
+
+    list->count = 0;
+    for (int i = 0; i < count; i++) {
+        if (list->jobs[i].ended)
+            job_status_clear(&list->jobs[i]);
+        else
+            list->jobs[list->count++] = list->jobs[i];
+    }
+}
+
+static void
+print_no_jobs(const struct cli_options *o, bool records)
+{
+    char *text = command_expand(
+        records ? "no job is under way in this database; to list those that have ended: " COMMAND_PLAIN(
+                      "jobs --all")
+                : NO_JOBS,
+        o->connection_text);
+
+    puts(text);
+    free(text);
+}
+
 bool
 command_jobs(const struct cli_options *o, struct error *err)
 {
-    struct session *s = session_open(&o->connection, SESSION_SQL, "status", err);
+    struct state_access access = access_of(o);
+    struct status_query query = {.all = true};
+    enum state_presence presence;
+    struct session *s = state_open(&access, "status", &presence, err);
     struct status_list list = {0};
-    bool ok = s != NULL && warn_of_orphans(s, err) && status_read(s, NULL, &list, err);
+    bool ok = s != NULL && warn_of_orphans(s, presence, err) && status_read(s, presence, &query, &list, err);
+    bool records = list.count > 0;
 
+    if (!o->all)
+        jobs_leave_open(&list);
     if (ok && o->json)
-        status_print_json(&list, stdout);
-    for (int i = 0; ok && !o->json && i < list.count; i++)
-        status_print_line(&list.jobs[i], stdout);
-    if (ok && list.count == 0 && !o->json)
-        puts("there are no jobs in this database");
+        status_print_json(&list, o->connection_text, stdout);
+    else if (ok && list.count > 0)
+        status_print_list(&list, stdout);
+    else if (ok)
+        print_no_jobs(o, records);
     status_list_free(&list);
+    session_close(s);
+    return ok;
+}
+
+bool
+command_forget(const struct cli_options *o, struct error *err)
+{
+    struct state_access access = access_of(o);
+    enum state_presence presence;
+    struct session *s = state_open(&access, "control", &presence, err);
+    int64_t count = 0;
+    bool ok = s != NULL && (presence == STATE_CURRENT || status_refuse_absent(presence, o->job.name, err)) &&
+              job_state_forget(s, o->job.name, o->record, &count, err);
+
+    if (ok)
+        printf("%" PRId64 " record%s of job %s removed\n", count, count == 1 ? "" : "s", o->job.name);
     session_close(s);
     return ok;
 }
@@ -272,17 +410,33 @@ command_jobs(const struct cli_options *o, struct error *err)
 bool
 command_cutover(const struct cli_options *o, struct error *err)
 {
-    return job_request_cutover(&o->connection, o->job, err);
+    struct state_access access = access_of(o);
+    struct job_report report = {0};
+    bool ok = job_request_cutover(&access, o->job.name, o->wait, &report, err);
+
+    if (ok && o->wait)
+        printf("cut over: the new table is active; lock held %.1f ms, attempts %d\n", report.lock_held_ms,
+               report.cutover_attempts);
+    if (ok && o->wait && report.reversed)
+        printf("  rollback  possible until %s\n",
+               report.window_ends != NULL ? report.window_ends : "`finish`");
+    if (ok && o->wait && report.reversed)
+        print_command(o, "  next      to go back to the original: " COMMAND("rollback"), o->job.name);
+    job_report_clear(&report);
+    return ok;
 }
 
 bool
 command_verify(const struct cli_options *o, struct error *err)
 {
-    struct job_verification v = {0};
+    struct state_access access = access_of(o);
+    struct state_verification v = {0};
     char lsn[LSN_TEXT_SIZE];
 
-    if (!job_request_verify(&o->connection, o->job, &v, err))
-        return false;
+    bool ok = job_request_verify(&access, o->job.name, &v, err);
+
+    if (v.lsn == 0) /* without figures */
+        return ok;
     lsn_format(v.lsn, lsn);
     if (o->json)
         printf("{\"lsn\": \"%s\", \"rows\": %" PRId64 ", \"mismatches\": %" PRId64 ", \"hash\": \"%s\"}\n",
@@ -290,17 +444,29 @@ command_verify(const struct cli_options *o, struct error *err)
     else
         printf("%" PRId64 " rows compared at %s, %" PRId64 " differ, hash %s\n", v.rows, lsn, v.mismatches,
                v.hash);
-    return true;
+    return ok;
 }
 
 bool
 command_finish(const struct cli_options *o, struct error *err)
 {
-    return job_finish(&o->connection, o->job, o->keep_original, err);
+    struct state_access access = access_of(o);
+
+    return job_finish(&access, o->job.name, o->job.keep_original, err);
 }
 
 bool
 command_abort(const struct cli_options *o, struct error *err)
 {
-    return job_abort(&o->connection, o->job, err);
+    struct state_access access = access_of(o);
+
+    return job_abort(&access, o->job.name, err);
+}
+
+bool
+command_completion(const struct cli_options *o, struct error *err)
+{
+    (void)err;
+    cli_print_completion(o->shell, stdout);
+    return true;
 }

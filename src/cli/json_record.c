@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buffer.h"
+#include "core/encoding.h"
 #include "core/mem.h"
 
-/* A table as its last Relation message described it. */
+/* A table as its last Relation message has described it. */
 struct known_table {
     uint32_t oid;
     char *schema;
@@ -17,6 +19,7 @@ struct known_table {
 
 struct json_writer {
     FILE *out;
+    const char *encoding; /* encoding of the current record */
     int count;
     struct known_table *tables;
 };
@@ -53,7 +56,7 @@ json_writer_free(struct json_writer *w)
 }
 
 static const struct known_table *
-find_table(const struct json_writer *w, uint32_t oid)
+json_record_find_table(const struct json_writer *w, uint32_t oid)
 {
     for (int i = 0; i < w->count; i++) {
         if (w->tables[i].oid == oid)
@@ -65,7 +68,7 @@ find_table(const struct json_writer *w, uint32_t oid)
 static void
 remember(struct json_writer *w, const struct message *m)
 {
-    struct known_table *t = (struct known_table *)find_table(w, m->relation.oid);
+    struct known_table *t = (struct known_table *)json_record_find_table(w, m->relation.oid);
 
     if (t == NULL) {
         w->tables = mem_array(w->tables, (size_t)w->count + 1, sizeof(*w->tables));
@@ -89,18 +92,31 @@ lsn_json(lsn_t lsn)
     return json_string(lsn_format(lsn, text));
 }
 
-/* Of a database in SQL_ASCII a text may be no UTF-8: its bytes go out as they are. */
+/* A text that has no form in UTF-8 becomes an object: no other value is an object. */
 static json_t *
-bytes_json(const char *data, size_t len)
+bytes_json(const struct json_writer *w, const char *data, size_t len)
 {
-    json_t *text = json_stringn(data, len);
+    struct buffer text = {0};
+    json_t *json = NULL;
 
-    return text != NULL ? text : json_stringn_nocheck(data, len);
+    if (w->encoding == NULL)
+        json = json_stringn(data, len);
+    else if (encoding_to_utf8(w->encoding, data, len, &text))
+        json = json_stringn(text.len > 0 ? text.data : "", text.len);
+    if (json == NULL) {
+        buffer_reset(&text);
+        buffer_add_text(&text, "");
+        encoding_add_hex(&text, data, len);
+        json = json_pack("{s:s}", "hex", text.data);
+    }
+    buffer_free(&text);
+    return json;
 }
 
-/* Values by column. Those an update left unchanged are not there: they are listed by name. */
+/* Values by column. A value that an update left unchanged is omitted; its column is listed by name. */
 static json_t *
-tuple_json(const struct known_table *t, const struct tuple *row, json_t *unchanged)
+tuple_json(const struct json_writer *w, const struct known_table *t, const struct tuple *row,
+           json_t *unchanged)
 {
     json_t *object = json_object();
 
@@ -114,7 +130,7 @@ tuple_json(const struct known_table *t, const struct tuple *row, json_t *unchang
             json_array_append_new(unchanged, json_string(name));
         else
             json_object_set_new_nocheck(object, name,
-                                        v->kind == VALUE_NULL ? json_null() : bytes_json(v->data, v->len));
+                                        v->kind == VALUE_NULL ? json_null() : bytes_json(w, v->data, v->len));
     }
     return object;
 }
@@ -122,7 +138,7 @@ tuple_json(const struct known_table *t, const struct tuple *row, json_t *unchang
 static void
 add_row(const struct json_writer *w, json_t *object, const struct message *m)
 {
-    const struct known_table *t = find_table(w, m->row.relation);
+    const struct known_table *t = json_record_find_table(w, m->row.relation);
     json_t *unchanged = json_array();
 
     if (t != NULL) {
@@ -133,16 +149,16 @@ add_row(const struct json_writer *w, json_t *object, const struct message *m)
     }
     if (m->row.has_old)
         json_object_set_new(object, m->row.old_is_full ? "old_row" : "old_key",
-                            tuple_json(t, &m->row.old_row, unchanged));
+                            tuple_json(w, t, &m->row.old_row, unchanged));
     if (m->kind != MESSAGE_DELETE)
-        json_object_set_new(object, "new_row", tuple_json(t, &m->row.new_row, unchanged));
+        json_object_set_new(object, "new_row", tuple_json(w, t, &m->row.new_row, unchanged));
     if (json_array_size(unchanged) > 0)
         json_object_set(object, "unchanged", unchanged);
     json_decref(unchanged);
 }
 
 static void
-add_relation(json_t *object, const struct message *m)
+json_record_add_relation(json_t *object, const struct message *m)
 {
     json_t *columns = json_array();
 
@@ -166,7 +182,7 @@ add_truncate(const struct json_writer *w, json_t *object, const struct message *
     json_t *tables = json_array();
 
     for (uint32_t i = 0; i < m->truncate.relation_count; i++) {
-        const struct known_table *t = find_table(w, message_truncate_relation(m, i));
+        const struct known_table *t = json_record_find_table(w, message_truncate_relation(m, i));
 
         json_array_append_new(tables, t == NULL
                                           ? json_integer(message_truncate_relation(m, i))
@@ -178,15 +194,15 @@ add_truncate(const struct json_writer *w, json_t *object, const struct message *
 }
 
 static void
-add_logical(json_t *object, const struct message *m)
+add_logical(const struct json_writer *w, json_t *object, const struct message *m)
 {
     json_object_set_new(object, "transactional", json_boolean(m->logical.transactional));
     json_object_set_new(object, "prefix", json_string(m->logical.prefix));
-    json_object_set_new(object, "content", bytes_json(m->logical.content, m->logical.len));
+    json_object_set_new(object, "content", bytes_json(w, m->logical.content, m->logical.len));
 }
 
 void
-json_writer_write(struct json_writer *w, const struct message *m, lsn_t lsn)
+json_writer_write(struct json_writer *w, const struct message *m, lsn_t lsn, const char *encoding)
 {
     static const char *const kinds[] = {
         [MESSAGE_BEGIN] = "begin",       [MESSAGE_COMMIT] = "commit",   [MESSAGE_ORIGIN] = "origin",
@@ -196,6 +212,7 @@ json_writer_write(struct json_writer *w, const struct message *m, lsn_t lsn)
     };
     json_t *object = json_pack("{s:s}", "kind", kinds[m->kind]);
 
+    w->encoding = encoding;
     json_object_set_new(object, "lsn", lsn_json(lsn));
     switch (m->kind) {
     case MESSAGE_BEGIN:
@@ -210,7 +227,7 @@ json_writer_write(struct json_writer *w, const struct message *m, lsn_t lsn)
         break;
     case MESSAGE_RELATION:
         remember(w, m);
-        add_relation(object, m);
+        json_record_add_relation(object, m);
         break;
     case MESSAGE_TYPE:
         json_object_set_new(object, "oid", json_integer(m->type.oid));
@@ -226,7 +243,7 @@ json_writer_write(struct json_writer *w, const struct message *m, lsn_t lsn)
         add_truncate(w, object, m);
         break;
     case MESSAGE_LOGICAL:
-        add_logical(object, m);
+        add_logical(w, object, m);
         break;
     case MESSAGE_ORIGIN:
     case MESSAGE_IGNORED:

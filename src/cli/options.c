@@ -1,353 +1,301 @@
-#include <errno.h>
+/* The command line's own options, and the parsing of a command's arguments by these and the job's options. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
 #include "core/buffer.h"
 #include "core/mem.h"
+#include "suggest.h"
 
-enum option_code {
-    OPT_SQL = 256,
-    OPT_REBUILD,
-    OPT_JOB,
-    OPT_JOBS,
-    OPT_CHUNK_SIZE,
-    OPT_LOCK_TIMEOUT,
-    OPT_CUTOVER_ATTEMPTS,
-    OPT_CUTOVER,
-    OPT_NO_VERIFY,
-    OPT_KEEP_ORIGINAL,
-    OPT_START_TIMEOUT,
-    OPT_SPOOL_DIR,
-    OPT_LOG_FORMAT,
-    OPT_PROGRESS,
-    OPT_JSON,
-    OPT_WATCH,
-    OPT_SLOT,
-    OPT_PUBLICATION,
-    OPT_FORMAT,
-    OPT_LIMIT,
-    OPT_ROLLBACK_WINDOW,
-    OPT_REVERSE_MAP,
-    OPT_EXIT_AFTER,
-    OPT_RECONNECT_TIMEOUT,
-    OPT_INVALID_INDEXES,
-    OPT_PUBLISHED,
-    OPT_HELP,
+static const char *const format_words[] = {"json", "protobuf", NULL};
+static const char *const log_format_words[] = {"text", "json", NULL};
+
+#define TO(member) FIELD(struct cli_options, member)
+
+/* clang-format off */
+/* In the order of the help, section by section. */
+static const struct option_spec own_option_specs[] = {
+    {.name = "sql", .kind = OPTION_TEXT, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
+     .to = TO(sql), .metavar = "SQL",
+     .help = "ALTER TABLE, CREATE, ALTER and DROP INDEX, ALTER SEQUENCE AS and COMMENT ON statements, on one table or several"},
+    {.name = "file", .letter = 'f', .kind = OPTION_FILE, .commands = FOR_PLAN | FOR_RUN,
+     .section = SECTION_WHAT, .to = TO(file), .help = "the same from a file; - is standard input"},
+    {.name = "rebuild", .kind = OPTION_FLAG, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
+     .to = TO(rebuild), .help = "change nothing: make a new table without bloat; needs -t TABLE"},
+    {.name = "table", .letter = 't', .kind = OPTION_TEXT, .commands = FOR_PLAN | FOR_RUN,
+     .section = SECTION_WHAT, .to = TO(table), .metavar = "TABLE", .help = "the table that --rebuild or --target is about"},
+    {.name = "target", .kind = OPTION_FILE, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
+     .to = TO(target), .help = "what the table is to become: a file with its CREATE TABLE, indexes, constraints and comments; needs -t TABLE"},
+    {.name = "map", .kind = OPTION_TEXTS, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
+     .to = FIELD_LIST(struct cli_options, maps, map_count, NULL), .metavar = "'COLUMN=EXPRESSION'",
+     .help = "with --target: what a column gets from the table's row as it was; may be repeated"},
+    {.name = "json", .kind = OPTION_FLAG, .commands = FOR_STATUS | FOR_JOBS, .to = TO(json),
+     .help = "print JSON: one array of objects"},
+    {.name = "json", .kind = OPTION_FLAG, .commands = FOR_VERIFY, .to = TO(json), .help = "print JSON: one object"},
+    {.name = "or-resume", .kind = OPTION_FLAG, .commands = FOR_PLAN | FOR_RUN, .to = TO(or_resume),
+     .help = "continue the job that has the same statements, or exit 0 if it has finished; start it if there is none"},
+    {.name = "all", .kind = OPTION_FLAG, .commands = FOR_JOBS, .to = TO(all),
+     .help = "list those that have ended too"},
+    {.name = "record", .kind = OPTION_COUNT, .commands = FOR_STATUS | FOR_FORGET, .to = TO(record), .least = 1,
+     .most = INT64_MAX, .help = "the job of this number in `jobs --all`, if several jobs of that name have ended"},
+    {.name = "wait", .kind = OPTION_FLAG, .commands = FOR_CUTOVER, .to = TO(wait),
+     .help = "wait until it is done or has failed: exit 5 if there was no lock, 4 if the tables are not equal"},
+    {.name = "watch", .kind = OPTION_FLAG, .commands = FOR_STATUS, .to = TO(watch),
+     .help = "print it again every second, until the job has ended"},
+    {.name = "slot", .kind = OPTION_NAME, .commands = FOR_DECODE, .to = TO(slot), .metavar = "SLOT",
+     .help = "an existing slot of plugin pgoutput; changes that were read are removed from it"},
+    {.name = "publication", .kind = OPTION_NAME, .commands = FOR_DECODE, .to = TO(publication),
+     .metavar = "NAME", .help = "the publication to stream"},
+    {.name = "spool-dir", .kind = OPTION_DIRECTORY, .commands = FOR_DECODE, .to = TO(job.spool_directory),
+     .help = "read the spool of a job instead"},
+    {.name = "format", .kind = OPTION_CHOICE, .commands = FOR_DECODE, .to = TO(format),
+     .choices = format_words, .help = "json: one line for each record; protobuf: length-delimited"},
+    {.name = "limit", .kind = OPTION_COUNT, .commands = FOR_DECODE, .to = TO(limit), .least = 1,
+     .most = INT64_MAX, .help = "end after so many records"},
+    {.name = "dbname", .letter = 'd', .kind = OPTION_TEXT, .commands = FOR_ALL_ON_SERVERS,
+     .section = SECTION_CONNECTION, .to = TO(connection.dbname), .metavar = "NAME",
+     .help = "database, conninfo string or URI"},
+    {.name = "host", .letter = 'h', .kind = OPTION_TEXT, .commands = FOR_ALL_ON_SERVERS,
+     .section = SECTION_CONNECTION, .to = TO(connection.host), .metavar = "HOST",
+     .help = "host of the server, or directory of its socket"},
+    {.name = "port", .letter = 'p', .kind = OPTION_TEXT, .commands = FOR_ALL_ON_SERVERS,
+     .section = SECTION_CONNECTION, .to = TO(connection.port), .metavar = "PORT",
+     .help = "port of the server"},
+    {.name = "username", .letter = 'U', .kind = OPTION_TEXT, .commands = FOR_ALL_ON_SERVERS,
+     .section = SECTION_CONNECTION, .to = TO(connection.user), .metavar = "NAME",
+     .help = "role to connect as"},
+    {.name = "no-password", .letter = 'w', .kind = OPTION_FLAG, .commands = FOR_ALL_ON_SERVERS,
+     .section = SECTION_CONNECTION, .to = TO(connection.no_password), .help = "never ask for a password"},
+    {.name = "password", .letter = 'W', .kind = OPTION_FLAG, .commands = FOR_ALL_ON_SERVERS,
+     .section = SECTION_CONNECTION, .to = TO(ask_password), .help = "ask for it"},
+    {.name = "log-format", .kind = OPTION_CHOICE, .commands = FOR_ALL_ON_SERVERS, .section = SECTION_GENERAL,
+     .to = TO(log_format), .choices = log_format_words, .help = "format of the log on standard error"},
+    {.name = "verbose", .letter = 'v', .kind = OPTION_FLAG, .commands = FOR_ALL_ON_SERVERS,
+     .section = SECTION_GENERAL, .to = TO(verbose), .help = "more lines in the log"},
+    {.name = "help", .kind = OPTION_FLAG, .commands = FOR_ALL, .section = SECTION_GENERAL, .to = TO(help),
+     .help = "print this help"},
 };
+/* clang-format on */
 
-static const struct option long_options[] = {
-    {"dbname", required_argument, NULL, 'd'},
-    {"host", required_argument, NULL, 'h'},
-    {"port", required_argument, NULL, 'p'},
-    {"username", required_argument, NULL, 'U'},
-    {"no-password", no_argument, NULL, 'w'},
-    {"password", no_argument, NULL, 'W'},
-    {"verbose", no_argument, NULL, 'v'},
-    {"file", required_argument, NULL, 'f'},
-    {"table", required_argument, NULL, 't'},
-    {"sql", required_argument, NULL, OPT_SQL},
-    {"rebuild", no_argument, NULL, OPT_REBUILD},
-    {"job", required_argument, NULL, OPT_JOB},
-    {"jobs", required_argument, NULL, OPT_JOBS},
-    {"chunk-size", required_argument, NULL, OPT_CHUNK_SIZE},
-    {"lock-timeout", required_argument, NULL, OPT_LOCK_TIMEOUT},
-    {"cutover-attempts", required_argument, NULL, OPT_CUTOVER_ATTEMPTS},
-    {"cutover", required_argument, NULL, OPT_CUTOVER},
-    {"no-verify", no_argument, NULL, OPT_NO_VERIFY},
-    {"keep-original", no_argument, NULL, OPT_KEEP_ORIGINAL},
-    {"start-timeout", required_argument, NULL, OPT_START_TIMEOUT},
-    {"spool-dir", required_argument, NULL, OPT_SPOOL_DIR},
-    {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
-    {"progress", required_argument, NULL, OPT_PROGRESS},
-    {"json", no_argument, NULL, OPT_JSON},
-    {"watch", no_argument, NULL, OPT_WATCH},
-    {"slot", required_argument, NULL, OPT_SLOT},
-    {"publication", required_argument, NULL, OPT_PUBLICATION},
-    {"format", required_argument, NULL, OPT_FORMAT},
-    {"limit", required_argument, NULL, OPT_LIMIT},
-    {"rollback-window", required_argument, NULL, OPT_ROLLBACK_WINDOW},
-    {"reverse-map", required_argument, NULL, OPT_REVERSE_MAP},
-    {"exit-after", required_argument, NULL, OPT_EXIT_AFTER},
-    {"reconnect-timeout", required_argument, NULL, OPT_RECONNECT_TIMEOUT},
-    {"invalid-indexes", required_argument, NULL, OPT_INVALID_INDEXES},
-    {"published", required_argument, NULL, OPT_PUBLISHED},
-    {"help", no_argument, NULL, OPT_HELP},
-    {NULL, 0, NULL, 0},
+static const struct option_table own_option_table = OPTION_TABLE(struct cli_options, own_option_specs);
+
+/* All tables of options, and the offset in struct cli_options of the struct to which each belongs. */
+static const struct source {
+    const struct option_table *table;
+    size_t offset;
+} sources[] = {
+    {&own_option_table, 0},
+    {&job_option_table, offsetof(struct cli_options, job)},
 };
+#define SOURCE_COUNT (sizeof(sources) / sizeof(sources[0]))
 
-/* Options every command takes. */
-static const char common_options[] =
-    " dbname host port username no-password password verbose log-format help ";
-
-static bool
-is_taken(const struct command *command, const char *name)
+static void *
+object_of(const struct source *source, struct cli_options *o)
 {
-    char *word = mem_printf(" %s ", name);
-    bool taken = strstr(common_options, word) != NULL || strstr(command->options, word) != NULL;
-
-    free(word);
-    return taken;
+    return (char *)o + source->offset;
 }
 
-static const char *
-long_name(int code)
+const struct option_spec *
+cli_option(size_t n)
 {
-    for (const struct option *o = long_options; o->name != NULL; o++) {
-        if (o->val == code)
-            return o->name;
+    for (size_t i = 0; i < SOURCE_COUNT; n -= sources[i++].table->count) {
+        if (n < sources[i].table->count)
+            return &sources[i].table->options[n];
     }
-    return "?";
+    return NULL;
 }
 
-/* A number with a unit: the text must be used up. units is "ms" (ms, s, min), "s" (s, min, h, d), "B" (kB,
- * MB, GB) or "". */
-static bool
-parse_number(const char *option, const char *text, const char *units, int64_t least, int64_t most,
-             int64_t *out, struct error *err)
+/*
+ * The options in the form of getopt_long(). Every name is there once, whichever command takes it, so that an
+ * option of another command is recognized. The code of a name is 256 plus the number of the first option that
+ * has it.
+ */
+struct getopt_view {
+    struct buffer letters;
+    struct option *names;
+};
+
+#define CODE_OF_NAME 256
+
+/* The number of the first option with that name. */
+static size_t
+find_name(const char *name)
 {
-    static const struct {
-        const char *kind, *name;
-        int64_t factor;
-    } table[] = {
-        {"ms", "ms", 1},      {"ms", "s", 1000},    {"ms", "min", 60000}, {"ms", "", 1}, {"s", "s", 1},
-        {"s", "min", 60},     {"s", "h", 3600},     {"s", "d", 86400},    {"s", "", 1},  {"B", "kB", 1 << 10},
-        {"B", "MB", 1 << 20}, {"B", "GB", 1 << 30}, {"B", "B", 1},        {"B", "", 1},  {"", "", 1},
-    };
-    char *end;
-    long long number;
+    size_t n = 0;
 
-    errno = 0;
-    number = strtoll(text, &end, 10);
-    while (*end == ' ')
-        end++;
-    for (size_t i = 0; end != text && errno == 0 && i < sizeof(table) / sizeof(table[0]); i++) {
-        int64_t value;
+    while (strcmp(cli_option(n)->name, name) != 0)
+        n++;
+    return n;
+}
 
-        if (strcmp(table[i].kind, units) != 0 || strcmp(table[i].name, end) != 0)
+static void
+view_open(struct getopt_view *view)
+{
+    const struct option_spec *o;
+    size_t count = 0;
+
+    buffer_add_text(&view->letters, ":"); /* with this getopt reports a missing value separately */
+    for (size_t n = 0; (o = cli_option(n)) != NULL; n++) {
+        int takes = option_takes_value(o) ? required_argument : no_argument;
+
+        if (find_name(o->name) != n)
             continue;
-        if (__builtin_mul_overflow((int64_t)number, table[i].factor, &value) || value < least || value > most)
-            break;
-        *out = value;
-        return true;
-    }
-    return error_set(err, ERROR_USAGE, "--%s: \"%s\" is not a valid value", option, text);
-}
-
-static bool
-parse_int(const char *option, const char *text, const char *units, int least, int most, int *out,
-          struct error *err)
-{
-    int64_t value;
-
-    if (!parse_number(option, text, units, least, most, &value, err))
-        return false;
-    *out = (int)value;
-    return true;
-}
-
-static void
-set_text(char **slot, const char *text)
-{
-    free(*slot);
-    *slot = mem_strdup(text);
-}
-
-static bool
-one_of(const char *option, const char *text, const char *words, struct error *err)
-{
-    char *word = mem_printf(" %s ", text), *list = mem_printf(" %s ", words);
-    bool ok = strstr(list, word) != NULL;
-
-    free(word);
-    free(list);
-    return ok || error_set(err, ERROR_USAGE, "--%s: \"%s\" is not one of: %s", option, text, words);
-}
-
-static bool
-take_option(struct cli_options *o, int code, const char *arg, struct error *err)
-{
-    const char *name = long_name(code);
-
-    switch (code) {
-    case 'd':
-        return set_text(&o->connection.dbname, arg), true;
-    case 'h':
-        return set_text(&o->connection.host, arg), true;
-    case 'p':
-        return set_text(&o->connection.port, arg), true;
-    case 'U':
-        return set_text(&o->connection.user, arg), true;
-    case 'w':
-        return o->connection.no_password = true;
-    case 'W':
-        return o->ask_password = true;
-    case 'v':
-        return o->verbose = true;
-    case 'f':
-        return set_text(&o->file, arg), true;
-    case 't':
-        return set_text(&o->table, arg), true;
-    case OPT_SQL:
-        return set_text(&o->sql, arg), true;
-    case OPT_REBUILD:
-        return o->rebuild = true;
-    case OPT_JOB:
-        return set_text(&o->job, arg), true;
-    case OPT_JOBS:
-        return parse_int(name, arg, "", 1, 64, &o->workers, err);
-    case OPT_CHUNK_SIZE:
-        return parse_number(name, arg, "B", 8192, INT64_C(1) << 30, &o->chunk_bytes, err);
-    case OPT_LOCK_TIMEOUT:
-        return parse_int(name, arg, "ms", 1, 60000, &o->lock_timeout_ms, err);
-    case OPT_CUTOVER_ATTEMPTS:
-        return parse_int(name, arg, "", 1, 1000000, &o->cutover_attempts, err);
-    case OPT_CUTOVER:
-        o->hold = strcmp(arg, "hold") == 0;
-        return one_of(name, arg, "auto hold", err);
-    case OPT_NO_VERIFY:
-        return o->no_verify = true;
-    case OPT_KEEP_ORIGINAL:
-        return o->keep_original = true;
-    case OPT_START_TIMEOUT:
-        return parse_int(name, arg, "s", 1, 7 * 86400, &o->start_timeout_s, err);
-    case OPT_SPOOL_DIR:
-        return set_text(&o->spool_directory, arg), true;
-    case OPT_LOG_FORMAT:
-        set_text(&o->log_format, arg);
-        return one_of(name, arg, "text json", err);
-    case OPT_PROGRESS:
-        set_text(&o->progress, arg);
-        return one_of(name, arg, "auto bar line none", err);
-    case OPT_JSON:
-        return o->json = true;
-    case OPT_WATCH:
-        return o->watch = true;
-    case OPT_SLOT:
-        return set_text(&o->slot, arg), true;
-    case OPT_PUBLICATION:
-        return set_text(&o->publication, arg), true;
-    case OPT_FORMAT:
-        set_text(&o->format, arg);
-        return one_of(name, arg, "json protobuf", err);
-    case OPT_LIMIT:
-        return parse_number(name, arg, "", 1, INT64_MAX, &o->limit, err);
-    case OPT_ROLLBACK_WINDOW:
-        return parse_number(name, arg, "s", 0, INT64_C(366) * 86400, &o->window_s, err);
-    case OPT_REVERSE_MAP:
-        o->reverse_maps =
-            mem_array(o->reverse_maps, (size_t)o->reverse_map_count + 1, sizeof(*o->reverse_maps));
-        o->reverse_maps[o->reverse_map_count++] = mem_strdup(arg);
-        return true;
-    case OPT_EXIT_AFTER:
-        set_text(&o->exit_after, arg);
-        return one_of(name, arg, "sync cutover", err);
-    case OPT_RECONNECT_TIMEOUT:
-        return parse_int(name, arg, "s", 0, 7 * 86400, &o->reconnect_s, err);
-    case OPT_INVALID_INDEXES:
-        o->rebuild_invalid = strcmp(arg, "rebuild") == 0;
-        return one_of(name, arg, "refuse rebuild", err);
-    case OPT_PUBLISHED:
-        o->accept_published = strcmp(arg, "accept") == 0;
-        return one_of(name, arg, "refuse accept", err);
-    case OPT_HELP:
-        return o->help = true;
-    default:
-        return false;
+        if (o->letter != 0)
+            buffer_printf(&view->letters, "%c%s", o->letter, takes == required_argument ? ":" : "");
+        view->names = mem_array(view->names, count + 2, sizeof(*view->names));
+        view->names[count++] = (struct option){o->name, takes, NULL, CODE_OF_NAME + (int)n};
+        view->names[count] = (struct option){0};
     }
 }
 
-static bool
-take_positional(const struct command *command, int argc, char **argv, struct cli_options *o,
-                struct error *err)
-{
-    if (command->takes_job && optind < argc)
-        set_text(&o->job, argv[optind++]);
-    if (optind < argc)
-        return error_set(err, ERROR_USAGE, "unexpected argument \"%s\"", argv[optind]);
-    if (command->needs_job && o->job == NULL && !o->help)
-        return error_set(err, ERROR_USAGE, "name the job");
-    return true;
-}
-
 static void
-set_defaults(struct cli_options *o)
+view_close(struct getopt_view *view)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    memset(o, 0, sizeof(*o));
-    o->workers = cores < 2 ? 2 : cores > 8 ? 8 : (int)cores;
-    o->chunk_bytes = 8 * 1024 * 1024;
-    o->lock_timeout_ms = 100;
-    o->cutover_attempts = 60;
-    o->start_timeout_s = 600;
-    o->window_s = WINDOW_UNTIL_FINISH;
-    o->reconnect_s = 600;
+    buffer_free(&view->letters);
+    free(view->names);
 }
 
-bool
-cli_parse(const struct command *command, int argc, char **argv, struct cli_options *out, struct error *err)
+/* An option with the name that belongs to the code from getopt_long(). */
+static const struct option_spec *
+option_of_code(int code)
+{
+    size_t n = code < CODE_OF_NAME ? 0 : (size_t)(code - CODE_OF_NAME);
+
+    while (code < CODE_OF_NAME && cli_option(n)->letter != code)
+        n++;
+    return cli_option(n);
+}
+
+/* Hint: the commands that take the option. */
+static bool
+hint_takers(const char *name, struct error *err)
+{
+    const struct option_spec *o;
+    const struct command *command;
+    struct buffer takers = {0};
+
+    for (size_t i = 0; (command = cli_command(i)) != NULL; i++)
+        for (size_t n = 0; (o = cli_option(n)) != NULL; n++)
+            if ((o->commands & command->bit) != 0 && strcmp(o->name, name) == 0)
+                buffer_printf(&takers, "%s%s", takers.len > 0 ? ", " : "", command->name);
+    error_hint(err, "It belongs to: %s.", takers.data);
+    buffer_free(&takers);
+    return false;
+}
+
+/* Set the option as the entry for this command says. */
+static bool
+take_option(const struct command *command, const char *name, const char *value, struct cli_options *out,
+            struct error *err)
+{
+    for (size_t i = 0; i < SOURCE_COUNT; i++) {
+        for (size_t n = 0; n < sources[i].table->count; n++) {
+            const struct option_spec *o = &sources[i].table->options[n];
+
+            if ((o->commands & command->bit) != 0 && strcmp(o->name, name) == 0)
+                return option_set(o, value, object_of(&sources[i], out), err) ||
+                       error_context(err, "--%s", name);
+        }
+    }
+    error_set(err, ERROR_USAGE, "\"%s\" takes no option --%s", command->name, name);
+    return hint_takers(name, err);
+}
+
+/* text: as it was typed, with dashes and maybe a value. */
+static bool
+refuse_unknown(const struct command *command, const char *text, struct error *err)
+{
+    const struct option_spec *o;
+    struct suggestion nearest;
+    const char *begin = text + strspn(text, "-");
+    char *name = mem_strndup(begin, strcspn(begin, "="));
+
+    error_set(err, ERROR_USAGE, "there is no option \"%s\"", text);
+    suggest_begin(&nearest, name);
+    for (size_t n = 0; strncmp(text, "--", 2) == 0 && (o = cli_option(n)) != NULL; n++)
+        if ((o->commands & command->bit) != 0)
+            suggest_consider(&nearest, o->name);
+    if (nearest.word != NULL && strcmp(nearest.word, name) != 0)
+        error_hint(err, "Did you mean --%s? See: pgrecast %s --help", nearest.word, command->name);
+    free(name);
+    return false;
+}
+
+static bool
+take_options(const struct command *command, int argc, char **argv, const struct getopt_view *view,
+             struct cli_options *out, struct error *err)
 {
     int code;
 
-    set_defaults(out);
     opterr = 0;
-    optind = 1;
-    while ((code = getopt_long(argc, argv, ":d:h:p:U:wWvf:t:", long_options, NULL)) != -1) {
+    optind = 0; /* begin anew, also where arguments were parsed before */
+    while ((code = getopt_long(argc, argv, view->letters.data, view->names, NULL)) != -1) {
         const char *given = optind > 0 && optind <= argc ? argv[optind - 1] : "";
 
         if (code == ':')
             return error_set(err, ERROR_USAGE, "option \"%s\" needs a value", given);
         if (code == '?')
-            return error_set(err, ERROR_USAGE, "there is no option \"%s\"", given);
-        if (!is_taken(command, long_name(code)))
-            return error_set(err, ERROR_USAGE, "\"%s\" takes no option --%s", command->name, long_name(code));
-        if (!take_option(out, code, optarg, err))
+            return refuse_unknown(command, given, err);
+        if (!take_option(command, option_of_code(code)->name, optarg, out, err))
             return false;
     }
-    return take_positional(command, argc, argv, out, err);
+    return true;
+}
+
+static bool
+take_operand(const struct command *command, int argc, char **argv, struct cli_options *out, struct error *err)
+{
+    bool given = command->operand != NULL && optind < argc;
+
+    if (given && !option_set(command->operand, argv[optind++], out, err))
+        return error_context(err, "%s", command->name);
+    if (optind < argc)
+        return error_set(err, ERROR_USAGE, "unexpected argument \"%s\"", argv[optind]);
+    if (command->operand_needed && !given && !out->help)
+        return error_set(err, ERROR_USAGE, "%s", command->operand_missing);
+    return true;
+}
+
+bool
+cli_parse(const struct command *command, int argc, char **argv, struct cli_options *out, struct error *err)
+{
+    struct getopt_view view = {0};
+    bool ok;
+
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; i < SOURCE_COUNT; i++)
+        options_set_standard(sources[i].table, object_of(&sources[i], out));
+    out->job.connection = &out->connection;
+    view_open(&view);
+    ok = take_options(command, argc, argv, &view, out, err) && take_operand(command, argc, argv, out, err);
+    view_close(&view);
+    return ok;
 }
 
 void
 cli_options_free(struct cli_options *o)
 {
-    free(o->connection.dbname);
-    free(o->connection.host);
-    free(o->connection.port);
-    free(o->connection.user);
+    for (size_t i = 0; i < SOURCE_COUNT; i++)
+        options_free(sources[i].table, object_of(&sources[i], o));
     free(o->connection.password);
-    free(o->sql);
-    free(o->file);
-    free(o->table);
-    free(o->job);
-    free(o->spool_directory);
-    free(o->slot);
-    free(o->publication);
-    free(o->format);
-    free(o->log_format);
-    free(o->progress);
-    free(o->exit_after);
-    for (int i = 0; i < o->reverse_map_count; i++)
-        free(o->reverse_maps[i]);
-    free(o->reverse_maps);
     memset(o, 0, sizeof(*o));
 }
 
 char *
 cli_read_sql(const struct cli_options *o, struct error *err)
 {
+    const char *path = o->target != NULL ? o->target : o->file;
     struct buffer text = {0};
     FILE *file;
     size_t got;
 
     if (o->sql != NULL)
         return mem_strdup(o->sql);
-    file = strcmp(o->file, "-") == 0 ? stdin : fopen(o->file, "r");
+    file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
     if (file == NULL) {
-        error_set(err, ERROR_USAGE, "cannot read \"%s\": %m", o->file);
+        error_set(err, ERROR_USAGE, "cannot read \"%s\": %m", path);
         return NULL;
     }
     do {
@@ -355,7 +303,7 @@ cli_read_sql(const struct cli_options *o, struct error *err)
         text.len += got;
     } while (got > 0);
     if (ferror(file))
-        error_set(err, ERROR_USAGE, "cannot read \"%s\": %m", o->file);
+        error_set(err, ERROR_USAGE, "cannot read \"%s\": %m", path);
     if (file != stdin)
         fclose(file);
     buffer_add(&text, "", 0);

@@ -12,6 +12,7 @@
 #define BAR_INTERVAL_MS 150
 #define LINE_INTERVAL_MS 10000
 #define BAR_WIDTH 24
+#define BAR_COLUMNS 72 /* a narrower terminal gets the percentage without the bar */
 
 void
 progress_init(struct progress *p, enum progress_style style)
@@ -35,7 +36,7 @@ progress_phase(struct progress *p, const char *phase)
     p->eta_seconds = -1;
 }
 
-/* 1234567 as "1 234 567". */
+/* Adds 1234567 as "1 234 567". */
 static void
 add_number(struct buffer *text, int64_t number)
 {
@@ -67,7 +68,7 @@ compose(struct progress *p, struct buffer *text, int64_t units, double rate, boo
     char duration[32];
 
     buffer_printf(text, "%-8s", p->phase);
-    if (known && p->style == PROGRESS_BAR)
+    if (known && p->style == PROGRESS_BAR && log_columns() >= BAR_COLUMNS)
         add_bar(text, p->fraction);
     else if (known)
         buffer_printf(text, " %3.0f%%", p->fraction * 100);

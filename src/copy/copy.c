@@ -6,44 +6,44 @@
 #include "chunk.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "state/chunk.h"
+#include "state/guard.h"
 #include "core/stop.h"
 #include "pg/redact.h"
+#include "pg/workers.h"
 
-/* A chunk should take about this long: short enough for vacuum and for whoever waits to lock, long enough to
- * be cheap. */
+/*
+ * The time that a chunk should take: short enough for vacuum and for sessions that wait for a lock, long
+ * enough to keep the overhead small.
+ */
 #define CHUNK_SHORT_MS 400
 #define CHUNK_LONG_MS 1500
 #define CHUNK_MOST_BYTES (INT64_C(8) * 1024 * 1024)
 #define CHUNK_LEAST_MOST_BYTES (INT64_C(512) * 1024)
-#define DECODED_FACTOR 4 /* bytes that a decoder holds for a byte of the heap, for narrow rows */
+#define DECODED_FACTOR 4 /* bytes that a decoder uses for one byte of the heap, for narrow rows */
 
 struct copy {
     const struct copy_request *request;
-    pthread_mutex_t lock; /* of the fields below */
-    int64_t next_block;
-    int64_t end_block;
+    pthread_mutex_t lock; /* protects the fields below */
     int64_t chunk_blocks;
-    int64_t most_blocks; /* of a chunk that grows */
-    struct chunk *todo;  /* ranges not copied yet */
+    int64_t most_blocks; /* upper limit for a growing chunk */
+    struct chunk *todo;  /* ranges that are not copied yet */
     int todo_count;
     int todo_at;
-    enum copy_outcome outcome;
-    struct error error;
 
-    atomic_bool cancelled;
-    atomic_int running;
-    int worker_count;
-    pthread_t *workers;
+    char *settings; /* statements for the workers' sessions */
+    struct workers *workers;
+    atomic_bool rewritten; /* the source was rewritten, and this has ended the workers */
 };
 
-/* Hand out the next chunk. False when there is none. */
+/* Give out the next chunk. False when there is none. */
 static bool
 take_chunk(struct copy *c, struct chunk *chunk)
 {
     bool found = false;
 
     pthread_mutex_lock(&c->lock);
-    while (!found && c->todo_at < c->todo_count && !atomic_load(&c->cancelled)) {
+    while (!found && c->todo_at < c->todo_count && !workers_ending(c->workers)) {
         struct chunk *range = &c->todo[c->todo_at];
 
         if (range->from >= range->to) {
@@ -72,96 +72,64 @@ adapt(struct copy *c, struct chunk chunk, int64_t took_ms)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* The first to fail decides what is reported; the others end after their chunk. */
-static void
-end_with(struct copy *c, enum copy_outcome outcome, struct error *err)
+/*
+ * The work of one worker. When it fails, or when the source was rewritten, the others end after their chunk.
+ */
+static bool
+copy_chunks(void *arg, int number, struct session *s, struct error *err)
 {
-    pthread_mutex_lock(&c->lock);
-    if (c->outcome == COPY_DONE) {
-        c->outcome = outcome;
-        if (outcome == COPY_FAILED)
-            error_move(&c->error, err);
-    }
-    pthread_mutex_unlock(&c->lock);
-    atomic_store(&c->cancelled, true);
-}
-
-static enum copy_outcome
-copy_chunks(struct copy *c, struct session *s, struct error *err)
-{
+    struct copy *c = arg;
     struct chunk chunk;
 
+    (void)number;
     while (take_chunk(c, &chunk)) {
         int64_t began = clock_ms(), rows = 0;
         enum copy_outcome outcome = chunk_copy(s, c->request, chunk, &rows, err);
 
-        if (outcome == COPY_FAILED && error_is_of_a_row(err)) {
+        if (outcome == COPY_FAILED) {
             error_redact(err);
             chunk_name_failing_row(s, c->request, chunk, err);
+            return false;
         }
-        if (outcome != COPY_DONE)
-            return outcome;
+        if (outcome == COPY_REWRITTEN) {
+            if (workers_end(c->workers))
+                atomic_store(&c->rewritten, true);
+            return true;
+        }
         atomic_fetch_add(&c->request->progress->rows, rows);
         atomic_fetch_add(&c->request->progress->blocks, chunk.to - chunk.from);
         adapt(c, chunk, clock_ms() - began);
     }
-    return COPY_DONE;
-}
-
-static void *
-worker_main(void *arg)
-{
-    struct copy *c = arg;
-    struct error err = {0};
-    struct session *s = session_open(c->request->connection, SESSION_SQL, "copy", &err);
-    enum copy_outcome outcome = COPY_FAILED;
-
-    /* A chunk lost in a crash of the server is lost with its record, so its commit need not wait for the
-     * disk. */
-    if (s != NULL && session_execute(s, &err, "SET synchronous_commit = off"))
-        outcome = copy_chunks(c, s, &err);
-    if (outcome != COPY_DONE)
-        end_with(c, outcome, &err);
-    session_close(s);
-    error_clear(&err);
-    atomic_fetch_sub(&c->running, 1);
-    return NULL;
-}
-
-/* What pgrecast.chunk does not record yet, in order of the blocks. */
-static bool
-find_todo(struct copy *c, struct session *s, int64_t blocks, struct error *err)
-{
-    struct result res = {0};
-    int64_t at = 0;
-    char job[24], number[16];
-
-    snprintf(job, sizeof(job), "%lld", (long long)c->request->job_id);
-    snprintf(number, sizeof(number), "%d", c->request->table_number);
-    if (!session_query(
-            s, &res, err,
-            "SELECT first_block, end_block, rows FROM pgrecast.chunk WHERE job_id = $1 AND table_number = $2 "
-            "ORDER BY first_block",
-            2, job, number))
-        return false;
-    c->todo = mem_array(NULL, (size_t)result_rows(&res) + 1, sizeof(*c->todo));
-    for (int i = 0; i < result_rows(&res); i++) {
-        if (result_int(&res, i, 0) > at)
-            c->todo[c->todo_count++] = (struct chunk){at, result_int(&res, i, 0)};
-        at = result_int(&res, i, 1);
-        atomic_fetch_add(&c->request->progress->blocks, at - result_int(&res, i, 0));
-        atomic_fetch_add(&c->request->progress->rows, result_int(&res, i, 2));
-    }
-    if (blocks > at)
-        c->todo[c->todo_count++] = (struct chunk){at, blocks};
-    result_free(&res);
     return true;
 }
 
+/* List the ranges that are not recorded as copied yet, in order of the blocks. */
+static bool
+find_todo(struct copy *c, struct session *s, int64_t blocks, struct error *err)
+{
+    struct state_chunk *copied;
+    int64_t at = 0;
+    int count;
+    bool ok = state_chunk_read(s, &c->request->table, c->request->plan->source->oid, &copied, &count, err);
+
+    c->todo = mem_array(NULL, (size_t)count + 1, sizeof(*c->todo));
+    for (int i = 0; i < count; i++) {
+        if (copied[i].first_block > at)
+            c->todo[c->todo_count++] = (struct chunk){at, copied[i].first_block};
+        at = copied[i].end_block;
+        atomic_fetch_add(&c->request->progress->blocks, at - copied[i].first_block);
+        atomic_fetch_add(&c->request->progress->rows, copied[i].rows);
+    }
+    if (blocks > at)
+        c->todo[c->todo_count++] = (struct chunk){at, blocks};
+    free(copied);
+    return ok;
+}
+
 /*
- * Every decoder of the server, our own too, holds a transaction in memory until its commit, and those of all
- * workers at once. What does not fit it writes to disk row by row, and reads back: as dear as the copy
- * itself.
+ * Every decoder of the server, including the job's own, holds a transaction in memory until its commit, and
+ * so holds those of all workers at the same time. A decoder writes what does not fit to disk row by row and
+ * reads it back, which costs as much as the copy itself.
  */
 static int64_t
 most_bytes(const struct copy *c, int64_t decoder_bytes)
@@ -174,7 +142,7 @@ most_bytes(const struct copy *c, int64_t decoder_bytes)
 }
 
 static bool
-prepare(struct copy *c, struct error *err)
+copy_prepare(struct copy *c, struct error *err)
 {
     struct copy_progress *progress = c->request->progress;
     struct session *s = session_open(c->request->connection, SESSION_SQL, "copy", err);
@@ -200,59 +168,77 @@ prepare(struct copy *c, struct error *err)
     return ok;
 }
 
+static void
+copy_free(struct copy *c)
+{
+    workers_free(c->workers);
+    free(c->settings);
+    pthread_mutex_destroy(&c->lock);
+    free(c->todo);
+    free(c);
+}
+
 struct copy *
 copy_start(const struct copy_request *request, struct error *err)
 {
+    struct workers_options options = {
+        .count = request->workers,
+        .connection = request->connection,
+        .purpose = "copy",
+        .evaluates = true,
+    };
     struct copy *c = mem_alloc(sizeof(*c));
+    char *guard = guard_session_settings(request->table.job_id);
 
     c->request = request;
+    /*
+     * If the server loses a chunk in a crash, it loses its record too, so the commit need not wait for the
+     * disk.
+     */
+    c->settings = mem_printf("SET synchronous_commit = off; %s", guard);
+    options.settings = c->settings;
+    free(guard);
     pthread_mutex_init(&c->lock, NULL);
-    if (!prepare(c, err)) {
+    if (!copy_prepare(c, err)) {
         error_context(err, "preparing the copy");
-        copy_finish(c, &(struct error){0});
+        copy_free(c);
         return NULL;
     }
-    c->workers = mem_array(NULL, (size_t)request->workers, sizeof(*c->workers));
-    for (; c->worker_count < request->workers; c->worker_count++) {
-        atomic_fetch_add(&c->running, 1);
-        if (pthread_create(&c->workers[c->worker_count], NULL, worker_main, c) != 0) {
-            atomic_fetch_sub(&c->running, 1);
-            error_set(err, ERROR_FAILED, "cannot start a thread to copy rows");
-            end_with(c, COPY_FAILED, err);
-            break;
-        }
-    }
+    c->workers = workers_new(&options);
+    workers_start(c->workers, request->workers, copy_chunks, c, 0);
     return c;
 }
 
 bool
 copy_done(const struct copy *c)
 {
-    return atomic_load(&c->running) == 0;
+    return workers_done(c->workers);
 }
 
 void
 copy_cancel(struct copy *c)
 {
-    atomic_store(&c->cancelled, true);
+    workers_end(c->workers);
 }
 
 enum copy_outcome
 copy_finish(struct copy *c, struct error *err)
 {
-    enum copy_outcome outcome;
+    enum copy_outcome outcome = COPY_FAILED;
 
-    for (int i = 0; i < c->worker_count; i++)
-        pthread_join(c->workers[i], NULL);
-    outcome = c->outcome;
-    if (outcome == COPY_FAILED)
-        error_move(err, &c->error);
-    else if (outcome == COPY_DONE && atomic_load(&c->cancelled))
-        outcome = error_set(err, ERROR_FAILED, "the copy was stopped") ? COPY_DONE : COPY_FAILED;
-    pthread_mutex_destroy(&c->lock);
-    error_clear(&c->error);
-    free(c->workers);
-    free(c->todo);
-    free(c);
+    switch (workers_join(c->workers, err)) {
+    case WORKERS_DONE:
+        outcome = COPY_DONE;
+        break;
+    case WORKERS_ENDED:
+        if (atomic_load(&c->rewritten))
+            outcome = COPY_REWRITTEN;
+        else
+            error_set(err, ERROR_FAILED, "the copy was stopped");
+        break;
+    case WORKERS_FAILED:
+        break;
+    }
+    copy_free(c);
     return outcome;
 }

@@ -50,7 +50,7 @@ buffer_add_text(struct buffer *buf, const char *text)
 void
 buffer_printf(struct buffer *buf, const char *fmt, ...)
 {
-    size_t room = 128; /* enough for most; otherwise once more with what it takes */
+    size_t room = 128; /* enough for most texts; otherwise a second pass with the size that is needed */
     va_list args;
     int len;
 

@@ -12,7 +12,7 @@ clock_us(void)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_BOOTTIME, &now); /* the time in which the machine is suspended counts */
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 

@@ -22,6 +22,21 @@ error_set(struct error *err, enum error_kind kind, const char *fmt, ...)
 }
 
 bool
+error_nothing(struct error *err, const char *fmt, ...)
+{
+    va_list args;
+    char *message;
+
+    va_start(args, fmt);
+    message = mem_vprintf(fmt, args);
+    va_end(args);
+    error_clear(err);
+    err->nothing = true;
+    err->message = message;
+    return false;
+}
+
+bool
 error_context(struct error *err, const char *fmt, ...)
 {
     va_list args;
@@ -38,7 +53,7 @@ error_context(struct error *err, const char *fmt, ...)
 }
 
 static void
-replace(char **slot, const char *fmt, va_list args)
+error_replace(char **slot, const char *fmt, va_list args)
 {
     char *text = mem_vprintf(fmt, args);
 
@@ -52,7 +67,7 @@ error_detail(struct error *err, const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    replace(&err->detail, fmt, args);
+    error_replace(&err->detail, fmt, args);
     va_end(args);
     return false;
 }
@@ -63,9 +78,17 @@ error_hint(struct error *err, const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    replace(&err->hint, fmt, args);
+    error_replace(&err->hint, fmt, args);
     va_end(args);
     return false;
+}
+
+const char *
+error_hint_separator(const char *hint)
+{
+    size_t len = hint != NULL ? strlen(hint) : 0;
+
+    return len == 0 ? "" : hint[len - 1] == '.' ? " " : "\n";
 }
 
 void
@@ -74,6 +97,16 @@ error_move(struct error *to, struct error *from)
     error_clear(to);
     *to = *from;
     memset(from, 0, sizeof(*from));
+}
+
+void
+error_copy(struct error *to, const struct error *from)
+{
+    error_clear(to);
+    *to = *from;
+    to->message = from->message != NULL ? mem_strdup(from->message) : NULL;
+    to->detail = from->detail != NULL ? mem_strdup(from->detail) : NULL;
+    to->hint = from->hint != NULL ? mem_strdup(from->hint) : NULL;
 }
 
 void

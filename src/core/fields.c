@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "core/buffer.h"
+#include "core/encoding.h"
 #include "core/mem.h"
 
-/* Where a value lies: a field, or the item of that number in a list (-1: the field itself). */
+/* Where a value is: a field, or the item of that number in a list (-1: the field itself). */
 struct slot {
     const struct field *field;
     enum field_kind kind;
@@ -37,7 +38,7 @@ holder_of(const struct slot *slot, const void *object)
     return (struct holder){slot->in, object, slot->field->name, slot->number};
 }
 
-/* Pointers of any type: read and written as bytes, for aliasing. */
+/* Pointers of any type are read and written as bytes, because of the aliasing rules. */
 static void *
 pointer_at(const void *at)
 {
@@ -87,10 +88,25 @@ item_add(json_t *array, json_t *item)
         mem_checked(NULL);
 }
 
+/*
+ * A text that JSON cannot hold because it is no UTF-8, or that begins like one written in this form: its
+ * bytes as hexadecimal digits.
+ */
+#define DIGITS_MARK '\1'
+
 static json_t *
 text_json(const char *text)
 {
-    return text == NULL ? json_null() : json_string(text);
+    json_t *json = text == NULL ? json_null() : text[0] != DIGITS_MARK ? json_string(text) : NULL;
+    struct buffer digits = {0};
+
+    if (json != NULL)
+        return json;
+    buffer_add_char(&digits, DIGITS_MARK);
+    encoding_add_hex(&digits, text, strlen(text));
+    json = json_string(digits.data);
+    buffer_free(&digits);
+    return json;
 }
 
 static json_t *
@@ -177,17 +193,21 @@ fields_write(const struct shape *shape, int format, const void *object)
     json_t *json = struct_json(shape, &(struct holder){.object = object, .number = -1});
     char *text;
 
-    member_add(json, "format", json_integer(format));
+    if (format != FIELDS_NO_FORMAT)
+        member_add(json, "format", json_integer(format));
     text = mem_checked(json_dumps(json, JSON_COMPACT));
     json_decref(json);
     return text;
 }
 
-/* Reading. All that is allocated is put in its place at once: fields_free() finds what was half read. */
+/*
+ * Reading. Whatever is allocated is stored in its place at once, so that fields_free() finds what was read by
+ * half.
+ */
 
 static bool slot_read(const struct slot *slot, const json_t *json, struct error *err);
 
-/* The path of what up holds under the name, and in a list under the number. */
+/* The path of the value that up holds under the name, and in a list under the number. */
 static void
 add_path(struct buffer *path, const struct holder *up, const char *name, int number)
 {
@@ -195,13 +215,13 @@ add_path(struct buffer *path, const struct holder *up, const char *name, int num
         add_path(path, up->up, up->name, up->number);
         buffer_add_char(path, '.');
     }
-    buffer_printf(path, "%.64s", name); /* maybe a name of the input's own */
+    buffer_printf(path, "%.64s", name); /* the name may come from the input */
     if (number >= 0)
         buffer_printf(path, "[%d]", number);
 }
 
 static bool
-refuse(const struct holder *up, const char *name, int number, const char *what, struct error *err)
+fields_refuse(const struct holder *up, const char *name, int number, const char *what, struct error *err)
 {
     struct buffer path = {0};
 
@@ -214,15 +234,17 @@ refuse(const struct holder *up, const char *name, int number, const char *what, 
 static bool
 slot_refuse(const struct slot *slot, const char *what, struct error *err)
 {
-    return refuse(slot->in, slot->field->name, slot->number, what, err);
+    return fields_refuse(slot->in, slot->field->name, slot->number, what, err);
 }
 
 static bool
 text_read(const struct slot *slot, const json_t *json, struct error *err)
 {
+    const char *text = json_string_value(json);
+
     if (!json_is_string(json) && !json_is_null(json))
         return slot_refuse(slot, "is not a text", err);
-    *(char **)slot->at = mem_strdup(json_string_value(json));
+    *(char **)slot->at = text != NULL && text[0] == DIGITS_MARK ? encoding_unhex(text + 1) : mem_strdup(text);
     return true;
 }
 
@@ -294,7 +316,7 @@ struct_read(const struct shape *shape, const struct holder *in, const json_t *js
     void *members = json_object_iter((json_t *)json);
 
     if (!json_is_object(json))
-        return refuse(in->up, in->name, in->number, "is not an object", err);
+        return fields_refuse(in->up, in->name, in->number, "is not an object", err);
     for (size_t i = 0; i < shape->field_count; i++) {
         struct slot slot = slot_of_field(in, &shape->fields[i]);
         const json_t *member = json_object_get(json, shape->fields[i].name);
@@ -306,7 +328,7 @@ struct_read(const struct shape *shape, const struct holder *in, const json_t *js
     }
     for (; members != NULL; members = json_object_iter_next((json_t *)json, members))
         if (!has_field(shape, json_object_iter_key(members)))
-            return refuse(in, json_object_iter_key(members), -1, "is unknown", err);
+            return fields_refuse(in, json_object_iter_key(members), -1, "is unknown", err);
     return true;
 }
 
@@ -402,14 +424,16 @@ slot_read(const struct slot *slot, const json_t *json, struct error *err)
     return slot_refuse(slot, "is of no kind", err);
 }
 
-/* Whether it is an object of this format; the number is taken out, since it is no member. */
+/* Whether it is an object of this format; the number is removed, since it is no member. */
 static bool
 format_read(json_t *json, int format, const char *name, struct error *err)
 {
     const json_t *number = json_object_get(json, "format");
 
     if (!json_is_object(json))
-        return refuse(NULL, name, -1, "is not an object", err);
+        return fields_refuse(NULL, name, -1, "is not an object", err);
+    if (format == FIELDS_NO_FORMAT)
+        return true;
     if (!json_is_integer(number))
         return error_set(err, ERROR_FAILED, "%s.format is %s", name,
                          number == NULL ? "missing" : "not a whole number");
@@ -446,7 +470,7 @@ fields_read(const struct shape *shape, int format, const char *json, const char 
 
 static void slot_free(const struct slot *slot);
 
-/* Last first: what counts a list is still there. */
+/* Last first: the count of a list must still be there when the list is freed. */
 static void
 struct_free(const struct shape *shape, const struct holder *in)
 {
@@ -523,7 +547,8 @@ fields_copy(const struct shape *shape, const void *object)
 {
     struct error err = {0};
     char *text = fields_write(shape, 0, object);
-    void *copy = mem_checked(fields_read(shape, 0, text, shape->name, &err)); /* it reads what it writes */
+    /* it reads what it has written */
+    void *copy = mem_checked(fields_read(shape, 0, text, shape->name, &err));
 
     free(text);
     return copy;

@@ -58,12 +58,18 @@ list_free(struct string_list *list)
 }
 
 char *
-statements_join(const struct string_list *list)
+list_join(const struct string_list *list, const char *separator)
 {
     struct buffer text = {0};
 
     buffer_add_text(&text, "");
     for (int i = 0; i < list->count; i++)
-        buffer_printf(&text, "%s%s", i > 0 ? ";\n" : "", list->items[i]);
+        buffer_printf(&text, "%s%s", i > 0 ? separator : "", list->items[i]);
     return buffer_take(&text);
+}
+
+char *
+statements_join(const struct string_list *list)
+{
+    return list_join(list, ";\n");
 }

@@ -69,3 +69,16 @@ mem_printf(const char *fmt, ...)
     va_end(args);
     return out;
 }
+
+void
+mem_mistake(const char *fmt, ...)
+{
+    va_list args;
+
+    fputs("pgrecast: a mistake in this program: ", stderr);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    abort();
+}

@@ -1,6 +1,5 @@
 #include "cutover/cutover.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,118 +8,131 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/stop.h"
 #include "obstacle.h"
+#include "pg/sqlstate.h"
 #include "sql/sql.h"
 
-#define AUTOVACUUM_PATIENCE_MS 10000 /* how long to wait for autovacuums before they are made to give way */
+#define AUTOVACUUM_PATIENCE_MS 10000 /* how long to wait for autovacuums before they have to give way */
 #define SHADOW_LOCK_MS 1500 /* an autovacuum gives way after deadlock_timeout, by default one second */
 #define OUTCOME_POLL_MS 100
-#define OTHER_LOCKS_MS 100 /* longest wait for other locks (tables, a sequence) while one table's is held */
-#define STATEMENT_MOST_MS 2000 /* of one statement under the lock */
-#define OUTCOME_MOST_MS 60000  /* to find out what became of a commit whose answer was lost */
+#define OTHER_LOCKS_MS 100 /* longest wait for other locks (tables, a sequence) while one table is locked */
+#define STATEMENT_MOST_MS 2000 /* for one statement under the lock */
+#define IDLE_MOST_MS 5000      /* between two statements; far longer than draining takes (see job/swap.c) */
+/* For the whole transaction from the lock on, where the server has such a limit. */
+#define LOCKED_MOST_MS 15000
+#define OUTCOME_MOST_MS 60000 /* for finding out the outcome of a commit whose answer was lost */
 
-#define OLD_SNAPSHOTS "pgrecast_old_snapshots" /* the prepared statement */
+#define OLD_SNAPSHOTS "pgrecast_old_snapshots" /* name of the prepared statement */
 
 enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_FAILED };
 
-/* By clock_us(): when a part of what is done under the lock was over. */
+/* When each part of the work under the lock had ended; by clock_us(). */
 struct times {
     int64_t locked, looked, drained, checked, swapped, committed;
 };
 
 static bool
-lock_not_available(const struct error *err)
+cutover_lock_not_available(const struct error *err)
 {
-    return strcmp(err->sqlstate, "55P03") == 0 || strcmp(err->sqlstate, "40P01") == 0 ||
-           (strcmp(err->sqlstate, "57014") == 0 && !err->stopped); /* statement_timeout under the lock */
+    return sqlstate_is(err, SQLSTATE_LOCK_NOT_AVAILABLE) || sqlstate_is(err, SQLSTATE_DEADLOCK_DETECTED) ||
+           (sqlstate_is(err, SQLSTATE_QUERY_CANCELED) &&
+            !err->stopped); /* statement_timeout has ended it under the lock */
 }
 
-/* How long another lock may be waited for while the first table's is held. */
+/* How long to wait for another lock while the first table is locked. */
 static int
 later_ms(const struct cutover_request *request)
 {
     return request->lock_timeout_ms < OTHER_LOCKS_MS ? request->lock_timeout_ms : OTHER_LOCKS_MS;
 }
 
-/* True when a snapshot older than the new table's rows is open: it would see the table without them. */
+/* True when a snapshot older than the new table's rows is open: it would see the new table without them. */
 static bool
 old_snapshot_open(const struct result *res, struct error *err)
 {
     if (result_rows(res) == 0)
         return false;
     error_set(err, ERROR_LOCK, "a transaction is open whose snapshot would not see the new table's rows");
-    error_detail(err, "Process %s has a snapshot that is %s transactions old.", result_text(res, 0, 0),
-                 result_text(res, 0, 1));
+    error_detail(err, "Process %s has a snapshot that is %s transactions old.", row_text(res, 0, "pid"),
+                 row_text(res, 0, "age"));
     return true;
 }
 
-static bool
-check_fingerprint(const struct cutover_request *request, const struct plan *plan, const struct result *res,
-                  struct error *err)
+/*
+ * The limits of the swap's transaction from the lock on. They are stated only here: for the transaction, and
+ * for the hooks, which pin the session's settings again.
+ */
+static void
+add_limits(const struct cutover_request *request, struct pipeline *p)
 {
-    const struct table *source = plan->source;
+    const struct session_limits limits = {.lock_ms = later_ms(request),
+                                          .statement_ms = STATEMENT_MOST_MS,
+                                          .idle_ms = IDLE_MOST_MS,
+                                          .transaction_ms = LOCKED_MOST_MS};
+    char text[64];
 
-    if (result_rows(res) == 1 &&
-        table_fingerprint_same(result_text(res, 0, 0), source->fingerprint, !request->other_indexes))
-        return true;
-    error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
-              plan->source_sql);
-    return error_detail(
-        err, "What hangs on the table is no longer what the plan was made for. Nothing was swapped.");
+    snprintf(text, sizeof(text), "SET LOCAL lock_timeout = %d", limits.lock_ms);
+    pipeline_add(p, text);
+    snprintf(text, sizeof(text), "SET LOCAL statement_timeout = %d", limits.statement_ms);
+    pipeline_add(p, text);
+    if (session_major(request->session) >= 17) {
+        snprintf(text, sizeof(text), "SET LOCAL transaction_timeout = %d", limits.transaction_ms);
+        pipeline_add(p, text);
+    }
+    session_set_limits(request->session, &limits);
 }
 
 /*
- * What would forbid the swap: old snapshots, another definition. Looked for under the lock, and once before
- * it: early news, and warm caches. *open: there are such snapshots, and err says whose.
+ * Check what would forbid the swap: old snapshots, and what the hook checks. Done under the lock, and once
+ * before it, to find obstacles early and to warm the caches. *open: there are old snapshots, and err says
+ * whose.
  */
 static bool
 look(const struct cutover_request *request, bool locked, bool *open, struct error *err)
 {
     struct pipeline p = {0};
-    int snapshots = -1, fingerprints;
-    char text[64];
+    struct params oldest = {0};
+    int snapshots = -1, more;
     bool ok;
 
-    if (locked) {
-        snprintf(text, sizeof(text), "SET LOCAL lock_timeout = %d", later_ms(request));
-        pipeline_add(&p, text);
-        snprintf(text, sizeof(text), "SET LOCAL statement_timeout = %d", STATEMENT_MOST_MS);
-        pipeline_add(&p, text);
-    }
+    if (locked)
+        add_limits(request, &p);
+    /* A definition is read under the same settings as for the plan. */
+    session_add_settings(request->session, &p, false);
     if (request->oldest_snapshot != 0) {
-        snprintf(text, sizeof(text), "%" PRIu32, (uint32_t)request->oldest_snapshot);
+        params_uint(&oldest, (uint32_t)request->oldest_snapshot);
         snapshots = p.count;
-        pipeline_add_prepared(&p, OLD_SNAPSHOTS, 1, text);
+        pipeline_add_prepared_with(&p, OLD_SNAPSHOTS, &oldest);
     }
-    fingerprints = p.count;
-    for (int i = 0; i < request->table_count; i++)
-        table_fingerprint_add(&p, request->plans[i]->source->oid);
+    more = p.count;
+    request->hooks->look(request->hooks->arg, &p);
+    session_add_settings(request->session, &p, true);
     ok = pipeline_run(request->session, &p, err);
     *open = ok && snapshots >= 0 && old_snapshot_open(pipeline_result(&p, snapshots), err);
-    for (int i = 0; ok && !*open && i < request->table_count; i++)
-        ok = check_fingerprint(request, request->plans[i], pipeline_result(&p, fingerprints + i), err);
+    ok = ok && (*open || request->hooks->looked(request->hooks->arg, &p, more, err));
     pipeline_free(&p);
     return ok;
 }
 
-/* The swap and what is recorded of it, in one round trip. */
+/* Run the swap and record it, in one round trip. */
 static bool
 run_swap(const struct cutover_request *request, struct error *err)
 {
-    const struct string_list *statements = &request->swap->statements;
+    const struct planned_list *statements = &request->swap->statements;
     struct pipeline p = {0};
     bool ok;
 
     for (int i = 0; i < statements->count; i++)
-        pipeline_add(&p, statements->items[i]);
+        pipeline_add(&p, statements->items[i].sql);
     ok = request->hooks->record(request->hooks->arg, &p, err);
     pipeline_free(&p);
     return ok;
 }
 
 /*
- * Everything that happens while the lock is held, up to the commit. The look comes while the marker is on its
- * way.
+ * Everything that happens while the lock is held, up to the commit. The check is made while the marker is on
+ * its way.
  */
 static bool
 swap(const struct cutover_request *request, struct times *times, bool *open, struct error *err)
@@ -142,15 +154,15 @@ swap(const struct cutover_request *request, struct times *times, bool *open, str
     return ok;
 }
 
-/* What is known while the locks are taken, one after the other. */
+/* State while the locks are requested one after the other. */
 struct locking {
-    int64_t asked;       /* by clock_us(): the first one … */
-    int64_t first;       /* … and when it was granted; 0: not yet */
-    const char *blocked; /* the one at hand … */
-    int patience_ms;     /* … and how long it is waited for */
+    int64_t asked;       /* when the first lock was requested; by clock_us() */
+    int64_t first;       /* when it was granted; 0: not yet */
+    const char *blocked; /* name of the lock that is requested now */
+    int patience_ms;     /* how long to wait for it */
 };
 
-/* The locks after the shadows' in their order, each with a name for people. */
+/* The locks after those on the shadows, in their order, each with a name for people. */
 struct wanted {
     int count;
     const char **names;
@@ -158,30 +170,36 @@ struct wanted {
 };
 
 static bool
-own_transaction(const struct cutover_request *request, char xid[24], struct error *err)
+own_transaction(const struct cutover_request *request, uint64_t *xid, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(request->session, &res, err, "SELECT pg_catalog.pg_current_xact_id()", 0);
+    bool ok = session_row(request->session, &res, err, "SELECT pg_catalog.pg_current_xact_id() AS xid", 0);
 
     if (ok)
-        snprintf(xid, 24, "%s", result_text(&res, 0, 0));
+        *xid = row_uint(&res, 0, "xid");
     result_free(&res);
     return ok;
 }
 
-/* The shadows first: nobody uses them. */
+/*
+ * The shadows are locked first, because nobody uses them.
+ *
+ * The commit does not wait for a standby, because it would do so under the lock. If this program is paused
+ * (SIGSTOP, a suspended machine), the server ends the session, which releases the lock.
+ */
 static bool
 lock_shadows(const struct cutover_request *request, struct locking *l, struct error *err)
 {
     bool ok = session_executef(request->session, err,
-                               "BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL synchronous_commit TO DEFAULT; "
+                               "BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL synchronous_commit = local; "
+                               "SET LOCAL idle_in_transaction_session_timeout = %d; "
                                "SET LOCAL client_min_messages = error",
-                               SHADOW_LOCK_MS);
+                               SHADOW_LOCK_MS, IDLE_MOST_MS);
 
-    l->blocked = request->plans[0]->shadow_sql; /* also where it comes to none */
+    l->blocked = request->plans[0]->names.shadow_sql; /* also where none of the locks is requested */
     l->patience_ms = SHADOW_LOCK_MS;
     for (int i = 0; ok && i < request->table_count; i++) {
-        l->blocked = request->plans[i]->shadow_sql;
+        l->blocked = request->plans[i]->names.shadow_sql;
         ok = session_executef(request->session, err, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
                               l->blocked);
     }
@@ -203,20 +221,22 @@ wanted_free(struct wanted *w)
     list_free(&w->sql);
 }
 
-/* What the swap changes beside the tables, in the order in which a query would come to it, then the tables.
+/*
+ * Lists the objects that the swap changes beside the tables, in the order in which a query would lock them,
+ * then the tables.
  */
 static void
 list_wanted(const struct cutover_request *request, bool last_first, struct wanted *w)
 {
-    const struct string_list *others = &request->swap->locks;
+    const struct planned_list *others = &request->swap->locks;
 
     for (int i = 0; i < others->count; i++)
-        want(w, "what hangs on the table", mem_strdup(others->items[i]));
+        want(w, "what depends on the table", mem_strdup(others->items[i].sql));
     for (int i = 0; i < request->table_count; i++) {
         const struct plan *plan = request->plans[last_first ? request->table_count - 1 - i : i];
 
-        want(w, plan->source_sql,
-             mem_printf("LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", plan->source_sql));
+        want(w, plan->names.source_sql,
+             mem_printf("LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", plan->names.source_sql));
     }
 }
 
@@ -235,9 +255,9 @@ lock_first(const struct cutover_request *request, const struct wanted *w, struct
 }
 
 /*
- * Whoever wants the first of them waits until we have the others too, or give up: so all these together must
- * be had soon, and well within the time after which the server would look for a deadlock and end an
- * application's transaction that has one of them and waits for the first.
+ * Every session that wants the first table waits until we have the other locks too, or give up. So all these
+ * together must be granted soon. The time must be well below the one after which the server would search for
+ * a deadlock and end an application's transaction that has one of the others and waits for the first table.
  */
 static bool
 lock_others(const struct cutover_request *request, const struct wanted *w, struct locking *l,
@@ -265,7 +285,7 @@ lock_others(const struct cutover_request *request, const struct wanted *w, struc
 
 static bool
 begin_and_lock(const struct cutover_request *request, bool last_first, struct session **guard,
-               struct locking *l, char xid[24], struct error *err)
+               struct locking *l, uint64_t *xid, struct error *err)
 {
     struct wanted w = {0};
     bool ok;
@@ -278,7 +298,7 @@ begin_and_lock(const struct cutover_request *request, bool last_first, struct se
     return ok;
 }
 
-/* Give the lock back. The error that led here stays. */
+/* Release the locks. The error that was the reason stays. */
 static void
 give_back(const struct cutover_request *request)
 {
@@ -286,40 +306,61 @@ give_back(const struct cutover_request *request)
     struct error ignored = {0};
 
     session_rollback(request->session);
+    session_set_limits(request->session, NULL);
     if (!hooks->leave(hooks->arg, false, &ignored))
         log_warning("after giving the lock back: %s", ignored.message);
     error_clear(&ignored);
 }
 
 /*
- * The connection died at the COMMIT: ask the server what became of it, do not guess. A commit that waits for
- * a standby is "in progress" until its process has ended.
+ * Ask once for the outcome of the transaction. A server that was promoted meanwhile may not have it, and may
+ * have given its number to another transaction. So the swap is committed only where its record exists too.
  */
 static bool
-committed_all_the_same(const struct cutover_request *request, const char *xid, struct error *err)
+ask_outcome(const struct cutover_request *request, uint64_t xid, bool *committed)
+{
+    const struct cutover_hooks *hooks = request->hooks;
+    struct session *s;
+    struct params p = {0};
+    struct result res = {0};
+    struct error failed = {0};
+    bool known = false;
+
+    params_uint(&p, xid);
+    s = session_open(request->connection, SESSION_SQL, "cutover", &failed);
+    if (s != NULL &&
+        session_row_with(s, &res, &failed, "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8) AS status",
+                         &p) &&
+        !row_null(&res, 0, "status") && strcmp(row_text(&res, 0, "status"), "in progress") != 0) {
+        *committed = strcmp(row_text(&res, 0, "status"), "committed") == 0;
+        known = !*committed || hooks->is_recorded(hooks->arg, s, xid, committed, &failed);
+    }
+    result_free(&res);
+    session_close(s);
+    error_clear(&failed);
+    return known;
+}
+
+/*
+ * The connection was lost at the COMMIT: ask the server for the outcome, do not guess. A commit that waits
+ * for a standby is "in progress" until its process has ended.
+ */
+static bool
+committed_all_the_same(const struct cutover_request *request, uint64_t xid, struct error *err)
 {
     int64_t until = clock_ms() + OUTCOME_MOST_MS;
     bool known = false, committed = false;
 
     if (!err->connection_lost)
         return false;
+    stop_hold(); /* the outcome of the commit must be known even when the user stops the program */
     while (!known && clock_ms() < until) {
-        struct error failed = {0};
-        struct result res = {0};
-        struct session *s = session_open(request->connection, SESSION_SQL, "cutover", &failed);
-
-        if (s != NULL &&
-            session_row(s, &res, &failed, "SELECT pg_catalog.pg_xact_status($1::pg_catalog.xid8)", 1, xid) &&
-            !result_null(&res, 0, 0) && strcmp(result_text(&res, 0, 0), "in progress") != 0) {
-            known = true;
-            committed = strcmp(result_text(&res, 0, 0), "committed") == 0;
-        }
-        result_free(&res);
-        session_close(s);
-        error_clear(&failed);
+        known = ask_outcome(request, xid, &committed);
         if (!known)
             clock_sleep(OUTCOME_POLL_MS);
     }
+    committed = known && committed;
+    stop_release();
     if (committed) {
         log_warning(
             "the connection was lost at the commit of the cutover: the server says that it is committed");
@@ -348,6 +389,14 @@ report_times(const struct times *t, const struct locking *l, struct cutover_repo
               ms_between(t->checked, t->swapped), ms_between(t->swapped, t->committed));
 }
 
+/* The locks of a failed attempt are released. The time for which they were held counts too. */
+static void
+report_in_vain(const struct locking *l, struct cutover_report *report)
+{
+    if (l->first != 0)
+        report->held_in_vain_ms += ms_between(l->first, clock_us());
+}
+
 static enum attempt
 try_once(const struct cutover_request *request, struct session **guard, struct cutover_report *report,
          struct error *err)
@@ -355,16 +404,18 @@ try_once(const struct cutover_request *request, struct session **guard, struct c
     const struct cutover_hooks *hooks = request->hooks;
     struct locking locking = {0};
     struct times times = {0};
-    char xid[24];
+    uint64_t xid;
     bool open;
 
     if (!look(request, false, &open, err))
-        return ATTEMPT_FAILED;
+        return err->kind == ERROR_LOCK ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
     if (open)
         return ATTEMPT_AGAIN;
-    if (!begin_and_lock(request, report->attempts % 2 == 0, guard, &locking, xid, err)) {
+    if (!begin_and_lock(request, report->attempts % 2 == 0, guard, &locking, &xid, err)) {
         session_rollback(request->session);
-        if (!lock_not_available(err))
+        session_set_limits(request->session, NULL);
+        report_in_vain(&locking, report);
+        if (!cutover_lock_not_available(err))
             return ATTEMPT_FAILED;
         error_set(err, ERROR_LOCK, "the lock on %s was not free within %d ms", locking.blocked,
                   locking.patience_ms);
@@ -373,24 +424,29 @@ try_once(const struct cutover_request *request, struct session **guard, struct c
     }
     times.locked = clock_us();
     if (!swap(request, &times, &open, err)) {
-        bool again = open || err->kind == ERROR_LOCK || lock_not_available(err);
+        bool again = open || err->kind == ERROR_LOCK || cutover_lock_not_available(err);
 
+        if (again) /* also where the server reports it, and not the check */
+            err->kind = ERROR_LOCK;
         give_back(request);
+        report_in_vain(&locking, report);
         return again ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
     }
     /* The point of no return. */
-    if (!session_execute(request->session, err, "COMMIT") && !committed_all_the_same(request, xid, err)) {
+    if (!session_commit(request->session, err) && !committed_all_the_same(request, xid, err)) {
         give_back(request);
+        report_in_vain(&locking, report);
         return ATTEMPT_FAILED;
     }
     times.committed = clock_us();
+    session_set_limits(request->session, NULL);
     report_times(&times, &locking, report);
     return hooks->leave(hooks->arg, true, err) ? ATTEMPT_DONE : ATTEMPT_FAILED;
 }
 
 /*
- * One attempt, with what is to be done before it outside of all locks. To prepare comes last, and before the
- * way is cleared too where that is to be done: the first time it may take long.
+ * One attempt, and the work before it that needs no lock. prepare is called last, directly before the locks.
+ * Where autovacuums have to give way, it is called before that too, because its first call may take long.
  */
 static enum attempt
 attempt(const struct cutover_request *request, int64_t patient_until, struct cutover_report *report,
@@ -401,13 +457,16 @@ attempt(const struct cutover_request *request, int64_t patient_until, struct cut
     enum attempt outcome = ATTEMPT_FAILED;
     bool any;
 
-    report->attempts++;
     if (!obstacle_any(request, &any, err) || (any && !hooks->prepare(hooks->arg, err)))
         return ATTEMPT_FAILED;
-    if (any && !obstacle_clear(request, patient_until, &guard, err))
+    if (any && !obstacle_clear(request, patient_until, &guard, err)) {
+        report->attempts++;
         return err->kind == ERROR_LOCK ? ATTEMPT_AGAIN : ATTEMPT_FAILED;
-    if (hooks->prepare(hooks->arg, err))
+    }
+    if (hooks->prepare(hooks->arg, err)) {
+        report->attempts++;
         outcome = try_once(request, &guard, report, err);
+    }
     obstacle_release(&guard);
     return outcome;
 }
@@ -419,26 +478,26 @@ cutover_run(const struct cutover_request *request, struct cutover_report *report
     int64_t patient_until = clock_ms() + AUTOVACUUM_PATIENCE_MS;
 
     memset(report, 0, sizeof(*report));
-    if (!table_fingerprint_prepare(request->session, err) ||
-        !session_prepare(request->session, err, OLD_SNAPSHOTS, sql_cutover_old_snapshots))
+    if (!session_prepare(request->session, err, OLD_SNAPSHOTS, sql_cutover_old_snapshots))
         return false;
     while (report->attempts < request->attempts) {
         switch (attempt(request, patient_until, report, err)) {
         case ATTEMPT_DONE:
-            error_clear(err); /* of the attempts before */
+            error_clear(err); /* the error of the attempt before */
             return true;
         case ATTEMPT_FAILED:
             return false;
         case ATTEMPT_AGAIN:
-            log_info("cutover attempt %d: %s%s%s", report->attempts, err->message,
+            log_info("%s attempt %d: %s%s%s", request->name, report->attempts, err->message,
                      err->detail != NULL ? ": " : "", err->detail != NULL ? err->detail : "");
+            request->hooks->given_up(request->hooks->arg, report->attempts, err);
             break;
         }
-        if (!clock_sleep(backoff_next(&backoff))) {
-            error_set(err, ERROR_FAILED, "stopped between two attempts to cut over");
+        if (report->attempts < request->attempts && !clock_sleep(backoff_next(&backoff))) {
+            error_set(err, ERROR_FAILED, "stopped between two attempts of the %s", request->name);
             err->stopped = true;
             return false;
         }
     }
-    return error_context(err, "no cutover within %d attempts", report->attempts);
+    return error_context(err, "no %s within %d attempts", request->name, report->attempts);
 }

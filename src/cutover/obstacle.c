@@ -1,7 +1,6 @@
 #include "obstacle.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,46 +9,29 @@
 #include "core/list.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "pg/sqlstate.h"
 #include "sql/sql.h"
 
 #define POLL_MS 100
 
-/* Columns of sql_cutover_blockers. */
-enum { PID, MODE, AUTOVACUUM, AGE, RELATION, MAY_LOCK };
-
-static void
-add_oid(struct buffer *oids, const char *oid)
-{
-    buffer_printf(oids, "%s%s", oids->len > 0 ? "," : "{", oid);
-}
-
-static void
-add_number(struct buffer *oids, oid_t oid)
-{
-    char text[16];
-
-    snprintf(text, sizeof(text), "%" PRIu32, (uint32_t)oid);
-    add_oid(oids, text);
-}
-
-/* Of all that is locked: an array in SQL's text form. The caller frees it. */
+/* The oids of everything that is locked: an array in SQL's text form. The caller frees it. */
 static char *
 relations(const struct cutover_request *request)
 {
     struct buffer oids = {0};
 
     for (int i = 0; i < request->table_count; i++) {
-        add_number(&oids, request->plans[i]->source->oid);
-        add_number(&oids, request->shadows[i]);
+        buffer_printf(&oids, "%s%" PRIu32 ",%" PRIu32, i > 0 ? "," : "{",
+                      (uint32_t)request->plans[i]->source->oid, (uint32_t)request->shadows[i]);
     }
     for (int i = 0; i < request->swap->locked.count; i++)
-        add_oid(&oids, request->swap->locked.items[i]);
+        buffer_printf(&oids, ",%s", request->swap->locked.items[i]);
     buffer_add_char(&oids, '}');
     return buffer_take(&oids);
 }
 
 static bool
-find(const struct cutover_request *request, struct result *res, struct error *err)
+obstacle_find(const struct cutover_request *request, struct result *res, struct error *err)
 {
     char *oids = relations(request);
     bool ok = session_query(request->session, res, err, sql_cutover_blockers, 1, oids);
@@ -58,7 +40,7 @@ find(const struct cutover_request *request, struct result *res, struct error *er
     return ok;
 }
 
-/* What readers and writers of rows hold is in the way of ACCESS EXCLUSIVE only. */
+/* Locks for reading and writing rows conflict with ACCESS EXCLUSIVE only. */
 static bool
 is_of_rows(const char *mode)
 {
@@ -66,7 +48,10 @@ is_of_rows(const char *mode)
            strcmp(mode, "RowExclusiveLock") == 0;
 }
 
-/* The first one; where a table is given, of those there that are in the way of SHARE UPDATE EXCLUSIVE. */
+/*
+ * Add the first obstacle to the error. Where a table is given: the first lock on it that conflicts with SHARE
+ * UPDATE EXCLUSIVE.
+ */
 static void
 describe(const struct cutover_request *request, const char *table, struct error *err)
 {
@@ -74,16 +59,16 @@ describe(const struct cutover_request *request, const char *table, struct error 
     struct error ignored = {0};
     int row = 0;
 
-    if (find(request, &res, &ignored)) {
-        while (table != NULL && row < result_rows(&res) &&
-               (strcmp(result_text(&res, row, RELATION), table) != 0 ||
-                is_of_rows(result_text(&res, row, MODE))))
+    if (obstacle_find(request, &res, &ignored)) {
+        while (
+            table != NULL && row < result_rows(&res) &&
+            (strcmp(row_text(&res, row, "relation"), table) != 0 || is_of_rows(row_text(&res, row, "mode"))))
             row++;
         if (row < result_rows(&res))
-            error_detail(
-                err, "Process %s%s holds %s on %s, in a transaction that is %s s old.",
-                result_text(&res, row, PID), result_bool(&res, row, AUTOVACUUM) ? " (autovacuum)" : "",
-                result_text(&res, row, MODE), result_text(&res, row, RELATION), result_text(&res, row, AGE));
+            error_detail(err, "Process %s%s holds %s on %s, in a transaction that is %s s old.",
+                         row_text(&res, row, "pid"), row_bool(&res, row, "autovacuum") ? " (autovacuum)" : "",
+                         row_text(&res, row, "mode"), row_text(&res, row, "relation"),
+                         row_text(&res, row, "age"));
     }
     result_free(&res);
     error_clear(&ignored);
@@ -95,17 +80,17 @@ obstacle_describe(const struct cutover_request *request, struct error *err)
     describe(request, NULL, err);
 }
 
-/* The tables, as SQL, where one is at work. */
+/* The names, as SQL, of the tables on which an autovacuum runs. */
 static bool
 find_autovacuums(const struct cutover_request *request, struct string_list *tables, struct error *err)
 {
     struct result res = {0};
-    bool ok = find(request, &res, err);
+    bool ok = obstacle_find(request, &res, err);
 
     list_free(tables);
     for (int i = 0; ok && i < result_rows(&res); i++)
-        if (result_bool(&res, i, AUTOVACUUM) && result_bool(&res, i, MAY_LOCK))
-            list_add_once(tables, result_text(&res, i, RELATION));
+        if (row_bool(&res, i, "autovacuum") && row_bool(&res, i, "may_lock"))
+            list_add_once(tables, row_text(&res, i, "relation"));
     result_free(&res);
     return ok;
 }
@@ -128,35 +113,38 @@ await_autovacuums(const struct cutover_request *request, int64_t until_ms, struc
     }
 }
 
-/* Behind whoever is at work there. It may have been dropped meanwhile: a partition. */
+/* Request a lock behind the autovacuum of that table. A partition may have been dropped meanwhile. */
 static bool
 wait_behind(const struct cutover_request *request, struct session *s, const char *table, struct error *err)
 {
     log_info("an autovacuum of %s has to give way", table);
     if (session_executef(s, err, "LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE", table))
         return true;
-    if (strcmp(err->sqlstate, "55P03") != 0 && strcmp(err->sqlstate, "40P01") != 0 &&
-        strcmp(err->sqlstate, "42P01") != 0)
+    if (!sqlstate_is(err, SQLSTATE_LOCK_NOT_AVAILABLE) && !sqlstate_is(err, SQLSTATE_DEADLOCK_DETECTED) &&
+        !sqlstate_is(err, SQLSTATE_UNDEFINED_TABLE))
         return false;
     error_set(err, ERROR_LOCK, "an autovacuum of %s has not given way", table);
     describe(request, table, err);
     return false;
 }
 
-/* NULL without an error: the server has no connection left, and it must do without. */
+/*
+ * NULL without an error: the server has no connection left, and the cutover continues without this session.
+ */
 static struct session *
 open_guard(const struct cutover_request *request, struct error *err)
 {
     struct session *s = session_open(request->connection, SESSION_SQL, "cutover", err);
 
-    if (s == NULL && strcmp(err->sqlstate, "53300") == 0)
+    if (s == NULL && sqlstate_is(err, SQLSTATE_TOO_MANY_CONNECTIONS))
         error_clear(err);
     return s;
 }
 
 /*
- * In a session of its own: that of the cutover may be inside a transaction that it applies. And not under the
- * cutover's locks: what is written meanwhile would have to be applied under them.
+ * In a session of its own, because the cutover's session may be inside a transaction that it applies. Not
+ * while the cutover's locks are held, because changes that are written meanwhile would have to be applied
+ * under them.
  */
 static bool
 keep_out(const struct cutover_request *request, const struct string_list *tables, struct session **guard,

@@ -24,7 +24,7 @@ struct decoder {
     size_t column_room;
 };
 
-/* One message being read. The first thing found wrong stays in .wrong. */
+/* A message that is being read. The first error found stays in .wrong. */
 struct reading {
     struct decoder *decoder;
     struct cursor cur;
@@ -56,8 +56,10 @@ wrong(struct reading *r, const char *what)
     return false;
 }
 
-/* Room for count items. False where the rest of the message cannot hold so many, before anything is
- * allocated. */
+/*
+ * Make room for count items. False where the rest of the message is too short for so many; this is checked
+ * before anything is allocated.
+ */
 static bool
 values_reserve(struct reading *r, struct value_array *array, size_t count)
 {
@@ -95,7 +97,7 @@ read_value(struct reading *r, struct value *out)
 
 /* TupleData */
 static bool
-read_tuple(struct reading *r, struct value_array *array, struct tuple *out)
+message_read_tuple(struct reading *r, struct value_array *array, struct tuple *out)
 {
     out->count = cursor_u16(&r->cur);
     if (cursor_failed(&r->cur) || !values_reserve(r, array, out->count))
@@ -140,7 +142,7 @@ read_origin(struct reading *r, struct message *out)
 }
 
 static bool
-read_column(struct reading *r, struct relation_column *out)
+message_read_column(struct reading *r, struct relation_column *out)
 {
     uint8_t flags = cursor_u8(&r->cur);
 
@@ -178,7 +180,7 @@ read_relation(struct reading *r, struct message *out)
     out->relation.column_count = count;
     out->relation.columns = d->columns;
     for (uint16_t i = 0; i < count; i++) {
-        if (!read_column(r, &d->columns[i]))
+        if (!message_read_column(r, &d->columns[i]))
             return false;
     }
     return true;
@@ -194,13 +196,13 @@ read_type(struct reading *r, struct message *out)
     return true;
 }
 
-/* The byte that announces a tuple must be the one expected. */
+/* The byte before a tuple must be the expected one. */
 static bool
 expect_new_tuple(struct reading *r, uint8_t kind, struct message *out)
 {
     if (kind != 'N')
         return wrong(r, "no new row where one must be");
-    return read_tuple(r, &r->decoder->new_values, &out->row.new_row);
+    return message_read_tuple(r, &r->decoder->new_values, &out->row.new_row);
 }
 
 static bool
@@ -208,7 +210,25 @@ read_old_tuple(struct reading *r, uint8_t kind, struct message *out)
 {
     out->row.has_old = true;
     out->row.old_is_full = kind == 'O';
-    return read_tuple(r, &r->decoder->old_values, &out->row.old_row);
+    return message_read_tuple(r, &r->decoder->old_values, &out->row.old_row);
+}
+
+/*
+ * A value that the update left unchanged is taken from the old row, where that is sent. A key that is stored
+ * out of line is complete in the old key, although it has not changed (ExtractReplicaIdentity(), heapam.c),
+ * and "unchanged" in the new row. With REPLICA IDENTITY FULL this holds for every column. The columns outside
+ * of an old key are NULL there.
+ */
+static void
+take_unchanged_from_old(struct message *out)
+{
+    const struct tuple *old = &out->row.old_row;
+    struct tuple *row = &out->row.new_row;
+
+    for (uint16_t i = 0; i < row->count && i < old->count; i++) {
+        if (row->values[i].kind == VALUE_UNCHANGED && old->values[i].kind != VALUE_NULL)
+            row->values[i] = old->values[i];
+    }
 }
 
 static bool
@@ -232,7 +252,11 @@ read_update(struct reading *r, struct message *out)
             return false;
         kind = cursor_u8(&r->cur);
     }
-    return expect_new_tuple(r, kind, out);
+    if (!expect_new_tuple(r, kind, out))
+        return false;
+    if (out->row.has_old)
+        take_unchanged_from_old(out);
+    return true;
 }
 
 static bool
@@ -281,8 +305,9 @@ read_logical(struct reading *r, struct message *out)
 }
 
 /*
- * STREAM ABORT belongs to protocol 2, but 18 is reported to send it to a client of protocol 1 as well, about
- * a transaction that was never streamed: xid and subxid, and with parallel streaming an LSN and a time.
+ * STREAM ABORT belongs to protocol 2. But version 18 is reported to send it to a client of protocol 1 as
+ * well, about a transaction that was never streamed: xid and subxid, and with parallel streaming an LSN and a
+ * time.
  */
 static bool
 read_stream_abort(struct reading *r, struct message *out)

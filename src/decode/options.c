@@ -2,8 +2,10 @@
 
 #include "core/buffer.h"
 
-/* What pgoutput of a major version understands beyond protocol 1 with messages (pgoutput.c,
- * parse_output_parameters). */
+/*
+ * What the pgoutput of a major version accepts in addition to protocol 1 with messages (pgoutput.c,
+ * parse_output_parameters).
+ */
 struct major_row {
     int major;
     bool has_origin;
@@ -13,7 +15,10 @@ static const struct major_row majors[] = {
     {14, false}, {15, false}, {16, true}, {17, true}, {18, true},
 };
 
-/* A major that is not in the table is newer than this program and keeps the options of the newest. */
+/*
+ * A major version that is not in the table is newer than this program, and gets the options of the newest
+ * one.
+ */
 static const struct major_row *
 major_find(int major)
 {
@@ -27,8 +32,8 @@ major_find(int major)
 }
 
 /*
- * A string of the replication grammar (repl_scanner.l): quotes are doubled, and nothing else is special. The
- * E'' form that buffer_add_literal() uses for backslashes does not exist there.
+ * A string of the replication grammar (repl_scanner.l): quotes are doubled, and no other character is
+ * special. The E'' form that buffer_add_literal() uses for backslashes does not exist there.
  */
 static void
 add_replication_string(struct buffer *buf, const char *text)
@@ -47,7 +52,8 @@ pgoutput_options(int major, const char *publication, bool any_origin)
 {
     struct buffer names = {0}, out = {0};
 
-    buffer_add_identifier(&names, publication); /* the value is a list of identifiers: quoted twice */
+    /* The value is a list of identifiers, so it is quoted twice. */
+    buffer_add_identifier(&names, publication);
     buffer_add_text(&out, "proto_version '1', publication_names ");
     add_replication_string(&out, names.data);
     buffer_add_text(&out, ", messages 'true'");

@@ -5,75 +5,95 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/command.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "ending.h"
 #include "engine.h"
 #include "options.h"
+#include "pg/sqlstate.h"
+#include "sessions.h"
+#include "state/guard.h"
+#include "rows/code.h"
 #include "stream/timeline.h"
+#include "watch.h"
 
-#define JOB_STANDBY "PGRJ3"
-#define MARKERS_MOST (INT64_C(1) << 32) /* of one instance */
+#define MARKERS_MOST (INT64_C(1) << 32) /* how many markers one instance can write */
 
-/* After a swap the plans' sources are what serves, as the swap has left it. */
+/* After a swap the source of each plan is the table that is active, as the swap has left it. */
 void
-attach_note_serving(struct engine *e)
+attach_note_active(struct engine *e)
 {
     for (int i = 0; i < e->table_count; i++) {
         struct table *source = e->tables[i].plan->source;
 
-        source->oid = job_serving_oid(&e->job, i);
-        free(source->fingerprint);
-        source->fingerprint = mem_strdup(e->job.tables[i].serving_fingerprint);
+        source->oid = job_active_oid(&e->job, i);
     }
 }
 
 void
-attach_leg(struct engine *e)
+attach_direction(struct engine *e)
 {
+    watch_forget(e);
     for (int i = 0; i < e->table_count; i++) {
         struct engine_table *t = &e->tables[i];
 
-        if (e->job.leg == 0)
+        if (e->job.swaps == 0)
             t->plan = t->plans->forward;
         else
-            t->plan = job_is_turned(&e->job) ? t->plans->back : t->plans->again;
+            t->plan = job_is_reversed(&e->job) ? t->plans->back : t->plans->again;
     }
-    if (engine_follows(e) && e->job.leg > 0)
-        attach_note_serving(e);
+    if (engine_follows(e) && e->job.swaps > 0)
+        attach_note_active(e);
     e->marker = e->job.instance * MARKERS_MOST;
-    e->oldest_snapshot = job_is_turned(&e->job) ? 0 : e->job.swap_xid; /* the original was always complete */
-    e->window_ends_ms = e->job.window_s < 0 ? INT64_MAX : clock_ms() + (int64_t)(e->job.window_s * 1000);
+    /* In the reverse direction the shadow is the original, which was complete for every snapshot. */
+    e->oldest_snapshot = job_is_reversed(&e->job) ? 0 : e->job.swap_xid;
+    window_begin(e);
 }
 
 static bool
-require_schema(struct engine *e, const char *name, struct error *err)
+attach_refuse_older(const char *name, struct error *err)
+{
+    error_set(err, ERROR_FAILED,
+              "job \"%s\" was made by an older version of pgrecast (its format is older than %d)", name,
+              JOB_FORMAT);
+    return error_hint(err, "Use that version, or remove the job with: " COMMAND("abort"), name);
+}
+
+/* Check that the job is one of this version's, and that the server can be written to. */
+static bool
+require_state(struct engine *e, enum state_presence presence, const char *name, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(
-        e->control, &res, err,
-        "SELECT pg_catalog.to_regclass('pgrecast.job') IS NOT NULL, pg_catalog.pg_is_in_recovery()", 0);
+    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_is_in_recovery() AS standby", 0);
 
-    if (ok && result_bool(&res, 0, 1)) {
+    if (ok && row_bool(&res, 0, "standby")) {
         ok = error_set(err, ERROR_FAILED, "the server is a standby");
         error_hint(err, "Connect to the primary, or promote this one.");
         memcpy(err->sqlstate, JOB_STANDBY, sizeof(err->sqlstate));
-    } else if (ok && !result_bool(&res, 0, 0)) {
-        ok = error_set(err, ERROR_USAGE, "there is no job \"%s\" in this database", name);
-        error_hint(err, "List the jobs with: pgrecast jobs");
+    } else if (ok && presence == STATE_NONE) {
+        ok = job_state_missing(name, 0, err);
+    } else if (ok && presence == STATE_OLDER) {
+        struct job_state older;
+
+        ok = job_state_read_older(e->control, name, &older, err) && attach_refuse_older(name, err);
+        job_state_clear(&older);
     }
     result_free(&res);
     return ok;
 }
 
-/* A swap that the server does not know has not happened: what was received after it would be in the way. */
+/*
+ * A swap that the server does not know has not happened. What was received after it is removed, because it
+ * would be in the way of the next direction, whose spool has the same directory.
+ */
 static bool
 remove_later_spools(const struct engine *e, struct error *err)
 {
     bool ok = true, there = true;
 
-    for (int leg = e->job.leg + 1; ok && there; leg++) {
-        char *directory = stages_spool_directory(e, leg);
+    for (int swaps = e->job.swaps + 1; ok && there; swaps++) {
+        char *directory = stages_spool_directory(e, swaps);
 
         there = spool_exists(directory);
         ok = !there || spool_remove(directory, err);
@@ -94,14 +114,14 @@ furthest_applied(const struct engine *e)
 }
 
 /*
- * The server has gone on from a fork of its log: what the spool holds beyond that has never happened, nor may
- * what was proven have.
+ * The server was promoted, and its log forks from the job's log. The changes that the spool holds beyond the
+ * fork have never happened on this server, and neither may what the parity was proven with.
  */
 static bool
 follow_timeline(struct engine *e, int timeline, struct error *err)
 {
     struct spool_identity identity = stages_spool_identity(e, timeline);
-    char *directory = stages_spool_directory(e, e->job.leg);
+    char *directory = stages_spool_directory(e, e->job.swaps);
     char text[LSN_TEXT_SIZE];
     lsn_t fork;
     bool ok;
@@ -127,91 +147,50 @@ static bool
 check_server(struct engine *e, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(e->control, &res, err,
-                          "SELECT (pg_catalog.pg_control_system()).system_identifier, "
-                          "pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)",
-                          0);
-    int timeline = ok ? (int)strtol(result_text(&res, 0, 1), NULL, 16) : 0;
+    bool ok = session_row(
+        e->control, &res, err,
+        "SELECT (pg_catalog.pg_control_system()).system_identifier, "
+        "pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8) AS timeline",
+        0);
+    int timeline = ok ? (int)strtol(row_text(&res, 0, "timeline"), NULL, 16) : 0;
 
-    if (ok && strcmp(result_text(&res, 0, 0), e->job.system_identifier) != 0) {
+    if (ok && strcmp(row_text(&res, 0, "system_identifier"), e->job.system_identifier) != 0) {
         ok = error_set(err, ERROR_FAILED, "job \"%s\" was begun on another server", e->job.name);
         error_detail(err,
                      "Its system identifier was %s, this one's is %s: a dump, an upgrade or another cluster.",
-                     e->job.system_identifier, result_text(&res, 0, 0));
-        error_hint(err, "Remove what came along of it with: pgrecast %s %s",
-                   job_is_turned(&e->job) ? "finish" : "abort", e->job.name);
+                     e->job.system_identifier, row_text(&res, 0, "system_identifier"));
+        error_hint(err,
+                   job_is_reversed(&e->job) ? "Remove what came along of it with: " COMMAND("finish")
+                                            : "Remove what came along of it with: " COMMAND("abort"),
+                   e->job.name);
     }
     result_free(&res);
     return ok &&
            (timeline == e->job.timeline || e->job.phase == PHASE_INIT || follow_timeline(e, timeline, err));
 }
 
-/* "gone", "lost" or "kept"; NULL when the server cannot be asked. */
-static const char *
-slot_fate(struct engine *e)
-{
-    struct result res = {0};
-    struct error ignored = {0};
-    const char *fate = NULL;
-
-    if (session_query(
-            e->control, &res, &ignored,
-            "SELECT coalesce(wal_status, 'lost') FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
-            1, e->job.slot_name))
-        fate = result_rows(&res) == 0                         ? "gone"
-               : strcmp(result_text(&res, 0, 0), "lost") == 0 ? "lost"
-                                                              : "kept";
-    result_free(&res);
-    error_clear(&ignored);
-    return fate;
-}
-
 bool
-attach_slot_lost(struct engine *e, struct error *err)
+attach_stream_lost(struct engine *e, struct error *err)
 {
-    const char *fate = slot_fate(e);
+    struct error failed = {0};
 
-    if (fate == NULL || strcmp(fate, "kept") == 0)
-        return false;
-    if (strcmp(fate, "gone") == 0) {
-        error_set(err, ERROR_FAILED, "replication slot \"%s\" is gone", e->job.slot_name);
-        error_detail(err, "It was dropped, or the server failed over to one that has no copy of it.");
-    } else {
-        error_set(err, ERROR_FAILED, "replication slot \"%s\" was invalidated by the server",
-                  e->job.slot_name);
-        error_detail(err,
-                     "It held more WAL than max_slot_wal_keep_size allows, or was taken away for another "
-                     "reason in the server's log.");
-    }
-    if (job_is_turned(&e->job))
-        error_hint(err, "The way back has ended; the new table serves. End the job with: pgrecast finish %s",
-                   e->job.name);
-    else
-        error_hint(err,
-                   "The table is untouched. Remove what is left of the job with: pgrecast abort %s; then "
-                   "start it again.",
-                   e->job.name);
-    return true;
+    if (watch_slot_lost(e, err))
+        return true;
+    if (!watch_published(e, &failed) && e->job.held_for_good)
+        error_move(err, &failed);
+    error_clear(&failed);
+    return e->job.held_for_good;
 }
 
 bool
 attach_hopeless(struct engine *e, struct error *err)
 {
-    struct error ignored = {0};
     bool hopeless;
 
-    if (e->control == NULL || e->job.leg > 0)
+    if (e->control == NULL || e->job.swaps > 0)
         return false;
     session_rollback(e->control);
-    hopeless = attach_slot_lost(e, err);
-    for (int i = 0; !hopeless && i < e->job.table_count; i++) {
-        const struct job_table *t = &e->job.tables[i];
-        char *now = table_fingerprint(e->control, t->source_oid, &ignored);
-
-        hopeless = now != NULL && !table_fingerprint_same(now, t->fingerprint, true);
-        free(now);
-    }
-    error_clear(&ignored);
+    hopeless = attach_stream_lost(e, err) || watch_hopeless(e, err);
     return hopeless;
 }
 
@@ -230,10 +209,29 @@ load_plans(struct engine *e, struct error *err)
         return error_set(err, ERROR_FAILED, "the plan stored with the job is not of its tables");
     }
     engine_set_plans(e, plans);
-    return true;
+    return plan_set_trust(e->control, plans, e->options.plan.trusted_count, e->options.plan.trusted, err);
 }
 
-/* The last that went through may have been other ones. */
+/*
+ * Refuse code of others that this session would run with its rights: the role that resumes the job may be
+ * another one.
+ */
+static bool
+attach_check_code(struct engine *e, struct error *err)
+{
+    bool ok = true;
+
+    for (int i = 0; ok && engine_follows(e) && i < e->table_count; i++)
+        ok = code_check(e->control, e->tables[i].plan, err);
+    if (!ok && err->kind == ERROR_FAILED && !err->connection_lost && err->sqlstate[0] == '\0')
+        err->kind = ERROR_REFUSED;
+    return ok;
+}
+
+/*
+ * Plans are loaded anew after a lost connection: the last commit whose answer was lost may have stored other
+ * plans.
+ */
 static void
 forget_plans(struct engine *e)
 {
@@ -245,7 +243,7 @@ forget_plans(struct engine *e)
     }
 }
 
-/* Where this host keeps the spool, if it was said anew. */
+/* The directory of the spool on this host, if the command line names another one. */
 static void
 move_spool(struct engine *e)
 {
@@ -255,99 +253,186 @@ move_spool(struct engine *e)
     e->job.spool_directory = mem_printf("%s/%s", e->options.spool_directory, e->job.slot_name);
 }
 
-/* Connect, read, lock, take. */
-static bool
-take(struct engine *e, const char *name, int64_t instance, struct error *err)
+bool
+attach_settings(struct engine *e, const char *stored, struct error *err)
 {
+    bool ok = session_settings_read(e->control, stored, &e->settings, err) &&
+              session_settings_adopt(e->control, &e->settings, err);
+
+    e->connection.settings = ok ? &e->settings : NULL;
+    return ok;
+}
+
+/* Connect, read the job's row, take its lock, become its instance. */
+static bool
+attach_take(struct engine *e, const char *name, int64_t instance, struct error *err)
+{
+    enum state_presence presence;
     struct job_state job;
 
     session_close(e->control);
     e->entered = false;
-    e->control = session_open(e->options.connection, SESSION_SQL, "control", err);
-    if (e->control == NULL || !session_execute(e->control, err, "SET synchronous_commit = local") ||
-        !require_schema(e, name, err))
+    e->control = state_open(&e->access, "control", &presence, err);
+    if (e->control == NULL || !require_state(e, presence, name, err))
         return false;
     if (!job_state_read(e->control, name, &job, err))
         return false;
     job_state_clear(&e->job);
     e->job = job;
     if (e->job.ended)
-        return error_set(err, ERROR_FAILED, "job \"%s\" has ended: it is in phase %s", name,
-                         job_phase_name(e->job.phase));
+        return job_state_ended(&e->job, err);
     if (instance != 0 && e->job.instance != instance)
         return error_set(err, ERROR_FAILED, "another instance has taken over job \"%s\"", name);
-    if (!job_state_lock(e->control, &e->job, err) || !ending_orphans(e->control, &e->job, err) ||
-        !job_state_take(e->control, &e->job, instance != 0, err))
+    if (e->job.settings == NULL) /* stored by a build that did not keep settings yet */
+        return error_set(err, ERROR_FAILED, "the state of job \"%s\" has no session settings", name);
+    if (!attach_settings(e, e->job.settings, err) || !job_state_lock(e->control, &e->job, err) ||
+        !ending_orphans(e->control, &e->job, err) || !job_state_take(e->control, &e->job, instance != 0, err))
         return false;
     e->entered = true;
-    /* Once more: what the one before had under way has ended by now, perhaps with a commit. */
+    /*
+     * Read the row again: the statements of the previous instance have ended by now, and one may have been
+     * committed.
+     */
+    window_ask(e);
     if (!job_state_read(e->control, name, &job, err))
         return false;
     job_state_clear(&e->job);
     e->job = job;
-    return true;
+    return guard_admit(e->control, &e->job, err);
+}
+
+/* Too few sessions are no error of the job: its row gets no error. */
+static bool
+attach_sessions(struct engine *e, struct error *err)
+{
+    char *why;
+    bool ok = sessions_fit(e->control, &e->options.workers, &why, err);
+
+    if (why != NULL) {
+        e->entered = false;
+        sessions_refuse(why, err);
+    }
+    free(why);
+    return ok;
+}
+
+/* The command line says where this run ends: that replaces what is stored. */
+static bool
+attach_exit(struct engine *e, enum job_exit exit, struct error *err)
+{
+    char *options;
+    bool ok;
+
+    if (exit == EXIT_AT_END)
+        return true;
+    if (!job_check_left_alone(e, exit, err)) {
+        e->entered = false; /* the job's row gets no error: nothing is wrong with the job */
+        return false;
+    }
+    e->options.exit = exit;
+    options = job_options_write(&e->options);
+    ok = job_state_save_options(e->control, &e->job, options, err);
+    free(options);
+    return ok;
 }
 
 bool
 attach_job(struct engine *e, const char *name, struct error *err)
 {
-    if (!take(e, name, 0, err) || !job_options_read(&e->options, e->job.options, err) || !load_plans(e, err))
+    enum job_exit exit = e->options.exit;
+
+    if (!attach_take(e, name, 0, err) || !job_options_read(&e->options, e->job.options, err) ||
+        !attach_exit(e, exit, err) || !attach_sessions(e, err) || !load_plans(e, err))
         return false;
     move_spool(e);
-    if (!check_server(e, err))
+    if (!check_server(e, err) || (e->job.phase != PHASE_FINISHED && !watch_note_swapped(e, err)))
         return false;
-    attach_leg(e);
+    attach_direction(e);
+    unequal_take_job(e);
+    if (!attach_check_code(e, err))
+        return false;
     if (e->job.phase != PHASE_INIT && e->job.phase != PHASE_FINISHED && engine_follows(e) &&
-        attach_slot_lost(e, err))
+        attach_stream_lost(e, err))
         return false;
+    if (!window_check_resume(e, err)) {
+        e->entered = false; /* the job's row gets no error: nothing is wrong with the job */
+        return false;
+    }
     e->report->name = mem_strdup(name);
     return true;
 }
 
-/* What may pass by itself: the server is away, or has not noticed yet that our old sessions are. */
+#define WORKED_MS 30000 /* a connection that lasts longer counts as good */
+
+/*
+ * Errors that may pass by themselves: the server cannot be reached, or its sessions for our lost connections
+ * have not ended yet.
+ */
 static bool
 may_pass(const struct error *err)
 {
-    return err->connection_lost || strcmp(err->sqlstate, JOB_LOCKED) == 0 ||
-           strcmp(err->sqlstate, JOB_STANDBY) == 0; /* it may be about to be promoted */
+    /* A standby may be about to be promoted. */
+    return err->connection_lost || sqlstate_is(err, JOB_LOCKED) || sqlstate_is(err, JOB_STANDBY);
+}
+
+/*
+ * Until when to try to connect. Connections that are lost soon after they were made, as where the role may
+ * have too few of them, belong to one row of failures: they share one time limit, and the pauses between them
+ * grow.
+ */
+static int64_t
+lost_until(struct engine *e)
+{
+    int64_t now = clock_ms();
+
+    if (e->lost.since_ms == 0 || now - e->lost.back_ms > WORKED_MS) {
+        e->lost.since_ms = now;
+        e->lost.backoff = (struct backoff){.first_ms = 200, .most_ms = 5000};
+    }
+    return e->lost.since_ms + (int64_t)e->options.reconnect_s * 1000;
 }
 
 bool
 attach_again(struct engine *e, struct error *err)
 {
-    struct backoff backoff = {.first_ms = 200, .most_ms = 5000};
-    int64_t until = clock_ms() + (int64_t)e->options.reconnect_s * 1000, instance = e->job.instance;
+    int64_t until = lost_until(e), instance = e->job.instance;
     char *name = mem_strdup(e->job.name);
-    int leg = e->job.leg;
-    bool ok = false;
+    int swaps = e->job.swaps;
+    bool ok = false, tried = false;
 
     progress_end(&e->progress);
     log_warning("the connection was lost: %s; trying again for up to %d s", err->message,
                 e->options.reconnect_s);
     stages_close(e);
     while (!ok && clock_ms() < until) {
+        tried = true;
         error_clear(err);
-        if (!clock_sleep(backoff_next(&backoff))) {
+        if (!clock_sleep(backoff_next(&e->lost.backoff))) {
             error_set(err, ERROR_FAILED, "stopped while the server was away");
             err->stopped = true;
             break;
         }
         forget_plans(e);
-        ok = take(e, name, instance, err) && load_plans(e, err) && check_server(e, err);
+        ok = attach_take(e, name, instance, err) && load_plans(e, err) && check_server(e, err) &&
+             (e->job.phase == PHASE_FINISHED || watch_note_swapped(e, err));
         if (e->entered)
             instance = e->job.instance;
         if (!ok && !may_pass(err))
             break;
     }
+    e->lost.back_ms = clock_ms();
     if (ok) {
-        log_info("connected again: the job goes on in phase %s", job_phase_name(e->job.phase));
-        attach_leg(e);
-        if (e->job.leg != leg) { /* the commit of the swap was the last that went through */
+        log_info("connected again: the job continues in phase %s", job_phase_name(e->job.phase));
+        attach_direction(e);
+        window_check_passed(e, "while the server was away");
+        if (e->job.swaps != swaps) { /* the commit of the swap had succeeded although its answer was lost */
             engine_forget_dirty(e);
             e->confirm_held = false;
         }
     } else if (!err->stopped && may_pass(err)) {
-        error_context(err, "the server did not come back within %d s", e->options.reconnect_s);
+        error_context(
+            err, tried ? "the server did not come back within %d s" : "no connection has lasted for %d s",
+            e->options.reconnect_s);
     }
     free(name);
     return ok;

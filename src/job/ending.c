@@ -5,11 +5,14 @@
 
 #include "core/buffer.h"
 #include "core/clock.h"
+#include "core/command.h"
 #include "core/stop.h"
 #include "engine.h"
 #include "sql/sql.h"
+#include "state/ledger.h"
 
-#define ORPHANS_MOST_MS 60000 /* how long what an instance has left running may take to end */
+/* How long to wait for the end of the statements that an instance has left running. */
+#define ORPHANS_MOST_MS 60000
 #define ORPHANS_POLL_MS 50
 
 bool
@@ -40,7 +43,7 @@ ending_orphans(struct session *s, const struct job_state *job, struct error *err
     return ok;
 }
 
-/* What becomes of the other table, and that it is the end: both or neither. */
+/* One transaction stores that the job ends and what becomes of the inactive table. */
 bool
 ending_begin(struct session *s, struct job_state *job, bool keep, struct error *err)
 {
@@ -48,10 +51,15 @@ ending_begin(struct session *s, struct job_state *job, bool keep, struct error *
 
     engine_kill_point("finish-begun");
     ok = session_execute(s, err, "BEGIN") && job_state_set_phase(s, job, PHASE_FINISHED, err) &&
-         (!keep || ledger_forget_kind(s, job, LEDGER_TABLE, err)) && session_execute(s, err, "COMMIT");
+         (!keep || ledger_forget_kind(s, job, LEDGER_TABLE, err)) && session_commit(s, err);
     if (!ok)
         session_rollback(s);
-    return ok && ledger_undo_one(s, job, LEDGER_SLOT, job->slot_name, err);
+    /*
+     * The spools go first: the slot shows that they belong to this job, and not to one of which this database
+     * is a copy.
+     */
+    return ok && ledger_undo_kind(s, job, LEDGER_SPOOL, err) &&
+           ledger_undo_one(s, job, LEDGER_SLOT, job->slot_name, err);
 }
 
 bool
@@ -59,7 +67,7 @@ ending_finish(struct session *s, struct job_state *job, struct error *err)
 {
     bool ok;
 
-    stop_hold(); /* the end must not be interrupted half-way */
+    stop_hold(); /* the end must not be interrupted */
     ok = ledger_undo(s, job, err);
     if (ok)
         engine_kill_point("finish-dropped");
@@ -72,5 +80,5 @@ bool
 ending_incomplete(const struct job_state *job, struct error *err)
 {
     error_context(err, "the swap is done, but the clean-up is not complete");
-    return error_hint(err, "Complete it with: pgrecast finish %s", job->name);
+    return error_hint(err, "Complete it with: " COMMAND("finish"), job->name);
 }

@@ -11,15 +11,18 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
+#include "state/ledger.h"
 #include "sql/sql.h"
+#include "inactive.h"
+#include "watch.h"
 
 #define TICK_MS 500
 #define IDLE_WAIT_MS 20
 #define DRAIN_WAIT_MS 5
 #define UNAPPLIED_MOST                                                                                       \
-    (UINT64_C(64) * 1024 * 1024) /* bytes of log that the slot keeps until they are applied */
+    (UINT64_C(64) * 1024 * 1024) /* bytes of log that stay in the slot until their changes are applied */
 
-/* Up to here all tables' changes are applied. */
+/* The position up to which the changes of all tables are applied. */
 static lsn_t
 applied(const struct engine *e)
 {
@@ -31,7 +34,7 @@ applied(const struct engine *e)
     return least;
 }
 
-/* The bytes of log between the server's end and what is applied. */
+/* The bytes of log between the end of the server's log and the position. */
 static int64_t
 lag_bytes(const struct engine *e)
 {
@@ -42,48 +45,30 @@ lag_bytes(const struct engine *e)
                         ? received
                         : done;
 
-    return reached > 0 && e->server_lsn > reached ? (int64_t)(e->server_lsn - reached) : 0;
+    return reached == 0 ? -1 : e->server_lsn > reached ? (int64_t)(e->server_lsn - reached) : 0;
 }
 
 static double
 lag_seconds(const struct engine *e)
 {
-    return !engine_applies(e) || e->caught_up_at_ms == 0 ? 0
+    return !engine_applies(e) || e->caught_up_at_ms == 0 ? -1
                                                          : (double)(clock_ms() - e->caught_up_at_ms) / 1000;
 }
 
-static void
-take_requests(struct engine *e, const struct result *r)
-{
-    const char *finish = result_text(r, 0, 6);
-
-    e->cutover_requested = result_bool(r, 0, 0);
-    e->verify_requested = (int)result_int(r, 0, 1);
-    e->released = result_bool(r, 0, 2);
-    e->server_lsn = result_lsn(r, 0, 3);
-    e->rollback_requested = result_bool(r, 0, 4) || e->rollback_only;
-    e->abort_requested = result_bool(r, 0, 5);
-    e->remap_requested = result_bool(r, 0, 8) || (e->rollback_only && e->options.plan.reverse_map_count > 0);
-    e->finish_requested = finish == NULL                ? FINISH_NOT
-                          : strcmp(finish, "keep") == 0 ? FINISH_KEEP
-                                                        : FINISH_DROP;
-    if (result_int(r, 0, 7) > e->verify_answered) /* by an instance before this one */
-        e->verify_answered = (int)result_int(r, 0, 7);
-}
-
 /*
- * The place is durable on the server by now: the progress was written after it, and its commit has waited for
- * the disk. What lies before is needed nowhere. What lies behind stays in the slot, as long as that is
- * little: then another host can go on without this one's spool.
+ * The position is durable on the server: the progress was written after it, and the commit of the progress
+ * has waited for the disk. So the part of the spool before the position is not needed any more. What follows
+ * the position stays in the slot as long as it is little, so that another host can continue without the spool
+ * of this one.
  */
 static bool
-pass_place(struct engine *e, struct apply_place place, struct error *err)
+pass_position(struct engine *e, struct apply_position position, struct error *err)
 {
     lsn_t received = stream_received(e->stream);
 
     if (!e->confirm_held)
-        stream_limit(e->stream, received > place.lsn + UNAPPLIED_MOST ? UINT64_MAX : place.lsn);
-    return spool_trim(e->spool, place.position, err);
+        stream_limit(e->stream, received > position.lsn + UNAPPLIED_MOST ? UINT64_MAX : position.lsn);
+    return spool_trim(e->spool, position.spool, err);
 }
 
 static bool
@@ -92,24 +77,29 @@ before(struct spool_position a, struct spool_position b)
     return a.segment < b.segment || (a.segment == b.segment && a.offset < b.offset);
 }
 
-/* Written where it is behind. *least: before it nothing is needed for any table. */
+/*
+ * Write the position of each table whose row is behind. *least: what lies before it is needed for no table.
+ */
 static bool
-save_places(struct engine *e, struct apply_place *least, struct error *err)
+save_positions(struct engine *e, struct apply_position *least, struct error *err)
 {
     for (int i = 0; i < e->table_count; i++) {
-        struct apply_place place = apply_place(e->tables[i].apply);
+        struct apply_position position = apply_position(e->tables[i].apply);
 
-        if (i == 0 || place.lsn < least->lsn)
-            least->lsn = place.lsn;
-        if (i == 0 || before(place.position, least->position))
-            least->position = place.position;
+        if (i == 0 || position.lsn < least->lsn)
+            least->lsn = position.lsn;
+        if (i == 0 || before(position.spool, least->spool))
+            least->spool = position.spool;
         if (!apply_save(e->tables[i].apply, err))
             return false;
     }
     return true;
 }
 
-/* What is copied, all told. Of a table that is still to come its size when the job began. */
+/*
+ * What is copied of all tables together. A table whose copy has not begun counts with the size that it had
+ * when the job began.
+ */
 struct copied {
     int64_t rows, estimated, bytes, total_bytes;
     bool begun; /* by this instance */
@@ -143,61 +133,60 @@ engine_show_copy(struct engine *e)
     progress_show(&e->progress, sum.bytes, sum.total_bytes, sum.rows, "rows", NULL);
 }
 
+/* The figures of the job, as `status` shows them. */
+static struct state_progress
+figures(const struct engine *e)
+{
+    struct copied copied = sum_copied(e);
+
+    return (struct state_progress){
+        .copied = copied.begun,
+        .rows_copied = copied.rows,
+        .rows_estimated = copied.estimated,
+        .bytes_copied = copied.bytes,
+        .bytes_total = copied.total_bytes,
+        .changes_spooled = e->spool != NULL ? (int64_t)spool_changes(e->spool) : 0,
+        .changes_applied = engine_applies(e) ? (int64_t)engine_changes(e) : 0,
+        .spool_bytes = e->spool != NULL ? (int64_t)spool_bytes(e->spool) : 0,
+        .lag_bytes = lag_bytes(e),
+        .lag_seconds = lag_seconds(e),
+        .eta_seconds = e->progress.eta_seconds,
+    };
+}
+
+/* Write the progress, and read the requests. */
 static bool
 exchange(struct engine *e, struct error *err)
 {
-    bool placed = engine_applies(e) && engine_at_boundary(e); /* else the place may not be saved */
-    struct apply_place place = {0};
-    struct copied copied = sum_copied(e);
-    char text[11][32];
-    const char *params[11];
-    struct result res = {0};
-    int64_t numbers[] = {
-        e->job.id,
-        copied.rows,
-        copied.estimated,
-        copied.bytes,
-        copied.total_bytes,
-        e->spool != NULL ? (int64_t)spool_changes(e->spool) : 0,
-        engine_applies(e) ? (int64_t)engine_changes(e) : 0,
-        e->spool != NULL ? (int64_t)spool_bytes(e->spool) : 0,
-        lag_bytes(e),
-    };
+    bool placed = engine_applies(e) && engine_at_boundary(e); /* otherwise the position may not be saved */
+    struct apply_position position = {0};
+    struct state_progress now = figures(e);
 
-    for (int i = 0; i < 9; i++)
-        snprintf(text[i], sizeof(text[i]), "%" PRId64, numbers[i]);
-    snprintf(text[9], sizeof(text[9]), "%.3f", lag_seconds(e));
-    snprintf(text[10], sizeof(text[10]), "%.1f", e->progress.eta_seconds);
-    for (int i = 0; i < 11; i++)
-        params[i] = text[i];
-    if (e->progress.eta_seconds < 0)
-        params[10] = NULL;
-    if (!copied.begun) /* this instance has copied nothing: what is there stays */
-        params[1] = params[3] = params[4] = NULL;
-    if (placed && !save_places(e, &place, err))
+    if (placed && !save_positions(e, &position, err))
         return false;
-    if (!session_query_params(e->control, &res, err, sql_job_progress, 11, params))
+    if (!state_progress_write(e->control, &e->job, &now, &e->server_lsn, err))
         return error_context(err, "writing the progress of the job");
-    if (result_rows(&res) == 1)
-        take_requests(e, &res);
-    result_free(&res);
+    if (!requests_read(e, err))
+        return false;
     e->tick_at_ms = clock_ms();
-    return !placed || pass_place(e, place, err);
+    return !placed || pass_position(e, position, err);
 }
 
 bool
 engine_tick(struct engine *e, struct error *err)
 {
+    window_look(e);
     if (stop_requested()) {
         error_set(err, ERROR_FAILED, "stopped on request");
         err->stopped = true;
         return false;
     }
-    if (e->abort_requested)
+    if (requests_any(e, REQUEST_ABORT))
         return error_set(err, ERROR_FAILED, "aborted on request");
     if (e->stream != NULL && stream_failed(e->stream, err))
         return false;
-    return clock_ms() - e->tick_at_ms < TICK_MS || exchange(e, err);
+    return (clock_ms() - e->tick_at_ms < TICK_MS || exchange(e, err)) && watch_tick(e, err) &&
+           inactive_tick(e, err);
 }
 
 void
@@ -207,6 +196,11 @@ engine_kill_point(const char *name)
 
     if (point != NULL && strcmp(point, name) == 0)
         kill(getpid(), SIGKILL);
+    point = getenv("PGRECAST_TEST_PAUSE");
+    if (point != NULL && strcmp(point, name) == 0) {
+        unsetenv("PGRECAST_TEST_PAUSE"); /* the pause is made once */
+        kill(getpid(), SIGSTOP);
+    }
 }
 
 bool
@@ -216,17 +210,17 @@ engine_wait(struct engine *e, int ms, struct error *err)
     return engine_tick(e, err);
 }
 
-/* A test names a phase at whose entry the job waits until its row says otherwise. */
+/* A test can name a phase at whose entry the job waits until it is released. */
 static bool
 hold_for_test(struct engine *e, enum job_phase phase, struct error *err)
 {
     const char *hold = getenv("PGRECAST_TEST_HOLD");
 
-    if (hold == NULL || strcmp(hold, job_phase_name(phase)) != 0 || e->held)
+    if (hold == NULL || strcmp(hold, job_phase_name(phase)) != 0 || e->requests.held)
         return true;
-    e->held = true;
-    log_info("held at phase %s until pgrecast.job.released is set", hold);
-    while (!e->released) {
+    e->requests.held = true;
+    log_info("held at phase %s until a request of kind release", hold);
+    while (!e->requests.released) {
         if (!engine_wait(e, 20, err))
             return false;
     }
@@ -255,26 +249,29 @@ engine_phase_time(const struct engine *e, char out[32])
 }
 
 static bool
-check_definition(struct engine *e, const struct plan *plan, struct error *err)
+check_definition(struct engine *e, int table, const char *own, struct error *err)
 {
-    char *now = table_fingerprint(e->control, plan->source->oid, err);
-    bool same =
-        now != NULL && table_fingerprint_same(now, plan->source->fingerprint, !job_is_turned(&e->job));
+    const struct plan *plan = e->tables[table].plan;
+    struct table_definition now;
+    bool ok = table_definition_read(e->control, plan->source->oid, own, &now, err);
 
-    if (now != NULL && !same)
-        error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
-                  plan->source_sql);
-    free(now);
-    return same;
+    if (ok && !table_fingerprint_same(now.fingerprint, e->job.tables[table].fingerprint, true))
+        ok = error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
+                       plan->names.source_sql);
+    table_definition_clear(&now);
+    return ok;
 }
 
 bool
 engine_check_definition(struct engine *e, struct error *err)
 {
-    for (int i = 0; i < e->table_count; i++)
-        if (!check_definition(e, e->tables[i].plan, err))
-            return false;
-    return true;
+    char *own = ledger_own(e->control, &e->job, err);
+    bool ok = own != NULL;
+
+    for (int i = 0; ok && i < e->table_count; i++)
+        ok = check_definition(e, i, own, err);
+    free(own);
+    return ok;
 }
 
 bool
@@ -306,18 +303,28 @@ engine_write_marker(struct engine *e, struct error *err)
     return engine_send_marker(e, err) && engine_await_marker(e, err);
 }
 
-/* While applying is what the job does; in other phases it goes on beside what they show. */
+/*
+ * Show the changes that are applied, in the phases whose main work that is. Other phases show their own
+ * progress.
+ */
 static void
 show_apply(struct engine *e)
 {
     uint64_t changes = engine_changes(e);
+    char lag[40];
 
-    if (e->job.phase == PHASE_CATCHUP || e->job.phase == PHASE_READY || e->job.leg > 0)
+    snprintf(lag, sizeof(lag), "lag %" PRId64 " kB", (lag_bytes(e) + 999) / 1000);
+    if (e->job.phase == PHASE_CATCHUP)
         progress_show(&e->progress, (int64_t)changes, (int64_t)spool_changes(e->spool), (int64_t)changes,
-                      "changes applied", NULL);
+                      "changes applied", lag);
+    else if (e->job.phase == PHASE_READY || e->job.swaps > 0)
+        progress_show(&e->progress, 0, 0, (int64_t)changes, "changes applied", lag); /* without an end */
 }
 
-/* The one that has a transaction open on the session, or NULL: no other may use it then. */
+/*
+ * The table whose apply has a transaction open on the shared session, or NULL. Until its end no other apply
+ * may use the session.
+ */
 static struct engine_table *
 find_inside(struct engine *e)
 {
@@ -330,8 +337,8 @@ find_inside(struct engine *e)
 /* Which tables are to take a step. */
 enum turn {
     TURN_ALL,
-    TURN_BEHIND,  /* those that have not passed the last marker */
-    TURN_BETWEEN, /* those that are not at a boundary */
+    TURN_BEHIND,  /* the tables that have not passed the last marker */
+    TURN_BETWEEN, /* the tables that are not at a boundary */
 };
 
 static bool
@@ -341,7 +348,10 @@ has_turn(const struct engine *e, const struct engine_table *t, enum turn turn)
            (turn == TURN_BETWEEN && !apply_at_boundary(t->apply));
 }
 
-/* One step of each whose turn it is. The best news of all: APPLY_IDLE where none had anything to do. */
+/*
+ * One step of each table whose turn it is. Returns the outcome that says most; APPLY_IDLE only where no table
+ * had anything to do.
+ */
 static enum apply_outcome
 step_all(struct engine *e, enum turn turn, struct error *err)
 {
@@ -371,7 +381,7 @@ step_all(struct engine *e, enum turn turn, struct error *err)
     return outcome;
 }
 
-/* Until there is more in the spool for one that waits for it. */
+/* Wait until the spool has more for one of the tables that wait for it. */
 static void
 wait_more(struct engine *e, enum turn turn, int ms)
 {
@@ -401,7 +411,7 @@ apply_some(struct engine *e, enum turn turn, struct error *err)
         wait_more(e, turn, IDLE_WAIT_MS);
         break;
     case APPLY_PROGRESS:
-    case APPLY_LATE: /* only with a deadline */
+    case APPLY_LATE: /* occurs only with a deadline */
         break;
     }
     show_apply(e);

@@ -1,6 +1,4 @@
-/* The indexes of the shadows, and the apply of what came before the start barrier. */
-#include <inttypes.h>
-#include <stdio.h>
+/* The indexes of the shadows, and the apply of the changes before the start barrier. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,19 +9,24 @@
 #include "engine.h"
 #include "parallel.h"
 #include "pg/redact.h"
+#include "pg/sqlstate.h"
 
 #define POLL_MS 50
 
-/* In which order they are built. */
+/* The order in which the indexes are built. */
 enum wave {
-    WAVE_KEY_AND_PLAIN, /* the key, which the apply needs, and those that all values of the source have passed
-                         */
-    WAVE_KEY_ALONE,     /* a key that locks the shadow */
-    WAVE_LATE,          /* after the start barrier */
+    /*
+     * The index of the key, which the apply needs, and indexes that cannot refuse any value that the source
+     * has held.
+     */
+    WAVE_KEY_AND_PLAIN,
+    WAVE_KEY_ALONE, /* an index of the key that locks the shadow */
+    /* Indexes that can be built only after the changes up to the start barrier are applied. */
+    WAVE_LATE,
     WAVE_ALONE,
 };
 
-/* Indexes to be built at once. */
+/* The indexes that are built at the same time. */
 struct work {
     int count;
     const struct plan_index **indexes;
@@ -39,21 +42,22 @@ wave_of(const struct plan_index *index)
     return index->late ? WAVE_LATE : WAVE_KEY_AND_PLAIN;
 }
 
-/* Built by an instance before this one. A plain CREATE INDEX is there whole or not at all. */
+/* An earlier instance has built the index. A plain CREATE INDEX either completes or leaves nothing. */
 static bool
 is_built(struct engine *e, uint32_t shadow, const struct plan_index *index, bool *built, struct error *err)
 {
     struct result res = {0};
-    char oid[16];
+    struct params p = {0};
     bool ok;
 
-    snprintf(oid, sizeof(oid), "%" PRIu32, shadow);
-    ok = session_row(
+    params_uint(&p, shadow);
+    params_text(&p, index->name);
+    ok = session_row_with(
         e->control, &res, err,
         "SELECT EXISTS (SELECT FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = "
-        "i.indexrelid WHERE i.indrelid = $1 AND c.relname = $2 AND i.indisvalid)",
-        2, oid, index->name);
-    *built = ok && result_bool(&res, 0, 0);
+        "i.indexrelid WHERE i.indrelid = $1 AND c.relname = $2 AND i.indisvalid) AS built",
+        &p);
+    *built = ok && row_bool(&res, 0, "built");
     result_free(&res);
     return ok;
 }
@@ -92,14 +96,14 @@ static bool
 fail(const struct engine *e, struct error *err)
 {
     error_redact(err);
-    error_context(err, "building the indexes of %s%s", e->tables[0].plan->shadow_sql,
+    error_context(err, "building the indexes of %s%s", e->tables[0].plan->names.shadow_sql,
                   e->table_count > 1 ? " and others" : "");
-    if (strcmp(err->sqlstate, "23505") == 0)
+    if (sqlstate_is(err, SQLSTATE_UNIQUE_VIOLATION))
         error_hint(err, "The data violates a unique constraint of the new definition. Nothing was swapped.");
     return false;
 }
 
-/* Run the statements, keeping the loop alive. */
+/* Run the statements, and tick meanwhile. */
 static bool
 build(struct engine *e, const struct string_list *sql, int workers, struct error *err)
 {
@@ -126,14 +130,16 @@ build(struct engine *e, const struct string_list *sql, int workers, struct error
 }
 
 /*
- * While every session has an index to build, parallel workers of the server would only add what it costs to
- * share the work (a tenth to a third of the time on the processor). They help with the last ones. A single
- * one that would be left for the end, with the other cores idle, shares them from the beginning.
+ * While every session has an index to build, parallel workers of the server would only add the cost of
+ * sharing the work (a tenth to a third of the processor time). So only the last indexes are built with them.
+ * Where a single index would remain for the end, with the other processors idle, it gets a session of its own
+ * from the beginning.
  */
 static bool
 build_work(struct engine *e, const struct work *work, int workers, struct error *err)
 {
-    int rest = workers > 1 ? work->count % workers : work->count; /* with parallel workers */
+    /* How many are built with parallel workers. */
+    int rest = workers > 1 ? work->count % workers : work->count;
     int sessions = workers;
     struct string_list sql = {0};
     bool ok;
@@ -180,9 +186,10 @@ index_count(const struct engine *e)
 }
 
 /*
- * With the key what happened up to the start barrier can be applied. Copied rows may be newer than those
- * changes, so that values may collide in other unique indexes for a while, and a new index may not stand a
- * value that is gone by now: those come after it.
+ * Once the index of the key exists, the changes up to the start barrier can be applied. Copied rows may be
+ * newer than those changes. So values may collide for a while in other unique indexes, and the expression of
+ * a new index may not accept a value that has been replaced since. Those indexes are built after the changes
+ * are applied.
  */
 enum step
 phase_index(struct engine *e, struct error *err)

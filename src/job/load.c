@@ -1,17 +1,21 @@
-/* Filling the shadow: the copy, and the apply of what came meanwhile. */
+/* Filling the shadow: the copy, and the apply of the changes that were made meanwhile. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "additions.h"
 #include "engine.h"
+#include "inactive.h"
+#include "state/published.h"
+#include "watch.h"
+#include "state/chunk.h"
 
 #define POLL_MS 50
-#define RESTARTS_MOST 20  /* of the copy, after the source was rewritten */
-#define CAUGHT_UP_MS 1000 /* a marker comes through in this time: the apply keeps up */
+#define RESTARTS_MOST 20  /* how often the copy begins again because the source was rewritten */
+#define CAUGHT_UP_MS 1000 /* if a marker passes within this time, the apply has caught up */
 #define BEHIND_REPORT_MS 60000
 
 static struct copy_request
@@ -20,9 +24,7 @@ copy_request(struct engine *e, int table)
     return (struct copy_request){
         .plan = e->tables[table].plan,
         .connection = e->options.connection,
-        .job_id = e->job.id,
-        .table_number = table + 1,
-        .instance = e->job.instance,
+        .table = {.job_id = e->job.id, .number = table + 1, .instance = e->job.instance},
         .x0 = e->job.x0,
         .workers = e->options.workers,
         .chunk_bytes = e->options.chunk_bytes,
@@ -58,27 +60,30 @@ copy_once(struct engine *e, int table, enum copy_outcome *outcome, struct error 
     return ok && *outcome != COPY_FAILED;
 }
 
-/* The storage the table has now, and that nothing else about it has changed. */
+/* Read the storage that the table has now, and check that nothing else about it has changed. */
 static bool
 refresh_source(struct engine *e, struct table *source, const char *source_sql, struct error *err)
 {
     struct result res = {0};
-    char oid[16];
+    struct params p = {0};
     bool ok;
 
-    snprintf(oid, sizeof(oid), "%" PRIu32, source->oid);
-    ok = session_row(e->control, &res, err,
-                     "SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid::pg_catalog.regclass)", 1,
-                     oid);
-    if (ok && result_null(&res, 0, 0))
+    params_uint(&p, source->oid);
+    ok = session_row_with(
+        e->control, &res, err,
+        "SELECT pg_catalog.pg_relation_filenode($1::pg_catalog.oid::pg_catalog.regclass) AS filenode", &p);
+    if (ok && row_null(&res, 0, "filenode"))
         ok = error_set(err, ERROR_FAILED, "%s was dropped while the job was running", source_sql);
     if (ok)
-        source->relfilenode = (oid_t)result_int(&res, 0, 0);
+        source->relfilenode = (oid_t)row_uint(&res, 0, "filenode");
     result_free(&res);
-    return ok && engine_check_definition(e, err);
+    return ok && watch_now(e, err);
 }
 
-/* The chunks recorded are of the storage they were read from: after a resume that may be another by now. */
+/*
+ * The recorded chunks were read from the storage of that time. After a resume the table may have another one;
+ * then they are forgotten.
+ */
 static bool
 note_storage(struct engine *e, int table, struct error *err)
 {
@@ -90,20 +95,15 @@ static bool
 start_over(struct engine *e, int table, struct error *err)
 {
     const struct plan *plan = e->tables[table].plan;
-    char id[24], number[16];
 
-    log_info("%s got new storage (TRUNCATE, VACUUM FULL or CLUSTER): the copy starts over", plan->source_sql);
-    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
-    snprintf(number, sizeof(number), "%d", table + 1);
+    log_info("%s got new storage (TRUNCATE, VACUUM FULL or CLUSTER): the copy starts over",
+             plan->names.source_sql);
     return session_execute(e->control, err, "BEGIN") &&
-           session_executef(e->control, err, "TRUNCATE ONLY %s", plan->shadow_sql) &&
-           session_query(e->control, NULL, err,
-                         "DELETE FROM pgrecast.chunk WHERE job_id = $1 AND table_number = $2", 2, id,
-                         number) &&
-           session_execute(e->control, err, "COMMIT");
+           session_executef(e->control, err, "TRUNCATE ONLY %s", plan->names.shadow_sql) &&
+           state_chunk_forget(e->control, &e->job, table + 1, err) && session_commit(e->control, err);
 }
 
-/* Again from its start, as long as the table gets new storage meanwhile. */
+/* Copy a table, and begin again whenever it has got new storage meanwhile. */
 static bool
 copy_table(struct engine *e, int table, struct error *err)
 {
@@ -116,8 +116,8 @@ copy_table(struct engine *e, int table, struct error *err)
 
         if (i > RESTARTS_MOST)
             return error_set(err, ERROR_FAILED, "%s was rewritten again and again while it was copied",
-                             plan->source_sql);
-        if (!refresh_source(e, plan->source, plan->source_sql, err))
+                             plan->names.source_sql);
+        if (!refresh_source(e, plan->source, plan->names.source_sql, err))
             return false;
         other = state->copied_filenode != 0 && state->copied_filenode != plan->source->relfilenode;
         if ((other && !start_over(e, table, err)) || !note_storage(e, table, err) ||
@@ -132,26 +132,26 @@ engine_find_sweep_needed(struct engine *e, struct error *err)
 {
     struct result res = {0};
     bool ok = session_row(e->control, &res, err,
-                          "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0);
+                          "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) AS xid", 0);
 
-    e->sweep_needed = ok && copy_sweep_needed(strtoull(result_text(&res, 0, 0), NULL, 10));
+    e->sweep_needed = ok && copy_sweep_needed(row_uint(&res, 0, "xid"));
     result_free(&res);
     return ok;
 }
 
-/* The log position after which every row that the copy read is the stream's own past. */
+/* Store the current log position. Every row that the copy has read had its values before this position. */
 static bool
 note_exact(struct engine *e, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn()", 0);
+    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn() AS lsn", 0);
 
-    e->job.exact = ok ? result_lsn(&res, 0, 0) : 0;
+    e->job.exact = ok ? row_lsn(&res, 0, "lsn") : 0;
     result_free(&res);
     return ok && job_state_save_start(e->control, &e->job, err);
 }
 
-/* One table after the other: the workers are as many as the user wants. */
+/* One table after the other, because each copy uses all workers that the user allows. */
 enum step
 phase_copy(struct engine *e, struct error *err)
 {
@@ -171,7 +171,7 @@ phase_copy(struct engine *e, struct error *err)
     return note_exact(e, err) ? STEP_NEXT : STEP_FAILED;
 }
 
-/* Apply until the end of the stream is near: a marker comes through in a moment. */
+/* Apply until the end of the stream is near: until a marker passes quickly. */
 static bool
 catch_up(struct engine *e, struct error *err)
 {
@@ -194,7 +194,7 @@ catch_up(struct engine *e, struct error *err)
     }
 }
 
-/* From now on their changes can be streamed; nobody but the apply writes them before the swap. */
+/* From now on the changes of the shadows can be streamed. Until the swap only the apply writes them. */
 static bool
 publish_shadows(struct engine *e, struct error *err)
 {
@@ -206,14 +206,14 @@ publish_shadows(struct engine *e, struct error *err)
     buffer_add_text(&sql, "ALTER PUBLICATION ");
     buffer_add_identifier(&sql, e->job.back_publication_name);
     for (int i = 0; i < e->table_count; i++)
-        buffer_printf(&sql, "%sONLY %s", i > 0 ? ", " : " ADD TABLE ", e->tables[i].plan->shadow_sql);
+        buffer_printf(&sql, "%sONLY %s", i > 0 ? ", " : " ADD TABLE ", e->tables[i].plan->names.shadow_sql);
     ok = session_execute(e->control, err, sql.data);
     buffer_free(&sql);
     return ok;
 }
 
 static bool
-run_list(struct engine *e, const struct string_list *list, struct error *err)
+load_run_list(struct engine *e, const struct string_list *list, struct error *err)
 {
     for (int i = 0; i < list->count; i++) {
         if (!session_execute(e->control, err, list->items[i]))
@@ -222,23 +222,22 @@ run_list(struct engine *e, const struct string_list *list, struct error *err)
     return true;
 }
 
-/* All or nothing, and once. */
+/* Completes all shadows in one transaction, and only once. */
 static bool
 complete_shadows(struct engine *e, struct error *err)
 {
-    char id[24];
     bool ok;
 
     if (e->job.shadow_complete)
         return true;
-    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
-    ok = session_execute(e->control, err, "BEGIN");
+    ok = session_execute(e->control, err, "BEGIN") && inactive_lock(e, err);
     for (int i = 0; ok && i < e->table_count; i++)
-        ok = run_list(e, &e->tables[i].plan->finish_shadow, err);
-    ok = ok && publish_shadows(e, err) &&
-         session_query(e->control, NULL, err, "UPDATE pgrecast.job SET shadow_complete = true WHERE id = $1",
-                       1, id) &&
-         session_execute(e->control, err, "COMMIT");
+        ok = additions_remove(e, i, ADDITIONS_FILLED, err) && additions_check(e, i, err) &&
+             load_run_list(e, &e->tables[i].plan->statements.finish_shadow, err) &&
+             additions_remove(e, i, ADDITIONS_COMPLETE, err);
+    ok = ok && publish_shadows(e, err) && inactive_seal(e, err) && published_note(e->control, &e->job, err) &&
+         watch_note_shadows(e, err) && job_state_save_complete(e->control, &e->job, err) &&
+         session_commit(e->control, err);
     if (!ok)
         session_rollback(e->control);
     e->job.shadow_complete = ok;
@@ -247,7 +246,7 @@ complete_shadows(struct engine *e, struct error *err)
     return ok;
 }
 
-/* See copy.h. While the list is made and until it is used, the apply goes on as ever. */
+/* See copy.h. Changes are applied as usual while the list is made and until it is used. */
 static bool
 sweep_table(struct engine *e, int table, struct error *err)
 {
@@ -257,10 +256,10 @@ sweep_table(struct engine *e, int table, struct error *err)
     if (!engine_to_boundary(e, err) || !copy_sweep_find(e->applying, &request, err) || !engine_sync(e, err) ||
         !copy_sweep_insert(e->applying, &request, &rows, err))
         return error_context(err, "looking for old rows that look new in %s",
-                             e->tables[table].plan->source_sql);
+                             e->tables[table].plan->names.source_sql);
     if (rows > 0)
         log_info("%" PRId64 " old rows of %s carried the numbers of recent transactions and were copied now",
-                 rows, e->tables[table].plan->source_sql);
+                 rows, e->tables[table].plan->names.source_sql);
     return true;
 }
 
@@ -285,10 +284,10 @@ engine_note_complete(struct engine *e, struct error *err)
 {
     struct result res = {0};
     bool ok = session_row(e->control, &res, err,
-                          "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0);
+                          "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) AS xid", 0);
 
     if (ok)
-        e->oldest_snapshot = strtoull(result_text(&res, 0, 0), NULL, 10);
+        e->oldest_snapshot = row_uint(&res, 0, "xid");
     result_free(&res);
     return ok;
 }

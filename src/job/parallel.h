@@ -1,5 +1,7 @@
-/* Statements run in several sessions at once, in threads, so that the job's loop goes on. Internal to the
- * job. */
+/*
+ * Runs statements in several sessions at once, in threads, so that the job's loop can continue. Internal to
+ * the job.
+ */
 #ifndef PGRECAST_JOB_PARALLEL_H
 #define PGRECAST_JOB_PARALLEL_H
 
@@ -10,16 +12,19 @@
 
 struct parallel;
 
-/* Start running the statements, in order, in up to that many sessions. The texts must outlive it. */
+/* Start to run the statements, in order, in at most that many sessions. The texts must outlive the result. */
 struct parallel *parallel_start(const struct connection_options *connection, const char *purpose,
                                 const char *const *sql, int count, int workers);
-int parallel_finished(const struct parallel *p); /* statements done so far */
+int parallel_finished(const struct parallel *p); /* number of statements that have ended */
 bool parallel_done(const struct parallel *p);
 
-/* Begin no further statement and cancel those under way. */
+/* Start no further statement and cancel those that run. */
 void parallel_cancel(struct parallel *p);
 
-/* Wait and free. The first failure is the error; no further statement is begun after it. */
+/*
+ * Wait for the end, and free p. The first failure is the error; no further statement is started after it.
+ * Also false after parallel_cancel(); err is then set only if a statement had failed before.
+ */
 bool parallel_finish(struct parallel *p, struct error *err);
 
 #endif

@@ -5,12 +5,13 @@
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "job/job.h"
+#include "sessions.h"
 #include "sql/sql.h"
 
 #define OLDEST_MAJOR 14
 #define NEWEST_MAJOR 18
 
-/* Reasons to refuse, one a line, collected so that the user meets all of them at once. */
+/* The reasons to refuse, one a line, collected so that the user sees all of them at once. */
 struct reasons {
     struct buffer text;
     int count;
@@ -23,8 +24,8 @@ add_reason(struct reasons *r, const char *reason)
 }
 
 /*
- * With '*' in synchronous_standby_names (or our name) the receiver would become the standby that every commit
- * of the application waits for.
+ * With '*' (or our name) in synchronous_standby_names the receiver would become the synchronous standby for
+ * which every commit of the application waits.
  */
 static bool
 would_be_synchronous(const char *names)
@@ -35,23 +36,23 @@ would_be_synchronous(const char *names)
 static void
 check_settings(const struct result *r, struct reasons *reasons)
 {
-    if (result_bool(r, 0, 0))
+    if (row_bool(r, 0, "standby"))
         add_reason(reasons, "The server is a standby. Connect to the primary.");
-    if (strcmp(result_text(r, 0, 1), "logical") != 0) {
+    if (strcmp(row_text(r, 0, "wal_level"), "logical") != 0) {
         char *reason =
             mem_printf("wal_level is %s. Set wal_level = logical and restart the server (on Amazon RDS: "
                        "rds.logical_replication = 1).",
-                       result_text(r, 0, 1));
+                       row_text(r, 0, "wal_level"));
         add_reason(reasons, reason);
         free(reason);
     }
-    if (result_int(r, 0, 2) < 1)
+    if (row_int(r, 0, "free_slots") < 1)
         add_reason(
             reasons,
             "No replication slot is free. Raise max_replication_slots or drop a slot that is not used.");
-    if (result_int(r, 0, 3) < 1)
+    if (row_int(r, 0, "free_senders") < 1)
         add_reason(reasons, "No WAL sender is free. Raise max_wal_senders.");
-    if (would_be_synchronous(result_text(r, 0, 6)))
+    if (would_be_synchronous(row_text(r, 0, "synchronous_standby_names")))
         add_reason(reasons,
                    "synchronous_standby_names matches any name: pgrecast's connection would become a standby "
                    "that commits wait for. Name the standbys.");
@@ -60,17 +61,20 @@ check_settings(const struct result *r, struct reasons *reasons)
 static void
 check_rights(const struct result *r, struct reasons *reasons)
 {
-    if (!result_bool(r, 0, 4)) {
+    if (!row_bool(r, 0, "may_create")) {
         char *reason = mem_printf("Role %s may not create in database %s. GRANT CREATE ON DATABASE to it.",
-                                  result_text(r, 0, 9), result_text(r, 0, 8));
+                                  row_text(r, 0, "role"), row_text(r, 0, "database"));
         add_reason(reasons, reason);
         free(reason);
     }
-    if (!result_bool(r, 0, 5))
+    if (!row_bool(r, 0, "may_create_temporary"))
         add_reason(reasons, "The role may not create temporary tables. GRANT TEMPORARY ON DATABASE to it.");
 }
 
-/* Whether the role may replicate is tried, not looked up: managed services grant it in ways of their own. */
+/*
+ * Whether the role may replicate is found out by trying, not from the catalogs: managed services grant this
+ * right in their own ways.
+ */
 static void
 check_replication(const struct connection_options *connection, struct reasons *reasons)
 {
@@ -89,8 +93,20 @@ check_replication(const struct connection_options *connection, struct reasons *r
     error_clear(&err);
 }
 
+static bool
+check_sessions(struct session *s, int *jobs, struct reasons *reasons, struct error *err)
+{
+    char *why;
+    bool ok = sessions_fit(s, jobs, &why, err) || why != NULL;
+
+    if (why != NULL)
+        add_reason(reasons, why);
+    free(why);
+    return ok;
+}
+
 bool
-job_check_server(struct session *s, const struct connection_options *connection, struct error *err)
+job_check_server(struct session *s, const struct connection_options *connection, int *jobs, struct error *err)
 {
     struct reasons reasons = {0};
     struct result res = {0};
@@ -104,13 +120,16 @@ job_check_server(struct session *s, const struct connection_options *connection,
         return false;
     check_settings(&res, &reasons);
     check_rights(&res, &reasons);
+    if (!check_sessions(s, jobs, &reasons, err)) {
+        buffer_free(&reasons.text);
+        result_free(&res);
+        return false;
+    }
     if (reasons.count == 0)
         check_replication(connection, &reasons);
     ok = reasons.count == 0;
-    if (!ok) {
-        error_set(err, ERROR_REFUSED, "the server is not ready for this");
-        error_detail(err, "%s", reasons.text.data);
-    }
+    if (!ok)
+        sessions_refuse(reasons.text.data, err);
     buffer_free(&reasons.text);
     result_free(&res);
     return ok;

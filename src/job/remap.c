@@ -1,4 +1,4 @@
-/* How values go back, changed by the maps that come with a rollback. */
+/* The maps that come with a rollback request change how values are converted back. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,32 +21,15 @@ plan_with(struct engine *e, struct plan_set *set, int count, const char *const *
     return ok;
 }
 
-/* The maps of the request: of the command line, or in the job's row. */
+/* The maps in the request. */
 static bool
 plan_as_requested(struct engine *e, struct plan_set *set, struct error *err)
 {
-    const struct plan_options *given = &e->options.plan;
-    const char **maps;
-    struct result res = {0};
-    char id[24];
-    bool ok;
+    struct string_list maps = {0};
+    bool ok = request_maps_read(requests_arguments(e, REQUEST_ROLLBACK), &maps, err) &&
+              plan_with(e, set, maps.count, (const char *const *)maps.items, err);
 
-    if (e->rollback_only)
-        return plan_with(e, set, given->reverse_map_count, given->reverse_maps, err);
-    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
-    ok = session_query(e->control, &res, err,
-                       "SELECT m.map FROM pgrecast.job AS j CROSS JOIN LATERAL "
-                       "pg_catalog.jsonb_array_elements_text(j.reverse_maps) WITH ORDINALITY AS m (map, n) "
-                       "WHERE j.id = $1 ORDER BY m.n",
-                       1, id);
-    if (ok) {
-        maps = mem_array(NULL, (size_t)result_rows(&res) + 1, sizeof(*maps));
-        for (int i = 0; i < result_rows(&res); i++)
-            maps[i] = result_text(&res, i, 0);
-        ok = plan_with(e, set, result_rows(&res), maps, err);
-        free(maps);
-    }
-    result_free(&res);
+    list_free(&maps);
     return ok;
 }
 
@@ -56,7 +39,7 @@ remap_plan(struct engine *e, struct error *err)
     char *text;
     struct plan_set *made;
 
-    if (!engine_to_boundary(e, err)) /* where the apply can change over */
+    if (!engine_to_boundary(e, err)) /* the apply can change its plan only at a boundary */
         return NULL;
     text = plan_set_write(e->plans);
     made = plan_set_read(text, err);
@@ -80,9 +63,9 @@ rewrite_dirty(struct engine *e, struct apply *apply, struct error *err)
     return true;
 }
 
-/* All of one table that are set aside now, once. */
+/* Try all rows of one table that are set aside now, once. */
 static bool
-retry_blocked(struct engine *e, struct apply *apply, struct error *err)
+remap_retry_blocked(struct engine *e, struct apply *apply, struct error *err)
 {
     int64_t until = apply_retried(apply) + apply_blocked(apply);
 
@@ -94,8 +77,9 @@ retry_blocked(struct engine *e, struct apply *apply, struct error *err)
 }
 
 /*
- * All that are set aside, as often as that helps: a row may wait for another. Twice at least, behind a marker
- * each: a key that is only missing in the source is taken back the second time.
+ * Try all rows that are set aside, as long as some succeed, because a row may wait for another one. Try at
+ * least twice, each time behind a marker: a key that is missing only in the source is removed at the second
+ * try.
  */
 static bool
 retry_all_blocked(struct engine *e, struct error *err)
@@ -108,7 +92,7 @@ retry_all_blocked(struct engine *e, struct error *err)
             return false;
         before = engine_blocked(e);
         for (int i = 0; i < e->table_count; i++)
-            if (!retry_blocked(e, e->tables[i].apply, err))
+            if (!remap_retry_blocked(e, e->tables[i].apply, err))
                 return false;
     } while (engine_blocked(e) > 0 && (++rounds < 2 || engine_blocked(e) < before));
     return true;
@@ -124,12 +108,15 @@ remap_enforce(struct engine *e, struct plan_set *made, struct error *err)
     engine_set_plans(e, made);
     for (int i = 0; i < e->table_count; i++)
         e->tables[i].plan = e->tables[i].plans->back;
-    attach_note_serving(e);
+    attach_note_active(e);
     for (int i = 0; i < e->table_count; i++)
         ok = apply_set_plan(e->tables[i].apply, e->tables[i].plan, err) && ok;
-    plan_set_free(last); /* either way the applies no longer know it */
-    e->remap_requested = false;
-    e->options.plan.reverse_map_count = 0;
+    plan_set_free(last); /* also after a failure the applies no longer use it */
+    for (int i = 0; i < e->requests.open.count && e->requests.remapped != e->requests.open.items[i].id; i++)
+        if (e->requests.open.items[i].kind == REQUEST_ROLLBACK) {
+            e->requests.remapped = e->requests.open.items[i].id;
+            break;
+        }
     if (ok)
         log_info("values go back as --reverse-map says from now on");
     for (int i = 0; ok && i < e->table_count; i++)

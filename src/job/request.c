@@ -1,76 +1,96 @@
-/* What another process asks of a job: by its row where an instance runs it, by its ledger where none does. */
+/*
+ * What another process asks of a job: by a request where an instance runs it, by its ledger where none runs.
+ */
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/status.h"
+#include "state/status.h"
+#include "control/print_status.h"
 #include "core/clock.h"
+#include "core/command.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/stop.h"
 #include "ending.h"
 #include "job/job.h"
-#include "job/state.h"
+#include "state/access.h"
+#include "state/job.h"
+#include "state/ledger.h"
+#include "state/request.h"
 #include "options.h"
+#include "pg/sqlstate.h"
 #include "validate.h"
 
 #define POLL_MS 200
-#define LOCK_SOON_MS 5000   /* a session that has just been closed still holds its lock */
-#define READY_SOON_MS 30000 /* what the last instance had under way is ended before another begins */
+#define LOCK_SOON_MS 5000   /* a session that has just been closed may still hold its lock */
+#define BACK_SOON_MS 2000   /* an instance that has lost its connection has a new one within this time */
+#define READY_SOON_MS 30000 /* within this time a new instance has ended the statements of the previous one */
+/* An instance that was started a moment ago holds the job's lock within this time. */
+#define START_SOON_MS 5000
+#define START_POLL_MS 500
+#define TAKEN_SOON_MS                                                                                        \
+    60000 /* an instance reads requests about twice a second, but not during long statements */
+
+/* A job to which a request is made, or that is ended here. */
+struct asked_job {
+    struct session *s;
+    struct job_state job;
+    bool older; /* the job has another format: only its id, its name and whether it has ended are known */
+};
 
 /*
- * Open a session and read the job. The caller closes and clears both, also on failure. A job of another
- * format: the session, and the error too.
+ * Open a session, and find out whether the state has another format. Close with asked_close(), also after a
+ * failure.
  */
-static struct session *
-open_job(const struct connection_options *connection, const char *name, struct job_state *job,
-         struct error *err)
-{
-    struct session *s = session_open(connection, SESSION_SQL, "control", err);
-    struct result res = {0};
-    bool ok;
-
-    memset(job, 0, sizeof(*job));
-    if (s == NULL)
-        return NULL;
-    /* A request must not wait for a standby that is away: the instance would not see it. */
-    ok = session_execute(s, err, "SET synchronous_commit = local") &&
-         session_row(s, &res, err, "SELECT pg_catalog.to_regclass('pgrecast.job') IS NOT NULL", 0);
-    if (ok && !result_bool(&res, 0, 0)) {
-        ok = error_set(err, ERROR_USAGE, "there is no job \"%s\" in this database", name);
-        error_hint(err, "List the jobs with: pgrecast jobs");
-    }
-    result_free(&res);
-    if (ok && (job_state_read(s, name, job, err) || strcmp(err->sqlstate, JOB_OTHER_FORMAT) == 0))
-        return s;
-    session_close(s);
-    return NULL;
-}
-
 static bool
-find_locks(struct session *s, const struct job_state *job, bool *taken, bool *ready, struct error *err)
+asked_connect(struct asked_job *a, const struct state_access *access, const char *name, struct error *err)
 {
-    struct result res = {0};
-    char id[24], taken_class[16], ready_class[16];
-    bool ok;
+    enum state_presence presence;
 
-    snprintf(id, sizeof(id), "%" PRId64, job->id);
-    snprintf(taken_class, sizeof(taken_class), "%d", JOB_LOCK_CLASS);
-    snprintf(ready_class, sizeof(ready_class), "%d", JOB_READY_CLASS);
-    ok = session_row(
-        s, &res, err,
-        "SELECT coalesce(bool_or(classid = $2::pg_catalog.int8::pg_catalog.oid), false), "
-        "coalesce(bool_or(classid = $3::pg_catalog.int8::pg_catalog.oid), false) FROM pg_catalog.pg_locks "
-        "WHERE locktype = 'advisory' AND granted AND objid = $1::pg_catalog.int8::pg_catalog.oid AND "
-        "database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
-        3, id, taken_class, ready_class);
-    *taken = ok && result_bool(&res, 0, 0);
-    *ready = ok && result_bool(&res, 0, 1);
-    result_free(&res);
-    return ok;
+    memset(a, 0, sizeof(*a));
+    a->s = state_open(access, "control", &presence, err);
+    if (a->s == NULL)
+        return false;
+    a->older = presence == STATE_OLDER;
+    return presence != STATE_NONE || job_state_missing(name, 0, err);
 }
 
-/* An instance that has just taken the job forgets what its predecessor was asked for: that is waited for. */
+/* Read a job of any format. Close and clear with asked_close(), also after a failure. */
+static bool
+asked_open(struct asked_job *a, const struct state_access *access, const char *name, struct error *err)
+{
+    if (!asked_connect(a, access, name, err))
+        return false;
+    return a->older ? job_state_read_older(a->s, name, &a->job, err)
+                    : job_state_read_any(a->s, name, &a->job, err);
+}
+
+/* The same, for requests that only jobs of this format can carry out. */
+static bool
+asked_open_current(struct asked_job *a, const struct state_access *access, const char *name,
+                   struct error *err)
+{
+    if (!asked_connect(a, access, name, err))
+        return false;
+    if (!a->older)
+        return job_state_read(a->s, name, &a->job, err);
+    if (!job_state_read_older(a->s, name, &a->job, err))
+        return false;
+    error_set(err, ERROR_FAILED, "job \"%s\" was made by an older version of pgrecast", name);
+    return error_hint(err, "Use that version, or remove the job with: " COMMAND("abort"), name);
+}
+
+static void
+asked_close(struct asked_job *a)
+{
+    job_state_clear(&a->job);
+    session_close(a->s);
+}
+
+/* A new instance ends the requests of its predecessor when it takes the job. Wait until it has done so. */
 static bool
 is_running(struct session *s, const struct job_state *job, bool *running, struct error *err)
 {
@@ -78,186 +98,139 @@ is_running(struct session *s, const struct job_state *job, bool *running, struct
     bool ready, ok;
 
     do
-        ok = find_locks(s, job, running, &ready, err);
+        ok = job_state_find_locks(s, job, running, &ready, err);
     while (ok && *running && !ready && clock_ms() < until && clock_sleep(POLL_MS));
     return ok;
 }
 
-/* True when some instance holds the job's lock: then a request will be read. */
+/*
+ * Fails unless an instance holds the job's lock: such an instance will read the request. Waits for an
+ * instance that is started at the same time, for example by a script.
+ */
 static bool
 require_running(struct session *s, const struct job_state *job, struct error *err)
 {
-    bool running;
+    int64_t until = clock_ms() + START_SOON_MS;
+    bool running, ok;
 
-    if (!is_running(s, job, &running, err))
-        return false;
-    if (running)
-        return true;
+    do
+        ok = is_running(s, job, &running, err);
+    while (ok && !running && !job->ended && clock_ms() < until && clock_sleep(START_POLL_MS));
+    if (!ok || running)
+        return ok;
+    if (job->ended)
+        return job_state_ended(job, err);
     error_set(err, ERROR_FAILED, "no instance is running job \"%s\" (it is in phase %s)", job->name,
               job_phase_name(job->phase));
-    return error_hint(err, "Go on with: pgrecast resume %s", job->name);
+    return error_hint(err, "To continue, run: " COMMAND("resume"), job->name);
 }
 
-/* What became of a request: one row when it is answered, or the job has ended. */
-struct answer {
-    bool ended;
-    enum error_kind kind;
-    char *text; /* why not, or NULL */
-    char *hint; /* or NULL */
-};
-
-static void
-answer_clear(struct answer *answer)
-{
-    free(answer->text);
-    free(answer->hint);
-    memset(answer, 0, sizeof(*answer));
-}
-
-/* Wait until an instance has answered; *answered is false when there is none (any more) that could. */
 static bool
-await_instance(struct session *s, const struct job_state *job, const char *pending, struct answer *answer,
-               bool *answered, struct error *err)
+not_taken(const struct job_state *job, struct error *err)
 {
-    char *sql = mem_printf(
-        "SELECT ended_at IS NOT NULL, answer_kind, answer, %s, answer_hint FROM pgrecast.job WHERE id = $1",
-        pending);
-    char id[24];
-    bool ok = true, running = true;
-
-    snprintf(id, sizeof(id), "%" PRId64, job->id);
-    *answered = false;
-    while (ok && running && !*answered) {
-        struct result res = {0};
-
-        ok = is_running(s, job, &running, err) && session_row(s, &res, err, sql, 1, id);
-        if (ok && (result_bool(&res, 0, 0) || !result_bool(&res, 0, 3))) {
-            *answered = true;
-            answer->ended = result_bool(&res, 0, 0);
-            answer->kind = (enum error_kind)result_int(&res, 0, 1);
-            answer->text = mem_strdup(result_text(&res, 0, 2));
-            answer->hint = mem_strdup(result_text(&res, 0, 4));
-        }
-        result_free(&res);
-        if (ok && running && !*answered && !clock_sleep(POLL_MS)) {
-            ok = error_set(err, ERROR_FAILED, "stopped while waiting for the instance that runs the job");
-            err->stopped = true;
-        }
-    }
-    free(sql);
-    return ok;
+    error_set(err, ERROR_FAILED,
+              "the instance that runs job \"%s\" has not taken the request within %d s: it is withdrawn",
+              job->name, TAKEN_SOON_MS / 1000);
+    error_detail(err, "It ran on host %s.", job->host);
+    return error_hint(err, "Look at it with: " COMMAND("status"), job->name);
 }
 
-/* Ask a running instance for something and wait. *answered is false when none runs. value: $2 of set, or
- * NULL.
+/* What the caller waits for. */
+enum await { AWAIT_TAKEN, AWAIT_ANSWER };
+
+static bool
+request_is_over(const struct request_answer *answer, enum await what)
+{
+    return answer->ended || answer->job_ended || answer->outcome > REQUEST_DONE ||
+           (what == AWAIT_TAKEN && answer->taken);
+}
+
+/*
+ * Wait for the outcome of a request. It is withdrawn where no instance is left that could answer it, or when
+ * the user stops the wait. The outcome that the request has then is final.
  */
 static bool
-ask_instance_with(struct session *s, const struct job_state *job, const char *set, const char *value,
-                  const char *pending, struct answer *answer, bool *answered, struct error *err)
+await(struct session *s, const struct job_state *job, int64_t id, enum await what,
+      struct request_answer *answer, struct error *err)
 {
-    char *sql = mem_printf(
-        "UPDATE pgrecast.job SET answer = NULL, answer_kind = NULL, answer_hint = NULL, %s WHERE id = $1",
-        set);
-    char id[24];
-    bool running, ok = is_running(s, job, &running, err);
+    int64_t until = clock_ms() + TAKEN_SOON_MS, seen = clock_ms();
+    struct error why = {0};
+    bool ok, running = true;
 
-    snprintf(id, sizeof(id), "%" PRId64, job->id);
-    *answered = false;
-    if (ok && running)
-        ok = session_query(s, NULL, err, sql, value != NULL ? 2 : 1, id, value) &&
-             await_instance(s, job, pending, answer, answered, err);
-    free(sql);
-    return ok;
-}
-
-static bool
-ask_instance(struct session *s, const struct job_state *job, const char *set, const char *pending,
-             struct answer *answer, bool *answered, struct error *err)
-{
-    return ask_instance_with(s, job, set, NULL, pending, answer, answered, err);
-}
-
-static bool
-ask_rollback(struct session *s, const struct job_state *job, const struct plan_options *plan,
-             struct answer *answer, bool *answered, struct error *err)
-{
-    char *maps = NULL;
-    bool ok = plan->reverse_map_count == 0 ||
-              (maps = job_maps_write(plan->reverse_map_count, plan->reverse_maps, err)) != NULL;
-
-    ok = ok && ask_instance_with(s, job,
-                                 maps != NULL ? "rollback_requested = true, reverse_maps = $2"
-                                              : "rollback_requested = true, reverse_maps = NULL",
-                                 maps, "rollback_requested", answer, answered, err);
-    free(maps);
-    return ok;
-}
-
-static bool
-take_answer(struct answer *answer, struct error *err)
-{
-    bool ok = answer->text == NULL;
-
-    if (!ok) {
-        char *detail = strchr(answer->text, '\n');
-
-        if (detail != NULL)
-            *detail++ = '\0';
-        error_set(err, answer->kind, "%s", answer->text);
-        if (detail != NULL)
-            error_detail(err, "%s", detail);
-        if (answer->hint != NULL)
-            error_hint(err, "%s", answer->hint);
+    do {
+        ok = request_read(s, id, answer, err);
+        if (!ok || request_is_over(answer, what))
+            return ok;
+        if (!answer->taken && clock_ms() > until) {
+            not_taken(job, &why);
+        } else if (!clock_sleep(POLL_MS)) {
+            error_set(&why, ERROR_FAILED, "stopped while waiting for the instance that runs the job");
+            why.stopped = true;
+        }
+        ok = is_running(s, job, &running, err);
+        if (ok && running)
+            seen = clock_ms();
+    } while (ok && clock_ms() - seen < BACK_SOON_MS && why.message == NULL);
+    stop_hold(); /* also after the user has pressed Ctrl-C */
+    ok = ok && request_withdraw(s, id, err) && request_read(s, id, answer, err);
+    stop_release();
+    if (ok && why.message != NULL && answer->outcome == REQUEST_WITHDRAWN) {
+        error_move(err, &why);
+        ok = false;
     }
-    answer_clear(answer);
+    error_clear(&why);
     return ok;
 }
 
-/* The lock of a job whose instance has just ended is free in a moment. */
+/*
+ * Make a request to a running instance and wait. *answered is false where no instance runs, or none any more.
+ */
+static bool
+ask(struct session *s, const struct job_state *job, enum request_kind kind, const char *arguments,
+    struct request_answer *answer, bool *answered, struct error *err)
+{
+    bool running, ok = is_running(s, job, &running, err);
+    int64_t id;
+
+    *answered = false;
+    if (ok && running) {
+        ok = request_add(s, job, kind, arguments, &id, err) && await(s, job, id, AWAIT_ANSWER, answer, err);
+        *answered = ok && (answer->outcome == REQUEST_DONE || answer->outcome == REQUEST_REFUSED);
+    }
+    return ok;
+}
+
+/* True where the request was carried out; otherwise err has the reason. */
+static bool
+take_answer(struct request_answer *answer, struct error *err)
+{
+    if (answer->outcome == REQUEST_DONE)
+        return true;
+    error_move(err, &answer->reason);
+    return false;
+}
+
+/* The lock of a job whose instance has just ended becomes free within a moment. */
 static bool
 lock_soon(struct session *s, const struct job_state *job, struct error *err)
 {
     int64_t until = clock_ms() + LOCK_SOON_MS;
 
     while (!job_state_lock(s, job, err)) {
-        if (strcmp(err->sqlstate, JOB_LOCKED) != 0 || clock_ms() > until || !clock_sleep(POLL_MS))
+        if (!sqlstate_is(err, JOB_LOCKED) || clock_ms() > until || !clock_sleep(POLL_MS))
             return false;
         error_clear(err);
     }
     return true;
 }
 
-/* A job of another version: what it has made is in its ledger all the same, if it has not swapped. */
-static bool
-read_foreign(struct session *s, const char *name, struct job_state *job, struct error *err)
-{
-    struct result res = {0};
-    bool ok;
-
-    error_clear(err);
-    ok = session_row(
-        s, &res, err,
-        "SELECT id, swapped_at IS NOT NULL, ended_at IS NOT NULL FROM pgrecast.job WHERE name = $1", 1, name);
-    if (ok && result_bool(&res, 0, 1))
-        ok = error_set(err, ERROR_FAILED,
-                       "job \"%s\" was made by another version of pgrecast and has cut over: use that one",
-                       name);
-    if (ok) {
-        job->id = result_int(&res, 0, 0);
-        job->ended = result_bool(&res, 0, 2);
-        job->name = mem_strdup(name);
-    }
-    result_free(&res);
-    return ok;
-}
-
-/* What another process has made of the job meanwhile. */
+/* Read what another process has changed in the job meanwhile. */
 static bool
 read_again(struct session *s, struct job_state *job, struct error *err)
 {
     struct job_state now;
 
-    if (!job_state_read(s, job->name, &now, err))
+    if (!job_state_read_any(s, job->name, &now, err))
         return false;
     job_state_clear(job);
     *job = now;
@@ -265,11 +238,11 @@ read_again(struct session *s, struct job_state *job, struct error *err)
 }
 
 /*
- * As an instance would: the lock, and what is left of the last one is ended and can write no more. A commit
- * it had under way may have gone through. A job that has ended is not taken.
+ * As an instance would: take the lock, end the statements of the last instance, and make sure that it can
+ * write no more. One of its commits may have succeeded meanwhile. A job that has ended is not taken.
  */
 static bool
-take_over(struct session *s, struct job_state *job, struct error *err)
+request_take_over(struct session *s, struct job_state *job, struct error *err)
 {
     return lock_soon(s, job, err) && read_again(s, job, err) &&
            (job->ended ||
@@ -277,36 +250,42 @@ take_over(struct session *s, struct job_state *job, struct error *err)
 }
 
 static bool
-refuse_turned(const struct job_state *job, struct error *err)
+refuse_reversed(const struct job_state *job, struct error *err)
 {
-    if (job->ended || !job_is_turned(job))
+    if (job->ended || !job_is_reversed(job))
         return true;
-    error_set(err, ERROR_FAILED, "job \"%s\" has cut over: the new table serves", job->name);
-    error_hint(err, "Go back with: pgrecast rollback %s; or keep the new table with: pgrecast finish %s",
+    error_set(err, ERROR_FAILED, "job \"%s\" has cut over: the new table is active", job->name);
+    error_hint(err, "Go back with: " COMMAND("rollback") "; or keep the new table with: " COMMAND("finish"),
                job->name, job->name);
     return false;
 }
 
-/* foreign: of another version, whose row cannot be read as ours. */
 static bool
-remove_all(struct session *s, struct job_state *job, bool foreign, struct error *err)
+remove_current(struct session *s, struct job_state *job, struct error *err)
 {
-    if (foreign ? !lock_soon(s, job, err) : !take_over(s, job, err) || !refuse_turned(job, err))
-        return false;
-    return job->ended || (ledger_undo(s, job, err) && job_state_end(s, job, PHASE_ABORTED, NULL, err));
+    return request_take_over(s, job, err) && refuse_reversed(job, err) &&
+           (job->ended || (ledger_undo(s, job, err) && job_state_end(s, job, PHASE_ABORTED, NULL, err)));
 }
 
-/* The job's state is gone, but not what it had made on the server. */
+/* A running instance of the older version is not asked: its lock refuses this command. */
 static bool
-remove_orphans(const struct connection_options *connection, const char *name, struct error *err)
+remove_older(struct session *s, struct job_state *job, struct error *err)
 {
+    return lock_soon(s, job, err) && ledger_undo_older(s, job, err) && job_state_end_older(s, job, err);
+}
+
+/* The job's state is gone, but not the objects that the job has made on the server. */
+static bool
+remove_orphans(const struct state_access *access, const char *name, struct error *err)
+{
+    enum state_presence presence;
     struct error failed = {0};
     struct orphan_list list = {0};
-    struct session *s = session_open(connection, SESSION_SQL, "control", &failed);
-    bool ok = s != NULL && orphans_read(s, name, &list, &failed) && list.count > 0;
+    struct session *s = state_open(access, "control", &presence, &failed);
+    bool ok = s != NULL && orphans_read(s, presence, name, &list, &failed) && list.count > 0;
 
     for (int i = 0; ok && i < list.count; i++) {
-        ok = session_execute(s, &failed, list.items[i].undo);
+        ok = orphan_remove(s, &list.items[i], &failed);
         if (ok)
             log_info("removed %s %s, which no job knew", list.items[i].kind, list.items[i].name);
     }
@@ -320,56 +299,62 @@ remove_orphans(const struct connection_options *connection, const char *name, st
     return ok;
 }
 
-bool
-job_abort(const struct connection_options *connection, const char *name, struct error *err)
+/*
+ * Abort by the running instance, or here where none runs. If the instance refuses because it has just cut
+ * over, that is the answer.
+ */
+static bool
+abort_current(struct asked_job *a, struct error *err)
 {
-    struct job_state job;
-    struct answer answer = {0};
-    bool answered = false, ended;
-    struct session *s = open_job(connection, name, &job, err);
-    bool foreign = s != NULL && err->message != NULL;
-    bool ok = s != NULL && (!foreign || read_foreign(s, name, &job, err));
+    struct request_answer answer = {0};
+    bool answered = false;
+    bool ok =
+        refuse_reversed(&a->job, err) && ask(a->s, &a->job, REQUEST_ABORT, NULL, &answer, &answered, err);
 
-    if (s == NULL && err->kind == ERROR_USAGE)
-        return remove_orphans(connection, name, err);
-    ok = ok && refuse_turned(&job, err);
-    ended = ok && job.ended;
-    if (ok && !ended) /* the answer may be that it has cut over just before */
-        ok = ask_instance(s, &job, "abort_requested = true", "abort_requested", &answer, &answered, err) &&
-             (foreign || (read_again(s, &job, err) && refuse_turned(&job, err))) &&
-             remove_all(s, &job, foreign, err);
-    answer_clear(&answer);
+    if (ok && answered && answer.outcome == REQUEST_REFUSED && read_again(a->s, &a->job, err) &&
+        job_is_reversed(&a->job))
+        ok = take_answer(&answer, err);
+    ok = ok && read_again(a->s, &a->job, err) && refuse_reversed(&a->job, err) &&
+         remove_current(a->s, &a->job, err);
+    request_answer_clear(&answer);
+    return ok;
+}
+
+bool
+job_abort(const struct state_access *access, const char *name, struct error *err)
+{
+    struct asked_job a;
+    bool ok = asked_open(&a, access, name, err), ended;
+
+    if (!ok && a.s != NULL && err->kind == ERROR_USAGE) {
+        asked_close(&a);
+        return remove_orphans(access, name, err);
+    }
+    ended = ok && a.job.ended;
+    if (ok && !ended)
+        ok = a.older ? remove_older(a.s, &a.job, err) : abort_current(&a, err);
     if (ok && ended)
         log_info("job %s has ended already: nothing to remove", name);
     else if (ok)
         log_info("job %s is aborted: everything it had made is removed, the table is untouched", name);
-    job_state_clear(&job);
-    session_close(s);
+    asked_close(&a);
     return ok;
 }
 
-/* The request is gone from the job's row without a word: it is not done. */
-static bool
-not_taken_up(const struct job_state *job, struct error *err)
-{
-    error_set(err, ERROR_FAILED, "the request was not carried out: job \"%s\" is in phase %s", job->name,
-              job_phase_name(job->phase));
-    return error_hint(err, "Look at it with: pgrecast status %s; and ask again.", job->name);
-}
-
-/* What the last swap has left to validate. */
+/* Validate the constraints that the last swap has left as NOT VALID. */
 static bool
 validate(struct session *s, const struct job_state *job, struct error *err)
 {
     struct plan_set *plans = plan_set_read(job->plan, err);
     bool ok;
 
-    if (plans == NULL) { /* of another version: it can be finished all the same */
+    /* The plans are of another version: the job can be finished without the validation. */
+    if (plans == NULL) {
         log_warning("foreign keys are not validated: %s", err->message);
         error_clear(err);
         return true;
     }
-    ok = validate_here(s, plans, job->leg, err);
+    ok = validate_here(s, plans, job->swaps, err);
     plan_set_free(plans);
     return ok;
 }
@@ -380,184 +365,239 @@ finish_here(struct session *s, struct job_state *job, bool keep_original, struct
 {
     struct job_options options = {0};
 
-    if (!take_over(s, job, err))
+    if (!request_take_over(s, job, err))
         return false;
     if (job->ended)
-        return job->phase == PHASE_FINISHED ||
-               error_set(err, ERROR_FAILED, "job \"%s\" has ended: it is in phase %s", job->name,
-                         job_phase_name(job->phase));
+        return job->phase == PHASE_FINISHED || job_state_ended(job, err);
     if (!job_options_read(&options, job->options, err))
         return false;
-    keep_original = keep_original || (options.keep_original && job_is_turned(job));
+    keep_original = keep_original || (options.keep_original && job_is_reversed(job));
     return (ending_begin(s, job, keep_original, err) && validate(s, job, err) &&
             ending_finish(s, job, err)) ||
            ending_incomplete(job, err);
 }
 
-bool
-job_finish(const struct connection_options *connection, const char *name, bool keep_original,
-           struct error *err)
+static bool
+ask_finish(struct asked_job *a, bool keep_original, struct error *err)
 {
-    struct job_state job;
-    struct answer answer = {0};
+    struct request_answer answer = {0};
     bool answered = false;
-    struct session *s = open_job(connection, name, &job, err);
-    bool ok = s != NULL && err->message == NULL;
+    bool ok =
+        ask(a->s, &a->job, REQUEST_FINISH, keep_original ? REQUEST_KEEP : NULL, &answer, &answered, err);
 
-    if (ok && job.ended && job.phase == PHASE_FINISHED) {
-        log_info("job %s has ended already", name);
-        goto out;
-    }
-    if (ok && job.leg == 0) {
-        ok = error_set(err, ERROR_FAILED, "job \"%s\" has not cut over: there is nothing to finish", name);
-        error_hint(err, "Remove it with: pgrecast abort %s", name);
-    }
-    ok =
-        ok && ask_instance(s, &job, keep_original ? "finish_requested = 'keep'" : "finish_requested = 'drop'",
-                           "finish_requested IS NOT NULL", &answer, &answered, err);
     if (ok && answered)
-        ok = take_answer(&answer, err) && read_again(s, &job, err) &&
-             ((job.ended && job.phase == PHASE_FINISHED) || not_taken_up(&job, err));
+        ok = take_answer(&answer, err);
     else if (ok)
-        ok = finish_here(s, &job, keep_original, err);
-    if (ok)
-        log_info("job %s is finished", name);
-out:
-    answer_clear(&answer);
-    job_state_clear(&job);
-    session_close(s);
+        ok = finish_here(a->s, &a->job, keep_original, err);
+    request_answer_clear(&answer);
     return ok;
+}
+
+/* Which tables remain. */
+static bool
+log_finished(struct session *s, const char *name, const char *how, struct error *err)
+{
+    struct status_query query = {.name = name};
+    struct status_list list;
+    char *text;
+
+    if (!status_read(s, STATE_CURRENT, &query, &list, err))
+        return false;
+    text = status_active_text(&list.jobs[0]);
+    log_info("job %s %s: %s", name, how, text);
+    free(text);
+    status_list_free(&list);
+    return true;
+}
+
+bool
+job_finish(const struct state_access *access, const char *name, bool keep_original, struct error *err)
+{
+    struct asked_job a;
+    bool ok = asked_open_current(&a, access, name, err);
+
+    if (ok && a.job.ended && a.job.phase == PHASE_FINISHED) {
+        ok = log_finished(a.s, name, "has ended already", err);
+    } else if (ok && a.job.ended) {
+        ok = job_state_ended(&a.job, err);
+    } else if (ok && a.job.swaps == 0) {
+        ok = error_set(err, ERROR_FAILED, "job \"%s\" has not cut over: there is nothing to finish", name);
+        error_hint(err, "Remove it with: " COMMAND("abort"), name);
+    } else if (ok) {
+        ok = ask_finish(&a, keep_original, err) && log_finished(a.s, name, "is finished", err);
+    }
+    asked_close(&a);
+    return ok;
+}
+
+static bool
+request_ask_rollback(struct asked_job *a, const struct plan_options *plan, struct request_answer *answer,
+                     bool *answered, struct error *err)
+{
+    char *arguments = NULL;
+    bool ok = plan->reverse_map_count == 0 ||
+              (arguments = request_maps_write(plan->reverse_map_count, plan->reverse_maps, err)) != NULL;
+
+    ok = ok && ask(a->s, &a->job, REQUEST_ROLLBACK, arguments, answer, answered, err);
+    free(arguments);
+    return ok;
+}
+
+/* Read the figures of the swap. An instance that died right after the swap has not written them. */
+static void
+take_figures(const struct request_answer *answer, struct job_report *report)
+{
+    json_t *json = answer->result != NULL ? json_loads(answer->result, 0, NULL) : NULL;
+
+    report->swapped = true;
+    report->cutover_attempts = (int)json_integer_value(json_object_get(json, "attempts"));
+    report->lock_wait_ms = json_number_value(json_object_get(json, "lock_wait_ms"));
+    report->lock_held_ms = json_number_value(json_object_get(json, "lock_held_ms"));
+    json_decref(json);
 }
 
 bool
 job_request_rollback(const struct job_options *options, bool *done, struct job_report *report,
                      struct error *err)
 {
-    struct job_state job;
-    struct answer answer = {0};
-    struct session *s = open_job(options->connection, options->name, &job, err);
-    bool running = false, ok = s != NULL && err->message == NULL && is_running(s, &job, &running, err);
-    struct result res = {0};
-    char id[24];
+    struct state_access access = {.connection = options->connection, .owner = options->state_owner};
+    struct request_answer answer = {0};
+    struct asked_job a;
+    bool ok = asked_open_current(&a, &access, options->name, err);
 
     *done = false;
-    if (ok && !job.ended && job.phase == PHASE_FINISHED) {
-        ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: there is no way back", job.name);
-        error_hint(err, "Complete it with: pgrecast finish %s", job.name);
-    } else if (ok && running && !job_is_turned(&job)) {
-        ok = error_set(err, ERROR_ROLLBACK, "there is nothing to roll back: job \"%s\" is in phase %s",
-                       job.name, job_phase_name(job.phase));
+    if (ok && !a.job.ended && a.job.phase == PHASE_FINISHED) {
+        ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: a rollback is no longer possible",
+                       a.job.name);
+        error_hint(err, "Complete it with: " COMMAND("finish"), a.job.name);
     } else if (ok) {
-        int leg = job.leg;
-
-        ok = ask_rollback(s, &job, &options->plan, &answer, done, err);
-        if (ok && *done)
-            ok = take_answer(&answer, err) && read_again(s, &job, err) &&
-                 (job.leg > leg || not_taken_up(&job, err));
+        ok = request_ask_rollback(&a, &options->plan, &answer, done, err) &&
+             (!*done || take_answer(&answer, err));
         if (!ok && err->kind == ERROR_FAILED && !err->stopped && !err->connection_lost)
             err->kind = ERROR_ROLLBACK;
     }
-    snprintf(id, sizeof(id), "%" PRId64, job.id);
-    if (ok && *done &&
-        session_row(
-            s, &res, err,
-            "SELECT lock_attempts, lock_wait_ms, lock_held_ms FROM pgrecast.progress WHERE job_id = $1", 1,
-            id)) {
-        report->cutover_attempts = (int)result_int(&res, 0, 0);
-        report->lock_wait_ms = strtod(result_text(&res, 0, 1), NULL);
-        report->lock_held_ms = strtod(result_text(&res, 0, 2), NULL);
-        report->swapped = true;
+    if (ok && *done)
+        take_figures(&answer, report);
+    request_answer_clear(&answer);
+    asked_close(&a);
+    return ok;
+}
+
+/* What begins with the swap, in words: the time of the swap is not known yet. */
+static void
+log_will_cut_over(const struct job_state *job)
+{
+    struct job_options options = {0};
+    struct error ignored = {0};
+    char text[32];
+
+    if (!job_options_read(&options, job->options, &ignored) || options.window_s < 0)
+        log_info("job %s will cut over as soon as it is in sync; rollback is then possible until `finish`",
+                 job->name);
+    else if (options.window_s == 0)
+        log_info("job %s will cut over as soon as it is in sync; there will be no rollback", job->name);
+    else
+        log_info("job %s will cut over as soon as it is in sync; rollback is then possible for %s, until the "
+                 "time that `" COMMAND("status") "` shows",
+                 job->name, clock_format_duration((double)options.window_s, text), job->name);
+    error_clear(&ignored);
+}
+
+/* The request was carried out, or it was not and err has the reason. */
+static bool
+await_cutover(struct asked_job *a, int64_t id, struct request_answer *answer, struct job_report *report,
+              struct error *err)
+{
+    if (!await(a->s, &a->job, id, AWAIT_ANSWER, answer, err))
+        return false;
+    if (answer->outcome == REQUEST_REFUSED)
+        return take_answer(answer, err);
+    if (answer->outcome != REQUEST_DONE) {
+        error_set(err, ERROR_FAILED, "the instance that ran job \"%s\" has ended without the cutover",
+                  a->job.name);
+        return error_hint(err, "Look at it with: " COMMAND("status"), a->job.name);
     }
-    result_free(&res);
-    answer_clear(&answer);
-    job_state_clear(&job);
-    session_close(s);
+    if (!read_again(a->s, &a->job, err))
+        return false;
+    take_figures(answer, report);
+    report->reversed = !a->job.ended && job_is_reversed(&a->job);
+    report->window_ends = a->job.window_ends != NULL ? mem_strdup(a->job.window_ends) : NULL;
+    return true;
+}
+
+/* The request was taken: `status` shows what becomes of it. */
+static bool
+await_taken(struct asked_job *a, int64_t id, struct request_answer *answer, struct error *err)
+{
+    bool ok = await(a->s, &a->job, id, AWAIT_TAKEN, answer, err);
+
+    if (ok && answer->outcome == REQUEST_REFUSED)
+        ok = take_answer(answer, err);
+    else if (ok && answer->outcome > REQUEST_DONE)
+        ok = require_running(a->s, &a->job, err);
+    if (ok)
+        log_will_cut_over(&a->job);
     return ok;
 }
 
 bool
-job_request_cutover(const struct connection_options *connection, const char *name, struct error *err)
+job_request_cutover(const struct state_access *access, const char *name, bool wait, struct job_report *report,
+                    struct error *err)
 {
-    struct job_state job;
-    struct session *s = open_job(connection, name, &job, err);
-    bool ok = s != NULL && err->message == NULL && require_running(s, &job, err);
+    struct request_answer answer = {0};
+    struct asked_job a;
+    int64_t id;
+    bool ok = asked_open_current(&a, access, name, err) && require_running(a.s, &a.job, err);
 
-    if (ok && job_is_turned(&job)) {
+    if (ok && job_is_reversed(&a.job)) {
         ok = error_set(err, ERROR_FAILED, "job \"%s\" has cut over already", name);
-        error_hint(err, "Go back with: pgrecast rollback %s; end it with: pgrecast finish %s", name, name);
+        error_hint(err, "Go back with: " COMMAND("rollback") "; end it with: " COMMAND("finish"), name, name);
     }
-    ok = ok && session_query(s, NULL, err, "UPDATE pgrecast.job SET cutover_requested = true WHERE name = $1",
-                             1, name);
-
-    if (ok)
-        log_info("job %s will cut over as soon as it is in sync", name);
-    job_state_clear(&job);
-    session_close(s);
+    ok = ok && request_add(a.s, &a.job, REQUEST_CUTOVER, NULL, &id, err) &&
+         (wait ? await_cutover(&a, id, &answer, report, err) : await_taken(&a, id, &answer, err));
+    request_answer_clear(&answer);
+    asked_close(&a);
     return ok;
-}
-
-static void
-take_verification(const struct result *res, struct job_verification *out)
-{
-    out->lsn = result_lsn(res, 0, 0);
-    out->rows = result_int(res, 0, 1);
-    out->mismatches = result_int(res, 0, 2);
-    snprintf(out->hash, sizeof(out->hash), "%s", result_text(res, 0, 3));
 }
 
 static bool
-await_answer(struct session *s, const struct job_state *job, const char *request,
-             struct job_verification *out, struct error *err)
+take_verification(const struct request_answer *answer, struct state_verification *out, struct error *err)
 {
-    for (;;) {
-        struct result res = {0};
-        bool answered,
-            ok = session_query(
-                s, &res, err,
-                "SELECT p.verify_lsn, p.verify_rows, p.verify_mismatches, p.verify_hash, "
-                "j.ended_at IS NOT NULL, j.answer, j.answer_kind, j.answer_hint FROM pgrecast.job AS j JOIN "
-                "pgrecast.progress AS p ON p.job_id = j.id WHERE j.name = $1 AND "
-                "(j.verify_answered >= $2 OR j.ended_at IS NOT NULL)",
-                2, job->name, request);
+    json_t *json = answer->result != NULL ? json_loads(answer->result, 0, NULL) : NULL;
+    const char *lsn = "", *hash = "";
+    json_int_t rows = 0, mismatches = 0;
+    bool ok = json_unpack(json, "{s:s, s:I, s:I, s:s}", "lsn", &lsn, "rows", &rows, "mismatches", &mismatches,
+                          "hash", &hash) == 0 &&
+              lsn_parse(lsn, &out->lsn);
 
-        answered = ok && result_rows(&res) > 0;
-        if (answered && !result_null(&res, 0, 5)) {
-            struct answer answer = {.kind = (enum error_kind)result_int(&res, 0, 6),
-                                    .text = mem_strdup(result_text(&res, 0, 5)),
-                                    .hint = mem_strdup(result_text(&res, 0, 7))};
-
-            ok = take_answer(&answer, err);
-        } else if (answered && (result_bool(&res, 0, 4) || result_null(&res, 0, 3))) {
-            ok = error_set(err, ERROR_FAILED, "the job has ended without this verification");
-        } else if (answered) {
-            take_verification(&res, out);
-        }
-        result_free(&res);
-        if (!ok || answered)
-            return ok;
-        if (!require_running(s, job, err))
-            return false;
-        if (!clock_sleep(POLL_MS))
-            return error_set(err, ERROR_FAILED, "stopped while waiting for the verification");
-    }
+    out->rows = rows;
+    out->mismatches = mismatches;
+    snprintf(out->hash, sizeof(out->hash), "%s", hash);
+    json_decref(json);
+    return ok || error_set(err, ERROR_FAILED, "the answer to the verification cannot be read");
 }
 
 bool
-job_request_verify(const struct connection_options *connection, const char *name,
-                   struct job_verification *out, struct error *err)
+job_request_verify(const struct state_access *access, const char *name, struct state_verification *out,
+                   struct error *err)
 {
-    struct job_state job;
-    struct session *s = open_job(connection, name, &job, err);
-    struct result res = {0};
-    bool ok = s != NULL && err->message == NULL && require_running(s, &job, err) &&
-              session_row(s, &res, err,
-                          "UPDATE pgrecast.job SET verify_requested = verify_requested + 1, answer = NULL, "
-                          "answer_kind = NULL, answer_hint = NULL WHERE name = $1 RETURNING verify_requested",
-                          1, name);
+    struct request_answer answer = {0};
+    struct asked_job a;
+    bool answered = false, ok = asked_open_current(&a, access, name, err) &&
+                                require_running(a.s, &a.job, err) &&
+                                ask(a.s, &a.job, REQUEST_VERIFY, NULL, &answer, &answered, err);
 
-    ok = ok && await_answer(s, &job, result_text(&res, 0, 0), out, err);
-    result_free(&res);
-    job_state_clear(&job);
-    session_close(s);
+    if (ok && answered) {
+        /* Also read the figures of a verification that found differences. */
+        ok =
+            (answer.outcome != REQUEST_DONE && answer.result == NULL) || take_verification(&answer, out, err);
+        ok = ok && take_answer(&answer, err);
+    } else if (ok) {
+        ok = error_set(err, ERROR_FAILED,
+                       "the instance that ran job \"%s\" has ended without this verification", name);
+        error_hint(err, "Run: " COMMAND("resume") "; then ask again.", name);
+    }
+    request_answer_clear(&answer);
+    asked_close(&a);
     return ok;
 }

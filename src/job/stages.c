@@ -1,4 +1,4 @@
-/* The stages of a leg: spool, receiver, apply; where each goes on. */
+/* The stages of a direction: spool, receiver, apply; the position at which each continues. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,22 +6,27 @@
 #include <sys/stat.h>
 
 #include "core/clock.h"
+#include "core/command.h"
+#include "core/encoding.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "inactive.h"
+#include "sessions.h"
+#include "state/ledger.h"
+#include "pg/sqlstate.h"
 #include "validate.h"
+#include "watch.h"
 
 #define SEGMENT_BYTES (UINT64_C(64) * 1024 * 1024)
-#define SLOT_FREE_MS                                                                                         \
-    90000 /* how long a slot may still be held by the connection of an instance that died                    \
-           */
+#define SLOT_FREE_MS 90000 /* how long the connection of an instance that died may still hold the slot */
+#define SLOT_REPORT_MS 2000
 #define SLOT_POLL_MS 250
-#define HELPERS_MOST 3 /* sessions beside the one that applies */
 
 char *
-stages_spool_directory(const struct engine *e, int leg)
+stages_spool_directory(const struct engine *e, int swaps)
 {
-    return mem_printf("%s/leg%d", e->job.spool_directory, leg);
+    return mem_printf("%s/direction%d", e->job.spool_directory, swaps);
 }
 
 struct spool_identity
@@ -30,6 +35,8 @@ stages_spool_identity(const struct engine *e, int timeline)
     struct spool_identity identity = {
         .system_identifier = strtoull(e->job.system_identifier, NULL, 10),
         .timeline = (uint32_t)timeline,
+        .database = e->job.database_oid,
+        .encoding = encoding_number(session_encoding(e->control)),
     };
 
     snprintf(identity.job, sizeof(identity.job), "%" PRId64, e->job.id);
@@ -66,9 +73,9 @@ static bool
 open_spool(struct engine *e, struct error *err)
 {
     struct spool_identity identity = stages_spool_identity(e, e->job.timeline);
-    char *directory = stages_spool_directory(e, e->job.leg);
+    char *directory = stages_spool_directory(e, e->job.swaps);
     bool ok = make_directories(e->job.spool_directory, err) &&
-              ledger_enter(e->control, &e->job, LEDGER_SPOOL, directory, directory, err);
+              ledger_enter(e->control, &e->job, LEDGER_SPOOL, directory, err);
     if (ok)
         e->spool = spool_open(directory, &identity, SEGMENT_BYTES, err);
     free(directory);
@@ -76,13 +83,13 @@ open_spool(struct engine *e, struct error *err)
 }
 
 static bool
-sink_append(void *arg, const struct message *m, lsn_t lsn, struct error *err)
+stages_sink_append(void *arg, const struct message *m, lsn_t lsn, struct error *err)
 {
     return spool_append(arg, m, lsn, err);
 }
 
 static bool
-sink_flush(void *arg, struct error *err)
+stages_sink_flush(void *arg, struct error *err)
 {
     return spool_flush(arg, err);
 }
@@ -100,8 +107,8 @@ sink_progress(void *arg, lsn_t lsn, struct error *err)
 }
 
 /*
- * What was confirmed to the server is not sent again: it must be applied, or be in the spool. Neither is so
- * on a host that has not the spool, or where that was damaged.
+ * A change that was confirmed to the server is not sent again: it must be applied already, or be in the
+ * spool. Neither holds on a host that does not have the spool, or where the spool was damaged.
  */
 static bool
 check_covered(struct engine *e, lsn_t from, struct error *err)
@@ -110,25 +117,33 @@ check_covered(struct engine *e, lsn_t from, struct error *err)
     char confirmed[LSN_TEXT_SIZE], has[LSN_TEXT_SIZE];
     bool ok =
         session_row(e->control, &res, err,
-                    "SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", 1,
-                    e->job.slot_name);
+                    "SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1 "
+                    "AND database = pg_catalog.current_database()",
+                    1, e->job.slot_name);
 
-    if (ok && result_lsn(&res, 0, 0) > from) {
+    if (ok && row_lsn(&res, 0, "confirmed_flush_lsn") > from) {
         ok = error_set(err, ERROR_FAILED,
                        "changes up to %s are no longer in the replication slot, and not in the spool "
                        "\"%s\", which ends at %s",
-                       lsn_format(result_lsn(&res, 0, 0), confirmed), e->job.spool_directory,
+                       lsn_format(row_lsn(&res, 0, "confirmed_flush_lsn"), confirmed), e->job.spool_directory,
                        lsn_format(from, has));
         error_detail(err, "The job has run on host %s. What is not applied yet is only in the spool there.",
                      e->job.host);
-        error_hint(err, "Go on there with: pgrecast resume %s; or give the job up with: pgrecast %s %s",
-                   e->job.name, job_is_turned(&e->job) ? "finish" : "abort", e->job.name);
+        error_hint(
+            err,
+            job_is_reversed(&e->job)
+                ? "To continue, run there: " COMMAND("resume") "; to give the job up, run: " COMMAND("finish")
+                : "To continue, run there: " COMMAND("resume") "; to give the job up, run: " COMMAND("abort"),
+            e->job.name, e->job.name);
     }
     result_free(&res);
     return ok;
 }
 
-/* A walsender of ours that does not know yet that its client is gone. The job's lock says that it is. */
+/*
+ * A walsender of this job that has not noticed yet that its client is gone. The job's lock proves that it is
+ * gone.
+ */
 static bool
 end_old_receiver(struct engine *e, struct error *err)
 {
@@ -147,21 +162,28 @@ start_stream(struct engine *e, lsn_t from, struct error *err)
     struct stream_options options = {
         .connection = e->options.connection,
         .slot = e->job.slot_name,
-        .publication = job_is_turned(&e->job) ? e->job.back_publication_name : e->job.publication_name,
+        .publication = job_is_reversed(&e->job) ? e->job.back_publication_name : e->job.publication_name,
         .any_origin = true,
         .from = from,
-        .limit = e->job.leg > 0 || e->job.phase > PHASE_INDEX ? job_applied(&e->job) : 0,
+        .limit = e->job.swaps > 0 || e->job.phase > PHASE_INDEX ? job_applied(&e->job) : 0,
         .sink = {.arg = e->spool,
-                 .append = sink_append,
-                 .flush = sink_flush,
+                 .append = stages_sink_append,
+                 .flush = stages_sink_flush,
                  .sync = sink_sync,
                  .progress = sink_progress},
     };
-    int64_t until = clock_ms() + SLOT_FREE_MS;
+    int64_t until = clock_ms() + SLOT_FREE_MS, report = clock_ms() + SLOT_REPORT_MS;
 
     while ((e->stream = stream_start(&options, err)) == NULL) {
-        if (strcmp(err->sqlstate, "55006") != 0 || clock_ms() > until) /* object_in_use */
+        if (!sqlstate_is(err, SQLSTATE_OBJECT_IN_USE))
             return false;
+        if (clock_ms() > until)
+            return watch_slot_busy(e, err);
+        if (clock_ms() > report) {
+            watch_slot_busy(e, err);
+            log_warning("%s. It is waited for. %s", err->message, err->hint != NULL ? err->hint : "");
+            report = until;
+        }
         error_clear(err);
         if (!end_old_receiver(e, err))
             return false;
@@ -185,31 +207,32 @@ stages_open_stream(struct engine *e, struct error *err)
         return false;
     if (spool_end_lsn(e->spool) > from)
         from = spool_end_lsn(e->spool);
-    return check_covered(e, from, err) && job_state_save_place(e->control, &e->job, err) &&
+    return check_covered(e, from, err) && job_state_save_host(e->control, &e->job, err) &&
            start_stream(e, from, err);
 }
 
 /*
- * Values that an apply has read from the source are newer than its place in the stream, and may be those of
- * another row. Which they are is not known after a crash: all up to now at most.
+ * Values that an apply has read from the source are newer than its position in the stream, and may be those
+ * of another row. After a crash it is not known which values those are: at most all up to the current end of
+ * the log.
  */
 static bool
 distrust_all(struct engine *e, struct apply_bounds *bounds, struct error *err)
 {
     struct result res = {0};
-    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn()", 0);
+    bool ok = session_row(e->control, &res, err, "SELECT pg_catalog.pg_current_wal_insert_lsn() AS lsn", 0);
 
     if (ok)
-        bounds->distrust = bounds->exact = result_lsn(&res, 0, 0);
+        bounds->distrust = bounds->exact = row_lsn(&res, 0, "lsn");
     result_free(&res);
     return ok;
 }
 
-/* Where the leg began, the two tables being as the copy or the swap has left them. */
+/* The position at which the direction began, where both tables are as the copy or the swap has left them. */
 static lsn_t
-leg_start(const struct engine *e)
+direction_start(const struct engine *e)
 {
-    return e->job.leg == 0 ? e->job.start : e->job.swap_lsn;
+    return e->job.swaps == 0 ? e->job.start : e->job.swap_lsn;
 }
 
 static bool
@@ -219,28 +242,27 @@ open_apply(struct engine *e, int table, bool *fresh, struct error *err)
     struct apply_options options = {
         .plan = t->plan,
         .session = e->applying,
-        .helpers = e->options.workers > HELPERS_MOST ? HELPERS_MOST : e->options.workers - 1,
+        .workers = sessions_apply_workers(e->options.workers),
         .connection = e->options.connection,
         .spool = e->spool,
-        .owner = {.job_id = e->job.id, .number = table + 1},
-        .instance = e->job.instance,
-        .bounds = {.barrier = e->job.leg == 0 ? e->job.barrier : 0,
-                   .exact = e->job.leg == 0 ? e->job.exact : 0},
+        .owner = {.job_id = e->job.id, .number = table + 1, .instance = e->job.instance},
+        .bounds = {.barrier = e->job.swaps == 0 ? e->job.barrier : 0,
+                   .exact = e->job.swaps == 0 ? e->job.exact : 0},
         .after = e->job.tables[table].applied,
         .skip_xid = e->job.swap_xid,
-        .set_aside = job_is_turned(&e->job),
+        .set_aside = job_is_reversed(&e->job),
     };
 
-    *fresh = options.after == leg_start(e);
+    *fresh = options.after == direction_start(e);
     if (!*fresh && !distrust_all(e, &options.bounds, err))
         return false;
-    if (e->sweep_needed) /* rows may be missing until then */
+    if (e->sweep_needed) /* rows may be missing until the sweep */
         options.bounds.exact = UINT64_MAX;
     t->apply = apply_open(&options, err);
     return t->apply != NULL;
 }
 
-/* What was proven, as far as the applies that were closed, or the swap, have left it so. */
+/* Take over the proof of parity that the closed applies have left, or that the swap begins with. */
 static void
 take_proof(struct engine *e, bool fresh)
 {
@@ -251,12 +273,12 @@ take_proof(struct engine *e, bool fresh)
 
         if (kept)
             apply_give_dirty(t->apply, t->dirty);
-        else if (fresh) /* from the swap on, at which both tables were equal */
+        else if (fresh) /* dirty from the swap on, at which both tables were equal */
             apply_dirty_start(t->apply);
         t->dirty = NULL;
-        ahead = ahead || apply_is_ahead(t->apply);
+        ahead = ahead || apply_has_beyond(t->apply);
     }
-    e->proven = kept || (fresh && !ahead);
+    e->proven = kept || (fresh && !ahead && e->job.mismatches == 0);
 }
 
 bool
@@ -266,10 +288,9 @@ stages_open_apply(struct engine *e, struct error *err)
 
     if (engine_applies(e))
         return true;
-    if (e->job.leg == 0 &&
-        !engine_check_definition(e, err)) /* it may have been changed while nobody looked */
+    if (!watch_now(e, err)) /* the definition may have been changed while no instance ran */
         return false;
-    e->applying = apply_session_open(e->options.connection, err);
+    e->applying = apply_session_open(e->options.connection, e->job.id, err);
     if (e->applying == NULL || !verify_keys_prepare(e->applying, err))
         return false;
     for (int i = 0; i < e->table_count; i++) {
@@ -279,8 +300,9 @@ stages_open_apply(struct engine *e, struct error *err)
             return false;
         fresh = fresh && this_fresh;
     }
-    take_proof(e, e->job.leg > 0 && fresh);
-    return true;
+    take_proof(e, e->job.swaps > 0 && fresh);
+    e->proven = e->proven && !e->distrusted;
+    return inactive_check(e, err);
 }
 
 void

@@ -1,6 +1,4 @@
-/* The start of a job: publication, slot, start barrier, receiver, shadow. */
-#include <inttypes.h>
-#include <stdio.h>
+/* The start of a job: publications, slot, start barrier, receiver, shadow. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,16 +6,23 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "additions.h"
 #include "engine.h"
+#include "state/guard.h"
+#include "state/ledger.h"
+#include "state/position.h"
+#include "pg/sqlstate.h"
+#include "state/published.h"
 
-#define LOCK_WAIT_MS                                                                                         \
-    2000 /* a try to create the publication or the slot; then what is waited for is named                    \
-          */
+/* For one try to create a publication or slot; after it the log names what the job waits for. */
+#define LOCK_WAIT_MS 2000
 #define BARRIER_POLL_MS 20
 #define BARRIER_REPORT_MS 3000
 
-/* The oldest transaction of the cluster that has written something: what slot creation and the barrier wait
- * for. */
+/*
+ * The oldest transaction of the cluster that has written something: slot creation and the barrier wait for
+ * its end.
+ */
 static char *
 describe_oldest(struct engine *e)
 {
@@ -30,20 +35,19 @@ describe_oldest(struct engine *e)
             "SELECT pg_catalog.format('process %s (%s, database %s, open for %s s)', pid, "
             "coalesce(nullif(application_name, ''), 'unnamed'), datname, "
             "coalesce(pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - xact_start))::text, "
-            "'?')) FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL "
+            "'?')) AS oldest FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL "
             "AND pid <> pg_catalog.pg_backend_pid() ORDER BY pg_catalog.age(backend_xid) DESC LIMIT 1",
             0) &&
         result_rows(&res) > 0)
-        text = mem_strdup(result_text(&res, 0, 0));
+        text = row_copy(&res, 0, "oldest");
     result_free(&res);
     if (text == NULL &&
-        session_query(
-            e->control, &res, &ignored,
-            "SELECT pg_catalog.format('the prepared transaction %L of database %s', gid, database) FROM "
-            "pg_catalog.pg_prepared_xacts ORDER BY prepared LIMIT 1",
-            0) &&
+        session_query(e->control, &res, &ignored,
+                      "SELECT pg_catalog.format('the prepared transaction %L of database %s', gid, database) "
+                      "AS oldest FROM pg_catalog.pg_prepared_xacts ORDER BY prepared LIMIT 1",
+                      0) &&
         result_rows(&res) > 0)
-        text = mem_strdup(result_text(&res, 0, 0));
+        text = row_copy(&res, 0, "oldest");
     result_free(&res);
     error_clear(&ignored);
     return text != NULL ? text : mem_strdup("a transaction that has just ended");
@@ -62,17 +66,20 @@ start_timed_out(struct engine *e, struct error *err)
     return false;
 }
 
-/* Run a statement that waits for others, in short tries, saying what it waits for. */
+/*
+ * Do something that may have to wait for others: try for a short time, say what it waits for, and try again.
+ */
 static bool
-run_waiting(struct engine *e, const char *what, const char *sql, int nparams, const char *const *params,
+run_waiting(struct engine *e, const char *what,
+            bool (*run)(struct engine *e, const void *arg, struct error *err), const void *arg,
             struct error *err)
 {
     int64_t until = clock_ms() + (int64_t)e->options.start_timeout_s * 1000;
     bool told = false, ok = session_executef(e->control, err, "SET lock_timeout = %d", LOCK_WAIT_MS);
 
     while (ok) {
-        ok = session_query_params(e->control, NULL, err, sql, nparams, params);
-        if (ok || strcmp(err->sqlstate, "55P03") != 0)
+        ok = run(e, arg, err);
+        if (ok || !sqlstate_is(err, SQLSTATE_LOCK_NOT_AVAILABLE))
             break;
         if (clock_ms() > until)
             return start_timed_out(e, err);
@@ -87,29 +94,50 @@ run_waiting(struct engine *e, const char *what, const char *sql, int nparams, co
     return ok && session_execute(e->control, err, "SET lock_timeout = 0");
 }
 
+struct publication {
+    const char *name;
+    const char *tables; /* the end of the statement, from the tables on */
+};
+
+/* The publication and its oid in the ledger are created in one transaction. */
 static bool
-create_publication(struct engine *e, const char *name, const char *tables, struct error *err)
+try_publication(struct engine *e, const void *arg, struct error *err)
 {
-    struct buffer sql = {0}, undo = {0};
+    const struct publication *p = arg;
+    struct result res = {0};
+    struct buffer sql = {0};
     bool ok;
 
-    buffer_add_text(&undo, "DROP PUBLICATION IF EXISTS ");
-    buffer_add_identifier(&undo, name);
     buffer_add_text(&sql, "CREATE PUBLICATION ");
-    buffer_add_identifier(&sql, name);
-    buffer_add_text(&sql, tables);
-    ok = ledger_enter(e->control, &e->job, "publication", name, undo.data, err) &&
-         run_waiting(e, "the publication", sql.data, 0, NULL, err);
+    buffer_add_identifier(&sql, p->name);
+    buffer_add_text(&sql, p->tables);
+    ok = session_execute(e->control, err, "BEGIN") && session_execute(e->control, err, sql.data) &&
+         session_row(e->control, &res, err, "SELECT oid FROM pg_catalog.pg_publication WHERE pubname = $1", 1,
+                     p->name) &&
+         ledger_made(e->control, &e->job, LEDGER_PUBLICATION, p->name, (uint32_t)row_int(&res, 0, "oid"),
+                     err) &&
+         published_note(e->control, &e->job, err) && session_commit(e->control, err);
     if (!ok)
-        error_context(err, "creating publication \"%s\"", name);
+        session_rollback(e->control);
+    result_free(&res);
     buffer_free(&sql);
-    buffer_free(&undo);
     return ok;
 }
 
+static bool
+create_publication(struct engine *e, const char *name, const char *tables, struct error *err)
+{
+    struct publication p = {.name = name, .tables = tables};
+
+    return (ledger_enter(e->control, &e->job, LEDGER_PUBLICATION, name, err) &&
+            run_waiting(e, "the publication", try_publication, &p, err)) ||
+           error_context(err, "creating publication \"%s\"", name);
+}
+
 /*
- * One for each direction. That of the way back is empty until the new table is complete; but it must be older
- * than the slot, or changes from before its time could not be decoded.
+ * One publication for each direction. That of the reverse direction is empty until the new table is complete.
+ * It must be created before the slot, because otherwise changes could not be decoded from before its
+ * creation.
  */
 static bool
 create_publications(struct engine *e, struct error *err)
@@ -118,7 +146,8 @@ create_publications(struct engine *e, struct error *err)
     bool ok;
 
     for (int i = 0; i < e->table_count; i++)
-        buffer_printf(&tables, "%sONLY %s", i > 0 ? ", " : " FOR TABLE ", e->tables[i].plan->source_sql);
+        buffer_printf(&tables, "%sONLY %s", i > 0 ? ", " : " FOR TABLE ",
+                      e->tables[i].plan->names.source_sql);
     ok = create_publication(e, e->job.publication_name, tables.data, err) &&
          (e->options.window_s == 0 || create_publication(e, e->job.back_publication_name, "", err));
     buffer_free(&tables);
@@ -127,27 +156,34 @@ create_publications(struct engine *e, struct error *err)
 }
 
 /*
- * After the publications are committed: a slot older than its publication cannot be decoded. From 17 on a
- * standby may keep a copy of it, so that the job survives a failover.
+ * To be called after the publications are committed: a slot that is older than its publication cannot be
+ * decoded. On servers from 17 on a standby may keep a copy of the slot, so that the job survives a failover.
  */
+static bool
+try_slot(struct engine *e, const void *arg, struct error *err)
+{
+    (void)arg;
+    return session_query(
+        e->control, NULL, err,
+        session_major(e->control) >= 17
+            ? "SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput', failover => true)"
+            : "SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')",
+        1, e->job.slot_name);
+}
+
 static bool
 create_slot(struct engine *e, struct error *err)
 {
-    const char *params[] = {e->job.slot_name};
-    const char *sql =
-        session_major(e->control) >= 17
-            ? "SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput', failover => true)"
-            : "SELECT pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')";
     struct result res = {0};
-    bool ok;
+    bool ok =
+        ledger_enter(e->control, &e->job, LEDGER_SLOT, e->job.slot_name, err) &&
+        run_waiting(e, "the replication slot", try_slot, NULL, err) &&
+        session_row(e->control, &res, err,
+                    "SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", 1,
+                    e->job.slot_name);
 
-    ok = ledger_enter(e->control, &e->job, LEDGER_SLOT, e->job.slot_name, "", err) &&
-         run_waiting(e, "the replication slot", sql, 1, params, err) &&
-         session_row(e->control, &res, err,
-                     "SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1",
-                     1, e->job.slot_name);
     if (ok)
-        e->job.start = result_lsn(&res, 0, 0);
+        e->job.start = row_lsn(&res, 0, "confirmed_flush_lsn");
     else
         error_context(err, "creating replication slot \"%s\"", e->job.slot_name);
     for (int i = 0; i < e->table_count; i++)
@@ -160,20 +196,15 @@ create_slot(struct engine *e, struct error *err)
 static bool
 save_start(struct engine *e, struct error *err)
 {
-    char id[24], lsn[LSN_TEXT_SIZE];
-
-    snprintf(id, sizeof(id), "%" PRId64, e->job.id);
     return job_state_save_start(e->control, &e->job, err) &&
-           session_query(e->control, NULL, err,
-                         "UPDATE pgrecast.position SET applied_lsn = $2 WHERE job_id = $1", 2, id,
-                         lsn_format(e->job.start, lsn));
+           state_position_reset(e->control, &e->job, e->job.start, err);
 }
 
 /*
- * The start barrier. A transaction that began before the slot was ready may commit without being streamed,
- * and stay invisible for a while after its commit (a synchronous standby): wait until every transaction older
- * than x0 is over and visible. Then all rows older than x0 can be read, and all later changes come through
- * the slot.
+ * The start barrier. A transaction that began before the slot was ready may commit without being streamed. It
+ * may also stay invisible for a while after its commit (a synchronous standby). So wait until every
+ * transaction older than x0 is over and visible. Then all rows older than x0 can be read, and all later
+ * changes come through the slot.
  */
 static bool
 pass_barrier(struct engine *e, struct error *err)
@@ -181,20 +212,19 @@ pass_barrier(struct engine *e, struct error *err)
     int64_t began = clock_ms(), reported = began;
     struct result res = {0};
     bool ok = session_row(e->control, &res, err,
-                          "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())", 0);
-    char x0[24];
+                          "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) AS xid", 0);
+    struct params x0 = {0};
 
     if (!ok)
         return false;
-    e->job.x0 = strtoull(result_text(&res, 0, 0), NULL, 10);
-    snprintf(x0, sizeof(x0), "%" PRIu64, e->job.x0);
+    e->job.x0 = row_uint(&res, 0, "xid");
+    params_uint(&x0, e->job.x0);
     for (;;) {
-        ok = session_row(
-            e->control, &res, err,
-            "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) >= $1::pg_catalog.xid8, "
-            "pg_catalog.pg_current_wal_insert_lsn()",
-            1, x0);
-        if (!ok || result_bool(&res, 0, 0))
+        ok = session_row_with(e->control, &res, err,
+                              "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) >= "
+                              "$1::pg_catalog.xid8 AS passed, pg_catalog.pg_current_wal_insert_lsn() AS lsn",
+                              &x0);
+        if (!ok || row_bool(&res, 0, "passed"))
             break;
         if (clock_ms() - began > (int64_t)e->options.start_timeout_s * 1000) {
             ok = start_timed_out(e, err);
@@ -210,7 +240,7 @@ pass_barrier(struct engine *e, struct error *err)
             break;
     }
     if (ok) {
-        e->job.barrier = result_lsn(&res, 0, 1);
+        e->job.barrier = row_lsn(&res, 0, "lsn");
         ok = save_start(e, err);
     }
     result_free(&res);
@@ -218,36 +248,31 @@ pass_barrier(struct engine *e, struct error *err)
     return ok;
 }
 
+/* In the transaction that creates it, so that the ledger has an object if and only if the object exists. */
 static bool
 note_shadow(struct engine *e, int table, struct error *err)
 {
+    const char *name = e->tables[table].plan->names.shadow_sql;
     struct result res = {0};
-    bool ok = session_row(e->control, &res, err, "SELECT $1::pg_catalog.regclass::pg_catalog.oid", 1,
-                          e->tables[table].plan->shadow_sql);
+    bool ok =
+        session_row(e->control, &res, err, "SELECT $1::pg_catalog.regclass::pg_catalog.oid AS oid", 1, name);
 
     if (ok)
-        e->job.tables[table].shadow_oid = (uint32_t)result_int(&res, 0, 0);
+        e->job.tables[table].shadow_oid = (uint32_t)row_int(&res, 0, "oid");
     result_free(&res);
-    return ok && job_state_save_table(e->control, &e->job, table, err);
-}
-
-static bool
-enter_shadow(struct engine *e, const struct plan *plan, struct error *err)
-{
-    char *undo = statements_join(&plan->drop_shadow);
-    bool ok = ledger_enter(e->control, &e->job, LEDGER_TABLE, plan->shadow_sql, undo, err);
-
-    free(undo);
-    return ok;
+    return ok && job_state_save_table(e->control, &e->job, table, err) &&
+           ledger_made(e->control, &e->job, LEDGER_TABLE, name, e->job.tables[table].shadow_oid, err);
 }
 
 static bool
 create_shadow(struct engine *e, int table, struct error *err)
 {
     const struct plan *plan = e->tables[table].plan;
-    char *create = statements_join(&plan->create);
-    bool ok = (session_execute(e->control, err, create) && note_shadow(e, table, err)) ||
-              error_context(err, "creating %s", plan->shadow_sql);
+    char *create = statements_join(&plan->statements.create);
+    bool ok = (session_execute(e->control, err, create) && note_shadow(e, table, err) &&
+               guard_set(e->control, &e->job, table, plan->names.shadow_sql, err) &&
+               additions_remove(e, table, ADDITIONS_CREATED, err) && additions_note(e, table, err)) ||
+              error_context(err, "creating %s", plan->names.shadow_sql);
 
     free(create);
     return ok;
@@ -259,18 +284,22 @@ create_shadows(struct engine *e, struct error *err)
     bool ok = true;
 
     for (int i = 0; ok && i < e->table_count; i++)
-        ok = enter_shadow(e, e->tables[i].plan, err);
+        ok = ledger_enter(e->control, &e->job, LEDGER_TABLE, e->tables[i].plan->names.shadow_sql, err) &&
+             ledger_enter(e->control, &e->job, LEDGER_GUARD, e->tables[i].plan->names.shadow_sql, err);
     ok = ok && session_execute(e->control, err, "BEGIN");
     for (int i = 0; ok && i < e->table_count; i++)
         ok = create_shadow(e, i, err);
-    ok = ok && session_execute(e->control, err, "COMMIT");
+    ok = ok && guard_seal(e->control, &e->job, err) && session_commit(e->control, err);
     if (!ok)
         session_rollback(e->control);
     engine_kill_point("init-shadow");
     return ok;
 }
 
-/* An instance that ended in here has made nothing of worth: all of it goes, and is made anew. */
+/*
+ * An instance that ended in this phase has made nothing that is worth keeping: all of it is removed and made
+ * anew.
+ */
 enum step
 phase_start(struct engine *e, struct error *err)
 {

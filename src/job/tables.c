@@ -1,4 +1,4 @@
-/* The tables of a job as one: what is so of each of them, or of all told. */
+/* Functions on all tables of a job together. */
 #include <stdlib.h>
 
 #include "core/mem.h"
@@ -97,7 +97,7 @@ void
 engine_name_table(const struct engine *e, const struct engine_table *t, struct error *err)
 {
     if (e->table_count > 1 && (error_is_of_a_row(err) || err->kind == ERROR_PARITY))
-        error_context(err, "table %s", t->plan->source_sql);
+        error_context(err, "table %s", t->plan->names.source_sql);
 }
 
 const char *

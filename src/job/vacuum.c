@@ -6,6 +6,7 @@
 #include "core/list.h"
 #include "core/mem.h"
 #include "parallel.h"
+#include "pg/redact.h"
 
 #define POLL_MS 50
 
@@ -15,8 +16,8 @@ struct vacuum {
 };
 
 /*
- * TRUNCATE off: to give back empty pages at the end it would wait up to five seconds for the readers of a
- * verification.
+ * TRUNCATE off: otherwise VACUUM would wait up to five seconds for the readers of a verification, to give
+ * back empty pages at the end of the table.
  */
 struct vacuum *
 vacuum_start(struct engine *e, int workers)
@@ -24,7 +25,7 @@ vacuum_start(struct engine *e, int workers)
     struct vacuum *v = mem_alloc(sizeof(*v));
 
     for (int i = 0; i < e->table_count; i++)
-        list_addf(&v->sql, "VACUUM (ANALYZE, TRUNCATE off) %s", e->tables[i].plan->shadow_sql);
+        list_addf(&v->sql, "VACUUM (ANALYZE, TRUNCATE off) %s", e->tables[i].plan->names.shadow_sql);
     v->parallel = parallel_start(e->options.connection, "vacuum", (const char *const *)v->sql.items,
                                  v->sql.count, workers);
     return v;
@@ -45,6 +46,7 @@ vacuum_finish(struct engine *e, struct vacuum *v, bool ok, struct error *err)
     }
     if (!parallel_finish(v->parallel, &failed) && ok) {
         error_move(err, &failed);
+        error_redact(err);
         ok = error_context(err, "vacuuming the new table%s", engine_plural(e));
     }
     error_clear(&failed);

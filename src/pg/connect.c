@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "core/clock.h"
+#include "core/command.h"
 #include "core/mem.h"
 #include "core/stop.h"
 
@@ -14,14 +15,14 @@
 #define OPTIONS_MAX 16
 #define NO_SSLMODE "none (a dry run of pgrecast)"
 
-/* What the user may say otherwise. Milliseconds only in the last. */
+/* Defaults that the user may override. Only the last one is in milliseconds. */
 static const char *const defaults[][2] = {
     {"connect_timeout", "10"}, {"keepalives_idle", "10"},     {"keepalives_interval", "5"},
     {"keepalives_count", "3"}, {"tcp_user_timeout", "20000"},
 };
 #define DEFAULT_COUNT (sizeof(defaults) / sizeof(defaults[0]))
 
-/* For PQconnectStartParams(): ends with NULL. Later ones win over earlier ones, and over dbname's. */
+/* For PQconnectStartParams(): ends with NULL. Later keywords override earlier ones, and those in dbname. */
 struct keywords {
     const char *names[OPTIONS_MAX];
     const char *values[OPTIONS_MAX];
@@ -47,7 +48,7 @@ option_value(const PQconninfoOption *options, const char *name)
     return NULL;
 }
 
-/* As libpq does: 0 or less is for ever, and a single second would be rounded to nothing. */
+/* As in libpq: 0 or less means no limit, and a single second would be rounded to nothing. */
 static int
 timeout_of(const char *value)
 {
@@ -57,13 +58,13 @@ timeout_of(const char *value)
 }
 
 /*
- * Add the defaults for what the user has not set. A keyword given to libpq wins over the environment and over
- * service files, and only libpq knows how to read those: so it is asked, by a connection that it refuses to
- * begin because of its sslmode, what the settings are. False when it refuses for another reason: the user's
- * options are wrong.
+ * Add the defaults for what the user has not set. A keyword given to libpq overrides the environment and
+ * service files, and only libpq knows how to read those. So the program asks libpq for the settings, with a
+ * connection that libpq refuses to begin because of its sslmode. False if libpq refuses for another reason:
+ * then the user's options are wrong.
  */
 static bool
-add_defaults(struct keywords *k, int *timeout_s)
+connect_add_defaults(struct keywords *k, int *timeout_s)
 {
     struct keywords dry = *k;
     PQconninfoOption *options;
@@ -87,7 +88,7 @@ add_defaults(struct keywords *k, int *timeout_s)
     return valid;
 }
 
-/* The address that libpq is trying now. */
+/* The address that libpq is trying at the moment. */
 static char *
 current_address(const PGconn *conn)
 {
@@ -97,7 +98,7 @@ current_address(const PGconn *conn)
                       port != NULL ? port : "");
 }
 
-/* A time limit for each address, as PQconnectdb() has. */
+/* A time limit for each address, as PQconnectdb() has it. */
 struct attempt {
     PGconn *conn;
     int timeout_s;
@@ -122,11 +123,11 @@ attempt_check(struct attempt *a)
     free(address);
     if (a->timeout_s > 0 && now >= a->until && !a->timed_out) {
         a->timed_out = true;
-        shutdown(PQsocket(a->conn), SHUT_RDWR); /* libpq sees an error, and goes on to the next address */
+        shutdown(PQsocket(a->conn), SHUT_RDWR); /* libpq sees an error, and tries the next address */
     }
 }
 
-/* False when the user asked to stop and there is no answer yet. */
+/* False if the user asked to stop and there is no answer yet. */
 static bool
 attempt_run(struct attempt *a)
 {
@@ -140,7 +141,7 @@ attempt_run(struct attempt *a)
         attempt_check(a);
         if (fd.fd < 0 || poll(&fd, 1, POLL_MS) > 0)
             status = PQconnectPoll(a->conn);
-        else if (stop_requested()) /* only then: a server that answers is there for a clean-up too */
+        else if (stop_requested()) /* only here: a server that answers is also needed for a clean-up */
             return false;
     }
     return true;
@@ -158,11 +159,11 @@ sqlstate_is_transient(const char *sqlstate, bool connecting)
     }
     if (connecting && strcmp(sqlstate, "53300") == 0) /* too_many_connections */
         return true;
-    /* connection_exception; but protocol_violation comes again */
+    /* connection_exception; but a protocol_violation would be repeated */
     return strncmp(sqlstate, "08", 2) == 0 && strcmp(sqlstate, "08P01") != 0;
 }
 
-/* "FATAL:  28P01: …": where the SQLSTATE stands in a line of a verbose message, or NULL. */
+/* "FATAL:  28P01: …": the place of the SQLSTATE in a line of a verbose message, or NULL. */
 static const char *
 find_sqlstate(const char *line, size_t len)
 {
@@ -176,7 +177,7 @@ find_sqlstate(const char *line, size_t len)
     return NULL;
 }
 
-/* libpq's verbose message without what is for programs. sqlstate: the last one in it. */
+/* libpq's verbose message without the parts that are for programs. sqlstate: the last one in the message. */
 static char *
 plain_message(const char *verbose, char sqlstate[6])
 {
@@ -199,7 +200,10 @@ plain_message(const char *verbose, char sqlstate[6])
     return buffer_take(&out);
 }
 
-/* Where a server has answered its SQLSTATE tells whether another try may succeed; silence may always pass. */
+/*
+ * If the server has answered, its SQLSTATE says whether another try may succeed. If it has not answered,
+ * another try may always succeed.
+ */
 static void
 explain_failure(const struct attempt *a, bool options_valid, struct error *err)
 {
@@ -226,13 +230,72 @@ collect_keywords(struct keywords *k, const struct connection_options *options, e
     keyword_add(k, "user", options->user);
     keyword_add(k, "password", options->password);
     keyword_add(k, "application_name", application_name);
-    keyword_add(k, "client_encoding", "UTF8");
+    keyword_add(k, "client_encoding", "SQL_ASCII"); /* until it is known which encoding is possible */
     keyword_add(k, "replication", kind == SESSION_REPLICATION ? "database" : NULL);
+}
+
+/* A value of a conninfo string. */
+static void
+add_keyword(struct buffer *out, const char *keyword, const char *value)
+{
+    buffer_printf(out, "%s%s='", out->len > 0 ? " " : "", keyword);
+    for (const char *c = value; *c != '\0'; c++) {
+        if (*c == '\'' || *c == '\\')
+            buffer_add_char(out, '\\');
+        buffer_add_char(out, *c);
+    }
+    buffer_add_char(out, '\'');
+}
+
+/* libpq: the value is hidden in a dialog; a password is such a value ("*"). */
+static bool
+is_secret(const PQconninfoOption *o)
+{
+    return o->val != NULL && strcmp(o->dispchar, "*") == 0;
+}
+
+/* A name, a conninfo string or a URI, without what is secret. NULL: nothing can be shown. The caller frees it. */
+static char *
+without_secrets(const char *dbname)
+{
+    PQconninfoOption *options;
+    struct buffer text = {0};
+    bool secret = false;
+
+    if (strchr(dbname, '=') == NULL && strstr(dbname, "://") == NULL)
+        return mem_strdup(dbname);
+    options = PQconninfoParse(dbname, NULL);
+    if (options == NULL)
+        return NULL;
+    for (const PQconninfoOption *o = options; o->keyword != NULL; o++) {
+        secret = secret || is_secret(o);
+        if (o->val != NULL && !is_secret(o))
+            add_keyword(&text, o->keyword, o->val);
+    }
+    PQconninfoFree(options);
+    if (secret)
+        return buffer_take(&text);
+    buffer_free(&text);
+    return mem_strdup(dbname);
+}
+
+void
+connection_add_options(const struct connection_options *options, struct buffer *out)
+{
+    char *dbname = options->dbname != NULL ? without_secrets(options->dbname) : NULL;
+
+    command_add_option(out, "-d", dbname);
+    command_add_option(out, "-h", options->host);
+    command_add_option(out, "-p", options->port);
+    command_add_option(out, "-U", options->user);
+    if (options->no_password)
+        buffer_add_text(out, " -w");
+    free(dbname);
 }
 
 PGconn *
 server_connect(const struct connection_options *options, enum session_kind kind, const char *purpose,
-               struct error *err)
+               PQnoticeReceiver receiver, void *receiver_arg, struct error *err)
 {
     char *name = mem_printf("pgrecast %s", purpose);
     struct keywords keywords = {0};
@@ -240,9 +303,10 @@ server_connect(const struct connection_options *options, enum session_kind kind,
     bool options_valid, connected = false;
 
     collect_keywords(&keywords, options, kind, name);
-    options_valid = add_defaults(&keywords, &attempt.timeout_s);
+    options_valid = connect_add_defaults(&keywords, &attempt.timeout_s);
     attempt.conn = PQconnectStartParams(keywords.names, keywords.values, 1);
-    PQsetErrorVerbosity(attempt.conn, PQERRORS_VERBOSE); /* for the SQLSTATE of a refusal */
+    PQsetNoticeReceiver(attempt.conn, receiver, receiver_arg); /* libpq itself would write them to stderr */
+    PQsetErrorVerbosity(attempt.conn, PQERRORS_VERBOSE);       /* for the SQLSTATE of a refusal */
     if (!attempt_run(&attempt)) {
         error_set(err, ERROR_FAILED, "stopped on request");
         err->stopped = true;

@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "pg/sqlstate.h"
 #include "results.h"
 
 static struct pipeline_statement *
-add(struct pipeline *p, const char *sql, int nparams)
+pg_pipeline_add(struct pipeline *p, const char *sql, int nparams)
 {
     struct pipeline_statement *statement;
 
@@ -23,13 +24,13 @@ add(struct pipeline *p, const char *sql, int nparams)
 void
 pipeline_add(struct pipeline *p, const char *sql)
 {
-    add(p, sql, 0);
+    pg_pipeline_add(p, sql, 0);
 }
 
 void
 pipeline_add_params(struct pipeline *p, const char *sql, int nparams, const char *const *params)
 {
-    struct pipeline_statement *statement = add(p, sql, nparams);
+    struct pipeline_statement *statement = pg_pipeline_add(p, sql, nparams);
 
     for (int i = 0; i < nparams; i++)
         statement->params[i] = params[i] != NULL ? mem_strdup(params[i]) : NULL;
@@ -38,7 +39,7 @@ pipeline_add_params(struct pipeline *p, const char *sql, int nparams, const char
 void
 pipeline_add_prepared(struct pipeline *p, const char *name, int nparams, ...)
 {
-    struct pipeline_statement *statement = add(p, name, nparams);
+    struct pipeline_statement *statement = pg_pipeline_add(p, name, nparams);
     va_list args;
 
     statement->prepared = true;
@@ -49,6 +50,22 @@ pipeline_add_prepared(struct pipeline *p, const char *name, int nparams, ...)
         statement->params[i] = value != NULL ? mem_strdup(value) : NULL;
     }
     va_end(args);
+}
+
+void
+pipeline_add_with(struct pipeline *p, const char *sql, const struct params *params)
+{
+    const char *values[PARAMS_MOST];
+
+    params_values(params, values);
+    pipeline_add_params(p, sql, params->count, values);
+}
+
+void
+pipeline_add_prepared_with(struct pipeline *p, const char *name, const struct params *params)
+{
+    pipeline_add_with(p, name, params);
+    p->statements[p->count - 1].prepared = true;
 }
 
 static bool
@@ -62,18 +79,41 @@ send_statement(struct session *s, const struct pipeline_statement *statement)
                                                    params, NULL, NULL, 0) != 0;
 }
 
-/* Per statement one or more results and then NULL; at the end the sync. */
+/*
+ * To be called before statements that were prepared by name: the user's code may have run in the session
+ * since. It can have set another role or search_path, under which the statements would be planned anew. It
+ * can have put a statement of its own in their place; but it can do that only with PREPARE, which can be
+ * seen.
+ */
+static const char check_prepared[] = "SELECT pg_catalog.set_config('session_authorization', NULL, false), "
+                                     "pg_catalog.set_config('role', NULL, false), "
+                                     "pg_catalog.set_config('search_path', '', false), 1 "
+                                     "OPERATOR(pg_catalog./) (CASE WHEN EXISTS (SELECT FROM "
+                                     "pg_catalog.pg_prepared_statements WHERE from_sql AND "
+                                     "pg_catalog.starts_with(name, 'pgrecast_')) THEN 0 ELSE 1 "
+                                     "END)";
+
 static bool
-collect(struct session *s, struct pipeline *p, struct error *err)
+has_prepared(const struct pipeline *p)
+{
+    for (int i = 0; i < p->count; i++)
+        if (p->statements[i].prepared)
+            return true;
+    return false;
+}
+
+/* For each statement one or more results and then NULL; at the end the sync. */
+static bool
+pipeline_collect(struct session *s, struct pipeline *p, bool checked, struct error *err)
 {
     bool ok = true, cancelled = false;
-    int at = 0;
+    int at = checked ? -1 : 0;
 
     for (;;) {
-        struct pipeline_statement *statement = at < p->count ? &p->statements[at] : NULL;
+        struct pipeline_statement *statement = at >= 0 && at < p->count ? &p->statements[at] : NULL;
         PGresult *res;
 
-        if (!results_next(s, &res, &cancelled, err))
+        if (!results_next_after(s, &res, &cancelled, ok, err))
             return false;
         if (res == NULL) {
             at++;
@@ -88,6 +128,9 @@ collect(struct session *s, struct pipeline *p, struct error *err)
             if (statement != NULL) {
                 error_context(err, "%.300s", statement->sql);
                 p->failed = at;
+            } else if (at < 0 && sqlstate_is(err, SQLSTATE_DIVISION_BY_ZERO)) {
+                error_set(err, ERROR_FAILED,
+                          "code of the tables has replaced a prepared statement of the program");
             }
             err->stopped = cancelled;
         }
@@ -106,16 +149,18 @@ collect(struct session *s, struct pipeline *p, struct error *err)
 bool
 pipeline_run(struct session *s, struct pipeline *p, struct error *err)
 {
-    bool ok = true;
+    bool ok = true, checked = has_prepared(p);
 
     p->failed = -1;
     if (PQenterPipelineMode(session_conn(s)) == 0)
         return results_connection_error(s, err);
+    if (checked)
+        ok = PQsendQueryParams(session_conn(s), check_prepared, 0, NULL, NULL, NULL, NULL, 0) != 0;
     for (int i = 0; i < p->count && ok; i++)
         ok = send_statement(s, &p->statements[i]);
     if (!ok || PQpipelineSync(session_conn(s)) == 0)
         return results_connection_error(s, err);
-    ok = collect(s, p, err);
+    ok = pipeline_collect(s, p, checked, err);
     PQexitPipelineMode(session_conn(s));
     return ok;
 }

@@ -1,64 +1,24 @@
 #include "pg/session.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/encoding.h"
+#include "core/log.h"
 #include "core/lsn.h"
 #include "core/mem.h"
 #include "core/stop.h"
 #include "connect.h"
+#include "notice.h"
+#include "pg/pipeline.h"
+#include "pg/sqlstate.h"
 #include "results.h"
+#include "session_struct.h"
+#include "settings_pin.h"
 
-#define MAX_PARAMS 32
-#define POLL_MS 200
-
-struct session {
-    PGconn *conn;
-    struct buffer *notices; /* where to collect them, or NULL to drop them */
-    int64_t deadline_ms;    /* by clock_ms(); 0: none */
-};
-
-/*
- * What every session pins, so that a value is written and read alike everywhere and nothing of the role's or
- * the database's defaults ends or filters a statement. DateStyle 'ISO' changes the output only: how the
- * user's server reads an ambiguous date in a text (DMY, MDY) stays, as do TimeZone and lc_monetary, because
- * ALTER TABLE would use them.
- */
-static const char *const pinned_settings[][2] = {
-    {"client_encoding", "UTF8"},
-    {"DateStyle", "ISO"},
-    {"IntervalStyle", "postgres"},
-    {"extra_float_digits", "3"},
-    {"bytea_output", "hex"},
-    {"xmloption", "content"},
-    {"array_nulls", "on"},
-    {"search_path", ""},
-    {"standard_conforming_strings", "on"},
-    {"row_security", "off"}, /* an error instead of rows silently left out */
-    {"statement_timeout", "0"},
-    {"lock_timeout", "0"},
-    {"idle_in_transaction_session_timeout", "0"},
-    {"idle_session_timeout", "0"},
-    {"exit_on_error", "off"}, /* a lock that is not free is an error, and no end */
-    {"quote_all_identifiers", "off"},
-    {"default_transaction_isolation", "read committed"},
-    {"default_transaction_read_only", "off"},
-    {"default_tablespace", ""},
-    {"default_table_access_method", "heap"},
-    {"jit", "off"},
-    /* The server lets go of a client that has vanished (of its locks, its slot) in about half a minute. On a
-     * Unix socket these have no effect. */
-    {"tcp_keepalives_idle", "10"},
-    {"tcp_keepalives_interval", "5"},
-    {"tcp_keepalives_count", "3"},
-    {"tcp_user_timeout", "30s"},
-};
-
-static bool collect_results(struct session *s, struct result *out, struct error *err);
+static const char sql_switch_settings[] = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM "
+                                          "pg_catalog.jsonb_each_text($1::pg_catalog.jsonb) AS s(key, value)";
 
 static void
 collect_notice(void *arg, const PGresult *res)
@@ -69,6 +29,8 @@ collect_notice(void *arg, const PGresult *res)
     if (s->notices != NULL && message != NULL) {
         buffer_add_text(s->notices, message);
         buffer_add_char(s->notices, '\n');
+    } else {
+        notice_log(res);
     }
 }
 
@@ -117,6 +79,7 @@ session_error(struct session *s, const PGresult *res, enum error_kind kind, stru
     const char *detail = PQresultErrorField(res, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(res, PG_DIAG_MESSAGE_HINT);
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    const char *file = PQresultErrorField(res, PG_DIAG_SOURCE_FILE);
 
     if (message == NULL)
         return results_connection_error(s, err);
@@ -127,15 +90,18 @@ session_error(struct session *s, const PGresult *res, enum error_kind kind, stru
         error_hint(err, "%s", hint);
     if (state != NULL && strlen(state) == 5)
         memcpy(err->sqlstate, state, 6);
+    snprintf(err->source, sizeof(err->source), "%s", file != NULL ? file : "unknown");
+    err->inside = PQresultErrorField(res, PG_DIAG_CONTEXT) != NULL;
     err->connection_lost = PQstatus(s->conn) == CONNECTION_BAD || sqlstate_is_transient(err->sqlstate, false);
     return false;
 }
 
 /*
- * A pooler hands the server's sessions from one client to another: the settings of ours would be found in the
- * application's (an empty search_path above all), and locks, settings and prepared statements of ours be
- * lost. It shows by the process that it names to its clients, for cancelling: one of its own invention. So
- * this comes before any setting, and nothing is left in the session that was lent.
+ * A pooler passes the server's sessions from one client to another. Then the application's sessions would
+ * have the program's settings (an empty search_path above all), and the program would lose its locks,
+ * settings and prepared statements. A pooler is recognised by the process id that it gives to its clients for
+ * cancelling: it is not that of the server process. This check comes before any setting, so that nothing is
+ * changed in the lent session.
  */
 static bool
 check_direct(struct session *s, struct error *err)
@@ -143,11 +109,11 @@ check_direct(struct session *s, struct error *err)
     struct result res = {0};
     bool ok;
 
-    if (PQsendQuery(s->conn, "SELECT pg_catalog.pg_backend_pid()") == 0)
+    if (PQsendQuery(s->conn, "SELECT pg_catalog.pg_backend_pid() AS pid") == 0)
         return results_connection_error(s, err);
-    if (!collect_results(s, &res, err))
+    if (!results_collect(s, &res, err))
         return false;
-    ok = result_rows(&res) == 1 && result_int(&res, 0, 0) == PQbackendPID(s->conn);
+    ok = result_rows(&res) == 1 && row_int(&res, 0, "pid") == PQbackendPID(s->conn);
     result_free(&res);
     if (!ok) {
         error_set(err, ERROR_REFUSED, "there is a connection pooler between pgrecast and the server");
@@ -158,24 +124,153 @@ check_direct(struct session *s, struct error *err)
     return ok;
 }
 
-static bool
-pin_settings(struct session *s, struct error *err)
+const char *
+session_encoding(const struct session *s)
 {
-    struct buffer sql = {0};
-    bool ok;
+    const char *encoding = PQparameterStatus(s->conn, "server_encoding");
 
-    buffer_add_text(&sql, "SELECT ");
-    for (size_t i = 0; i < sizeof(pinned_settings) / sizeof(pinned_settings[0]); i++)
-        buffer_printf(&sql, "%spg_catalog.set_config('%s', '%s', false)", i > 0 ? ", " : "",
-                      pinned_settings[i][0], pinned_settings[i][1]);
-    if (session_major(s) >= 17)
-        buffer_add_text(&sql, ", pg_catalog.set_config('transaction_timeout', '0', false)");
-    ok = session_execute(s, err, sql.data);
-    buffer_free(&sql);
+    return encoding != NULL && strcmp(encoding, "UTF8") != 0 ? encoding : NULL;
+}
+
+/* Values in the stream have to arrive unchanged. The server has no conversion of MULE_INTERNAL to UTF-8. */
+static const char *
+client_encoding(const struct session *s)
+{
+    const char *encoding = session_encoding(s);
+
+    if (encoding == NULL || (s->kind != SESSION_REPLICATION && strcmp(encoding, "MULE_INTERNAL") != 0))
+        return "UTF8";
+    return encoding;
+}
+
+bool
+session_encode(struct session *s, const char *text, char **bytes, struct error *err)
+{
+    struct result res = {0};
+    bool ok = session_row(s, &res, err,
+                          "SELECT pg_catalog.encode(pg_catalog.convert_to($1, "
+                          "pg_catalog.getdatabaseencoding()), 'hex') AS bytes",
+                          1, text);
+
+    *bytes = ok ? encoding_unhex(row_text(&res, 0, "bytes")) : NULL;
+    result_free(&res);
     return ok;
 }
 
-/* A setting that not every server or role may change. */
+const char *
+session_pin_sql(struct session *s)
+{
+    const struct session_settings *settings = &s->settings;
+
+    if (s->pin == NULL)
+        s->pin = settings_pin_sql(session_major(s), client_encoding(s),
+                                  !s->adopted                     ? NULL
+                                  : s->kind == SESSION_EVALUATION ? settings->evaluation
+                                                                  : settings->transport,
+                                  &s->limits);
+    return s->pin;
+}
+
+void
+session_set_limits(struct session *s, const struct session_limits *limits)
+{
+    s->limits = limits != NULL ? *limits : (struct session_limits){0};
+    free(s->pin);
+    s->pin = NULL;
+}
+
+bool
+session_pin(struct session *s, struct error *err)
+{
+    return session_execute(s, err, session_pin_sql(s));
+}
+
+static void
+take_settings(struct session *s, const struct session_settings *settings)
+{
+    session_settings_clear(&s->settings);
+    s->settings = (struct session_settings){
+        .evaluation = mem_strdup(settings->evaluation),
+        .transport = mem_strdup(settings->transport),
+        .differ = settings->differ,
+    };
+    s->adopted = true;
+    free(s->pin);
+    s->pin = NULL;
+}
+
+bool
+session_settings_adopt(struct session *s, const struct session_settings *settings, struct error *err)
+{
+    take_settings(s, settings);
+    return session_pin(s, err) || error_context(err, "setting up the session as the job needs it");
+}
+
+const struct session_settings *
+session_settings(struct session *s, struct error *err)
+{
+    if (s->settings.evaluation == NULL && !session_settings_read(s, NULL, &s->settings, err))
+        return NULL;
+    return &s->settings;
+}
+
+static bool
+switch_settings(struct session *s, bool evaluation, struct error *err)
+{
+    const struct session_settings *settings;
+
+    /* without a job's settings it has one set only: the settings that it began with */
+    if (s->kind == SESSION_EVALUATION && !s->adopted)
+        return true;
+    settings = session_settings(s, err);
+    return settings != NULL &&
+           (!settings->differ || session_query(s, NULL, err, sql_switch_settings, 1,
+                                               evaluation ? settings->evaluation : settings->transport));
+}
+
+bool
+session_evaluate(struct session *s, struct error *err)
+{
+    return switch_settings(s, true, err);
+}
+
+bool
+session_transport(struct session *s, struct error *err)
+{
+    return switch_settings(s, false, err);
+}
+
+/* The function has settings of its own, so it is never inlined. */
+bool
+session_make_text_function(struct session *s, struct error *err)
+{
+    return session_execute(s, err,
+                           "CREATE OR REPLACE FUNCTION " SESSION_TEXT_FUNCTION
+                           "(pg_catalog.anyelement) RETURNS pg_catalog.text LANGUAGE sql STABLE STRICT "
+                           "SET \"DateStyle\" = 'ISO' SET \"IntervalStyle\" = 'postgres' "
+                           "SET extra_float_digits = 3 SET bytea_output = 'hex' "
+                           "AS $$SELECT pg_catalog.format('%s', $1)$$");
+}
+
+/* No standby has to confirm the commit of this transaction. */
+static bool
+prepare_evaluation(struct session *s, struct error *err)
+{
+    return s->kind != SESSION_EVALUATION || !s->adopted || !s->settings.differ ||
+           (session_execute(s, err, "BEGIN; SET LOCAL synchronous_commit = off") &&
+            session_make_text_function(s, err) && session_execute(s, err, "COMMIT"));
+}
+
+void
+session_add_settings(struct session *s, struct pipeline *p, bool evaluation)
+{
+    const char *json = evaluation ? s->settings.evaluation : s->settings.transport;
+
+    if (s->adopted && s->settings.differ)
+        pipeline_add_params(p, sql_switch_settings, 1, &json);
+}
+
+/* A setting that not every server has, or not every role may change. */
 static void
 set_where_possible(struct session *s, const char *name, const char *value)
 {
@@ -187,27 +282,66 @@ set_where_possible(struct session *s, const char *name, const char *value)
     free(sql);
 }
 
+/* An administrator can make this setting the default of a role that may not set it. */
+static bool
+is_replica(struct session *s)
+{
+    struct result res = {0};
+    struct error ignored = {0};
+    bool replica =
+        session_row(
+            s, &res, &ignored,
+            "SELECT pg_catalog.textne(pg_catalog.current_setting('session_replication_role'), 'origin') "
+            "AS replica",
+            0) &&
+        row_bool(&res, 0, "replica");
+
+    result_free(&res);
+    error_clear(&ignored);
+    return replica;
+}
+
+static bool
+explain_pin(struct session *s, struct error *err)
+{
+    if (!sqlstate_is(err, SQLSTATE_INSUFFICIENT_PRIVILEGE) || !is_replica(s))
+        return error_context(err, "setting up the session");
+    error_set(err, ERROR_REFUSED, "session_replication_role is not origin in the sessions of this role");
+    error_detail(err,
+                 "Triggers and foreign keys would not work as in the application's sessions, and the role "
+                 "may not set it back.");
+    return error_hint(err, "As a superuser, see where it is set: SELECT * FROM pg_db_role_setting; then "
+                           "ALTER ROLE or ALTER DATABASE ... RESET session_replication_role.");
+}
+
 struct session *
 session_open(const struct connection_options *options, enum session_kind kind, const char *purpose,
              struct error *err)
 {
     struct session *s = mem_alloc(sizeof(*s));
 
-    s->conn = server_connect(options, kind, purpose, err);
+    s->kind = kind;
+    if (options->settings != NULL)
+        take_settings(s, options->settings);
+    s->conn = server_connect(options, kind, purpose, collect_notice, s, err);
     if (s->conn == NULL) {
         session_close(s);
         return NULL;
     }
-    PQsetNoticeReceiver(s->conn, collect_notice, s);
-    if ((kind == SESSION_SQL && !check_direct(s, err)) || !pin_settings(s, err)) {
+    s->cancel = PQgetCancel(s->conn);
+    if ((kind != SESSION_REPLICATION && !check_direct(s, err)) || !session_pin(s, err) ||
+        !prepare_evaluation(s, err)) {
         if (err->kind != ERROR_REFUSED)
-            error_context(err, "setting up the session");
+            explain_pin(s, err);
         session_close(s);
         return NULL;
     }
     if (kind == SESSION_REPLICATION)
         set_where_possible(s, "wal_sender_timeout", "30s");
-    else /* so that a long statement of a client that is gone ends; not known on every platform */
+    /*
+     * so that the server ends a long statement of a client that has vanished; not available on every platform
+     */
+    else
         set_where_possible(s, "client_connection_check_interval", "10s");
     return s;
 }
@@ -217,7 +351,10 @@ session_close(struct session *s)
 {
     if (s == NULL)
         return;
+    PQfreeCancel(s->cancel);
     PQfinish(s->conn);
+    session_settings_clear(&s->settings);
+    free(s->pin);
     free(s);
 }
 
@@ -246,401 +383,16 @@ session_backend_pid(const struct session *s)
 }
 
 void
-result_free(struct result *r)
-{
-    PQclear(r->res);
-    r->res = NULL;
-}
-
-int
-result_rows(const struct result *r)
-{
-    return r->res == NULL ? 0 : PQntuples(r->res);
-}
-
-bool
-result_null(const struct result *r, int row, int col)
-{
-    return PQgetisnull(r->res, row, col);
-}
-
-const char *
-result_text(const struct result *r, int row, int col)
-{
-    return PQgetisnull(r->res, row, col) ? NULL : PQgetvalue(r->res, row, col);
-}
-
-int64_t
-result_int(const struct result *r, int row, int col)
-{
-    const char *text = result_text(r, row, col);
-
-    return text == NULL ? 0 : strtoll(text, NULL, 10);
-}
-
-uint64_t
-result_lsn(const struct result *r, int row, int col)
-{
-    const char *text = result_text(r, row, col);
-    lsn_t lsn = 0;
-
-    if (text != NULL)
-        lsn_parse(text, &lsn);
-    return lsn;
-}
-
-bool
-result_bool(const struct result *r, int row, int col)
-{
-    const char *text = result_text(r, row, col);
-
-    return text != NULL && text[0] == 't';
-}
-
-int64_t
-result_affected(const struct result *r)
-{
-    return r->res == NULL ? 0 : strtoll(PQcmdTuples(r->res), NULL, 10);
-}
-
-void
 session_cancel(struct session *s)
 {
-    PGcancel *handle = PQgetCancel(s->conn);
     char message[256];
 
-    if (handle != NULL)
-        PQcancel(handle, message, sizeof(message));
-    PQfreeCancel(handle);
+    if (s->cancel != NULL)
+        PQcancel(s->cancel, message, sizeof(message));
 }
 
 void
 session_set_deadline(struct session *s, int64_t clock_at_ms)
 {
     s->deadline_ms = clock_at_ms;
-}
-
-static int
-wait_ms(const struct session *s)
-{
-    int64_t left = s->deadline_ms != 0 ? s->deadline_ms - clock_ms() : POLL_MS;
-
-    return left > POLL_MS ? POLL_MS : left > 0 ? (int)left : 0;
-}
-
-/*
- * Wait until the socket has something to read and take it in. A stop request cancels the statement once; its
- * result (usually query_canceled) is then still waited for, so that the session stays usable for the
- * clean-up.
- */
-static bool
-wait_readable(struct session *s, bool *cancelled, struct error *err)
-{
-    struct pollfd fds[2] = {
-        {.fd = PQsocket(s->conn), .events = POLLIN},
-        {.fd = *cancelled ? -1 : stop_fd(), .events = POLLIN},
-    };
-
-    /* Never without end: with TLS bytes may rest in the library while the socket is silent. */
-    if (poll(fds, 2, wait_ms(s)) < 0 && errno != EINTR)
-        return error_set(err, ERROR_FAILED, "waiting for the server: %s", strerror(errno));
-    if (s->deadline_ms != 0 && clock_ms() >= s->deadline_ms) {
-        s->deadline_ms = 0;
-        session_cancel(s);
-    }
-    if (!*cancelled && stop_requested()) {
-        session_cancel(s);
-        *cancelled = true;
-    }
-    if (PQconsumeInput(s->conn) == 0)
-        return results_connection_error(s, err);
-    return true;
-}
-
-bool
-results_next(struct session *s, PGresult **res, bool *cancelled, struct error *err)
-{
-    while (PQisBusy(s->conn)) {
-        if (!wait_readable(s, cancelled, err))
-            return false;
-    }
-    *res = PQgetResult(s->conn);
-    return true;
-}
-
-bool
-results_failed(const PGresult *res)
-{
-    ExecStatusType status = PQresultStatus(res);
-
-    return status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE || status == PGRES_PIPELINE_ABORTED;
-}
-
-/*
- * Take all results of what was sent. Keeps the last good one in out (may be NULL), the first error in err.
- * Ends early with a COPY result, which belongs to the caller.
- */
-static bool
-collect_results(struct session *s, struct result *out, struct error *err)
-{
-    bool ok = true, cancelled = false;
-    PGresult *res;
-
-    for (;;) {
-        if (!results_next(s, &res, &cancelled, err)) {
-            ok = false;
-            break;
-        }
-        if (res == NULL)
-            break;
-        if (results_failed(res)) {
-            if (ok)
-                session_error(s, res, ERROR_FAILED, err);
-            ok = false;
-            PQclear(res);
-            if (PQstatus(s->conn) == CONNECTION_BAD)
-                break;
-            continue;
-        }
-        ExecStatusType status = PQresultStatus(res);
-        if (out != NULL && ok) {
-            result_free(out);
-            out->res = res;
-        } else {
-            PQclear(res);
-        }
-        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
-            break;
-    }
-    if (!ok && cancelled)
-        err->stopped = true;
-    if (!ok && out != NULL)
-        result_free(out);
-    return ok;
-}
-
-bool
-session_query_params(struct session *s, struct result *out, struct error *err, const char *sql, int nparams,
-                     const char *const *params)
-{
-    if (out != NULL)
-        result_free(out);
-    if (PQsendQueryParams(s->conn, sql, nparams, NULL, params, NULL, NULL, 0) == 0)
-        return results_connection_error(s, err);
-    return collect_results(s, out, err);
-}
-
-static void
-gather(const char **params, int nparams, va_list args)
-{
-    if (nparams > MAX_PARAMS)
-        abort(); /* a mistake in this program: the limit is for fixed statements */
-    for (int i = 0; i < nparams; i++)
-        params[i] = va_arg(args, const char *);
-}
-
-bool
-session_query(struct session *s, struct result *out, struct error *err, const char *sql, int nparams, ...)
-{
-    const char *params[MAX_PARAMS];
-    va_list args;
-
-    va_start(args, nparams);
-    gather(params, nparams, args);
-    va_end(args);
-    return session_query_params(s, out, err, sql, nparams, params);
-}
-
-bool
-session_row(struct session *s, struct result *out, struct error *err, const char *sql, int nparams, ...)
-{
-    const char *params[MAX_PARAMS];
-    va_list args;
-
-    va_start(args, nparams);
-    gather(params, nparams, args);
-    va_end(args);
-    if (!session_query_params(s, out, err, sql, nparams, params))
-        return false;
-    if (result_rows(out) != 1) {
-        error_set(err, ERROR_FAILED, "expected one row, got %d, from: %.200s", result_rows(out), sql);
-        result_free(out);
-        return false;
-    }
-    return true;
-}
-
-bool
-session_execute(struct session *s, struct error *err, const char *sql)
-{
-    if (PQsendQuery(s->conn, sql) == 0)
-        return results_connection_error(s, err);
-    return collect_results(s, NULL, err);
-}
-
-bool
-session_executef(struct session *s, struct error *err, const char *fmt, ...)
-{
-    va_list args;
-    char *sql;
-    bool ok;
-
-    va_start(args, fmt);
-    sql = mem_vprintf(fmt, args);
-    va_end(args);
-    ok = session_execute(s, err, sql);
-    free(sql);
-    return ok;
-}
-
-/* The server plans at the first execution, or when it is to explain one. */
-static bool
-make_plan(struct session *s, const char *name, struct error *err)
-{
-    struct result res = {0};
-    struct buffer sql = {0};
-    bool ok = (PQsendDescribePrepared(s->conn, name) != 0 || results_connection_error(s, err)) &&
-              collect_results(s, &res, err);
-
-    buffer_printf(&sql, "EXPLAIN EXECUTE %s (", name);
-    for (int i = 0; ok && i < PQnparams(res.res); i++)
-        buffer_add_text(&sql, i > 0 ? ", NULL" : "NULL");
-    buffer_add_char(&sql, ')');
-    ok = ok && session_execute(s, err, sql.data);
-    result_free(&res);
-    buffer_free(&sql);
-    return ok;
-}
-
-bool
-session_prepare(struct session *s, struct error *err, const char *name, const char *sql)
-{
-    struct result res = {0};
-    bool ok =
-        session_query(s, &res, err, "SELECT FROM pg_catalog.pg_prepared_statements WHERE name = $1", 1, name);
-
-    if (ok && result_rows(&res) == 0)
-        ok = session_execute(s, err, "SET plan_cache_mode = force_generic_plan") &&
-             (PQsendPrepare(s->conn, name, sql, 0, NULL) != 0 || results_connection_error(s, err)) &&
-             collect_results(s, NULL, err) && make_plan(s, name, err);
-    result_free(&res);
-    return ok;
-}
-
-bool
-session_send(struct session *s, struct error *err, const char *sql, int nparams, ...)
-{
-    const char *params[MAX_PARAMS];
-    va_list args;
-
-    va_start(args, nparams);
-    gather(params, nparams, args);
-    va_end(args);
-    return PQsendQueryParams(s->conn, sql, nparams, NULL, params, NULL, NULL, 0) != 0 ||
-           results_connection_error(s, err);
-}
-
-bool
-session_receive(struct session *s, struct result *out, struct error *err)
-{
-    return collect_results(s, out, err);
-}
-
-void
-session_rollback(struct session *s)
-{
-    struct error ignored = {0};
-
-    if (s == NULL || PQstatus(s->conn) == CONNECTION_BAD || PQtransactionStatus(s->conn) == PQTRANS_IDLE)
-        return;
-    stop_hold();
-    session_execute(s, &ignored, "ROLLBACK");
-    stop_release();
-    error_clear(&ignored);
-}
-
-/* Start a COPY and check that the server entered it. */
-static bool
-copy_begin(struct session *s, const char *sql, ExecStatusType wanted, struct error *err)
-{
-    struct result res = {0};
-    bool ok;
-
-    if (!session_query_params(s, &res, err, sql, 0, NULL))
-        return false;
-    ok = PQresultStatus(res.res) == wanted;
-    result_free(&res);
-    return ok ? true : error_set(err, ERROR_FAILED, "the server did not start a COPY for: %.200s", sql);
-}
-
-bool
-session_copy_out(struct session *s, struct error *err, const char *sql, session_copy_row row, void *arg)
-{
-    bool ok = true, cancelled = false;
-
-    if (!copy_begin(s, sql, PGRES_COPY_OUT, err))
-        return false;
-    for (;;) {
-        char *data = NULL;
-        int len = PQgetCopyData(s->conn, &data, 1);
-
-        if (len == 0) {
-            bool wait_ok = wait_readable(s, &cancelled, ok ? err : &(struct error){0});
-            if (!wait_ok)
-                return false;
-        } else if (len > 0) {
-            if (ok && !row(arg, data, (size_t)len, err)) {
-                ok = false;
-                session_cancel(s); /* the rest is read and dropped until the server has noticed */
-            }
-            PQfreemem(data);
-        } else {
-            break;
-        }
-    }
-    if (ok) {
-        ok = collect_results(s, NULL, err);
-        err->stopped = !ok && cancelled;
-    } else {
-        struct error ignored = {0};
-        collect_results(s, NULL, &ignored);
-        error_clear(&ignored);
-    }
-    return ok;
-}
-
-bool
-session_copy_in_begin(struct session *s, struct error *err, const char *sql)
-{
-    return copy_begin(s, sql, PGRES_COPY_IN, err);
-}
-
-bool
-session_copy_in_data(struct session *s, struct error *err, const char *data, size_t len)
-{
-    const size_t most = 64 * 1024 * 1024; /* PQputCopyData takes an int */
-
-    while (len > 0) {
-        size_t piece = len < most ? len : most;
-
-        if (PQputCopyData(s->conn, data, (int)piece) != 1)
-            return results_connection_error(s, err);
-        data += piece;
-        len -= piece;
-    }
-    return true;
-}
-
-bool
-session_copy_in_end(struct session *s, struct error *err, bool failed)
-{
-    if (PQputCopyEnd(s->conn, failed ? "cancelled" : NULL) != 1)
-        return results_connection_error(s, err);
-    if (failed) {
-        struct error ignored = {0};
-        collect_results(s, NULL, &ignored);
-        error_clear(&ignored);
-        return false;
-    }
-    return collect_results(s, NULL, err);
 }

@@ -1,6 +1,6 @@
 /*
- * Memory that is given back all at once: protobuf-c unpacks a record into it, and the next record overwrites
- * it. One block is kept for good; what a large record needs beyond it goes back to the system at the reset.
+ * Memory that is freed all at once: protobuf-c unpacks a record into it, and the next record overwrites it.
+ * One block is kept until the end. What a large record needs beyond it is freed at the reset.
  *
  * Zero-initialise; release with arena_free(). Not for several threads.
  */
@@ -23,7 +23,7 @@ void *arena_alloc(struct arena *a, size_t size);
 void arena_reset(struct arena *a);
 void arena_free(struct arena *a);
 
-/* For protobuf-c; lives as long as the arena stays where it is. Its free does nothing. */
+/* An allocator for protobuf-c. It is valid as long as the arena is not moved. Its free does nothing. */
 ProtobufCAllocator arena_allocator(struct arena *a);
 
 #endif

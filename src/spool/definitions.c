@@ -6,7 +6,7 @@
 #include "core/mem.h"
 
 static int
-compare(const struct definition *item, bool is_relation, uint32_t oid)
+definitions_compare(const struct definition *item, bool is_relation, uint32_t oid)
 {
     if (item->is_relation != is_relation)
         return item->is_relation ? 1 : -1;
@@ -22,7 +22,7 @@ lower_bound(const struct definitions *all, bool is_relation, uint32_t oid)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (compare(&all->items[middle], is_relation, oid) < 0)
+        if (definitions_compare(&all->items[middle], is_relation, oid) < 0)
             low = middle + 1;
         else
             high = middle;
@@ -33,9 +33,9 @@ lower_bound(const struct definitions *all, bool is_relation, uint32_t oid)
 struct definition *
 definitions_find(struct definitions *all, bool is_relation, uint32_t oid)
 {
-    if (all->last >= all->count || compare(&all->items[all->last], is_relation, oid) != 0)
+    if (all->last >= all->count || definitions_compare(&all->items[all->last], is_relation, oid) != 0)
         all->last = lower_bound(all, is_relation, oid);
-    if (all->last >= all->count || compare(&all->items[all->last], is_relation, oid) != 0)
+    if (all->last >= all->count || definitions_compare(&all->items[all->last], is_relation, oid) != 0)
         return NULL;
     return &all->items[all->last];
 }

@@ -11,7 +11,10 @@
 #include "core/mem.h"
 #include "segment.h"
 
-/* A directory that is gone after a crash would be an empty spool, and what was confirmed lost. */
+/*
+ * Sync the parent: if a crash removed the new directory, the spool would look empty, and what was confirmed
+ * would be lost.
+ */
 static bool
 sync_parent(const char *path, struct error *err)
 {
@@ -62,8 +65,10 @@ directory_open_locked(const char *directory, struct error *err)
         segment_io_error(directory, "", "open directory", errno, err);
         return -1;
     }
-    /* Where the file system knows no lock on a directory (NFS) only the job's own lock in the database is
-     * left. */
+    /*
+     * Where the file system cannot lock a directory (NFS), only the job's own lock in the database protects
+     * it.
+     */
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         error_set(err, ERROR_FAILED, "spool directory \"%s\" is in use by another process", directory);
         close(fd);
@@ -89,6 +94,47 @@ spool_exists(const char *directory)
     free(foreign);
     close(dirfd);
     return count > 0;
+}
+
+bool
+spool_read_identity(const char *directory, struct spool_identity *out, lsn_t *reached, bool *any,
+                    struct error *err)
+{
+    struct segment_header header = {0};
+    uint64_t *numbers = NULL;
+    char *foreign = NULL;
+    size_t count = 0;
+    int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+    bool ok = dirfd >= 0 || segment_io_error(directory, "", "open directory", errno, err);
+
+    ok = ok && segment_list(dirfd, directory, false, &numbers, &count, &foreign, err);
+    *any = ok && count > 0;
+    if (*any) {
+        fd = segment_open(dirfd, directory, numbers[count - 1], O_RDONLY, &header, err);
+        ok = fd >= 0;
+    }
+    if (ok && *any) {
+        *out = header.identity;
+        *reached = header.committed > header.first_lsn ? header.committed : header.first_lsn;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (dirfd >= 0)
+        close(dirfd);
+    free(numbers);
+    free(foreign);
+    return ok;
+}
+
+bool
+spool_in_use(const char *directory)
+{
+    int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool locked = dirfd >= 0 && flock(dirfd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+
+    if (dirfd >= 0)
+        close(dirfd);
+    return locked;
 }
 
 static bool

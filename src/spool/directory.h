@@ -1,4 +1,4 @@
-/* The directory of a spool: made, locked. Removing it is spool_remove(). */
+/* The directory of a spool: create and lock it. spool_remove() removes it. */
 #ifndef PGRECAST_SPOOL_DIRECTORY_H
 #define PGRECAST_SPOOL_DIRECTORY_H
 
@@ -6,10 +6,12 @@
 
 #include "core/error.h"
 
-/* mkdir -p. What it makes is the user's alone, for a spool holds rows of tables. */
+/* mkdir -p. Only the user may read what it creates, because a spool holds rows of tables. */
 bool directory_make(const char *directory, struct error *err);
 
-/* Open, and lock against a second writer for as long as the descriptor is open. -1 on failure. */
+/*
+ * Open the directory, and lock it against a second writer as long as the descriptor is open. -1 on failure.
+ */
 int directory_open_locked(const char *directory, struct error *err);
 
 #endif

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #define WINDOW_SIZE ((size_t)1024 * 1024)
-#define WINDOW_KEEP (WINDOW_SIZE * 2) /* what a buffer of that size is rounded up to */
+#define WINDOW_KEEP (WINDOW_SIZE * 2) /* the size to which a buffer of WINDOW_SIZE is rounded up */
 
-/* The checksum comes first: what it covers is then in one piece. */
+/* The checksum is first, so that the bytes it covers are contiguous. */
 enum frame_at { AT_CHECKSUM = 0, AT_SEQUENCE = 8, AT_LENGTH = 16 };
 
 static void
@@ -29,7 +29,7 @@ checksum_write(unsigned char *head, uint64_t checksum)
 }
 
 static uint64_t
-get_u64(const unsigned char *at)
+frame_get_u64(const unsigned char *at)
 {
     uint64_t value;
 
@@ -112,8 +112,10 @@ frame_window_free(struct frame_window *w)
     w->offset = 0;
 }
 
-/* Read at least need bytes from offset, and as many more as the window holds. False: errno, 0 when the file
- * ends. */
+/*
+ * Read at least need bytes from offset, and as many more as the window holds. False: errno, 0 when the file
+ * ends before.
+ */
 static bool
 window_fill(struct frame_window *w, int fd, uint64_t offset, uint64_t limit, size_t need)
 {
@@ -121,8 +123,9 @@ window_fill(struct frame_window *w, int fd, uint64_t offset, uint64_t limit, siz
 
     if (want > limit - offset)
         want = (size_t)(limit - offset);
+    /* A new buffer instead of a larger one: its bytes are read again, and it may become smaller. */
     if (w->bytes.cap <= want || w->bytes.cap > WINDOW_KEEP)
-        buffer_free(&w->bytes); /* not grown but made anew: its bytes are read again, and it may shrink */
+        buffer_free(&w->bytes);
     else
         buffer_reset(&w->bytes);
     w->offset = offset;
@@ -141,7 +144,7 @@ window_fill(struct frame_window *w, int fd, uint64_t offset, uint64_t limit, siz
     return true;
 }
 
-/* need bytes at offset, in the window; NULL: errno as in window_fill(). */
+/* Returns need bytes at offset, in the window. NULL: errno as in window_fill(). */
 static const unsigned char *
 window_bytes(struct frame_window *w, int fd, uint64_t offset, uint64_t limit, size_t need)
 {
@@ -168,7 +171,7 @@ frame_read(struct frame_window *w, int fd, uint64_t offset, uint64_t limit, stru
     uint32_t length;
 
     if (offset >= limit) {
-        buffer_shrink(&w->bytes, WINDOW_KEEP); /* nothing may come for a long time */
+        buffer_shrink(&w->bytes, WINDOW_KEEP); /* it may be a long time until more is read */
         return FRAME_NONE;
     }
     errno = 0;
@@ -188,13 +191,13 @@ frame_read(struct frame_window *w, int fd, uint64_t offset, uint64_t limit, stru
     at = window_bytes(w, fd, offset, limit, FRAME_HEAD_SIZE + (size_t)length);
     if (at == NULL)
         return not_read(why);
-    if (get_u64(at + AT_CHECKSUM) != checksum_of(at, length)) {
+    if (frame_get_u64(at + AT_CHECKSUM) != checksum_of(at, length)) {
         *why = "the checksum of a record does not match";
         return FRAME_BAD;
     }
     out->payload = at + FRAME_HEAD_SIZE;
     out->length = length;
-    out->sequence = get_u64(at + AT_SEQUENCE);
+    out->sequence = frame_get_u64(at + AT_SEQUENCE);
     out->next = offset + FRAME_HEAD_SIZE + length;
     return FRAME_SOUND;
 }

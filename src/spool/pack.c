@@ -6,7 +6,7 @@
 #include "change.pb-c.h"
 #include "core/mem.h"
 
-/* A protobuf tuple built over the values of a message. */
+/* Memory to build a protobuf tuple from the values of a message. */
 struct tuple_scratch {
     Pgrecast__Tuple tuple;
     Pgrecast__Value *values;
@@ -180,7 +180,8 @@ update_build(struct record_packer *p, const struct message *m)
     if (m->row.has_old) {
         p->update.old_case =
             m->row.old_is_full ? PGRECAST__UPDATE__OLD_OLD_ROW : PGRECAST__UPDATE__OLD_OLD_KEY;
-        p->update.old_key = tuple_build(&p->old_row, &m->row.old_row); /* a union with old_row */
+        /* Sets old_row too, which is in the same union. */
+        p->update.old_key = tuple_build(&p->old_row, &m->row.old_row);
     }
     p->update.new_row = tuple_build(&p->new_row, &m->row.new_row);
     p->change.kind_case = PGRECAST__CHANGE__KIND_UPDATE;
@@ -193,7 +194,8 @@ delete_build(struct record_packer *p, const struct message *m)
     pgrecast__delete__init(&p->delete_);
     p->delete_.relation = m->row.relation;
     p->delete_.old_case = m->row.old_is_full ? PGRECAST__DELETE__OLD_OLD_ROW : PGRECAST__DELETE__OLD_OLD_KEY;
-    p->delete_.old_key = tuple_build(&p->old_row, &m->row.old_row); /* a union with old_row */
+    /* Sets old_row too, which is in the same union. */
+    p->delete_.old_key = tuple_build(&p->old_row, &m->row.old_row);
     p->change.kind_case = PGRECAST__CHANGE__KIND_DELETE;
     p->change.delete_ = &p->delete_;
 }
@@ -322,13 +324,13 @@ record_write(struct record_packer *p, void *out)
 }
 
 struct piece_sink {
-    ProtobufCBuffer base; /* first: protobuf-c knows only this part */
+    ProtobufCBuffer base; /* must be the first member: protobuf-c knows only this part */
     void (*piece)(void *context, const void *data, size_t len);
     void *context;
 };
 
 static void
-sink_append(ProtobufCBuffer *buffer, size_t len, const uint8_t *data)
+pack_sink_append(ProtobufCBuffer *buffer, size_t len, const uint8_t *data)
 {
     struct piece_sink *sink = (struct piece_sink *)buffer;
 
@@ -339,7 +341,7 @@ void
 record_stream(struct record_packer *p, void (*piece)(void *context, const void *data, size_t len),
               void *context)
 {
-    struct piece_sink sink = {.base = {.append = sink_append}, .piece = piece, .context = context};
+    struct piece_sink sink = {.base = {.append = pack_sink_append}, .piece = piece, .context = context};
 
     pgrecast__change__pack_to_buffer(&p->change, &sink.base);
 }

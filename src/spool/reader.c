@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/encoding.h"
 #include "core/mem.h"
 #include "reader.h"
 
@@ -20,7 +21,7 @@ position_compare(struct spool_position a, struct spool_position b)
     return (a.offset > b.offset) - (a.offset < b.offset);
 }
 
-/* How far the segment may be read now, and whether a segment follows it. */
+/* Find out up to where the segment may be read now, and whether another one follows it. */
 static bool
 segment_state(struct spool_reader *r, uint64_t *limit, bool *is_last, struct error *err)
 {
@@ -35,7 +36,7 @@ segment_state(struct spool_reader *r, uint64_t *limit, bool *is_last, struct err
         *limit = info.published;
         return true;
     }
-    /* Look for the next file first: then this one does not grow any more. */
+    /* Check for the next file first: if it exists, this one does not grow any more. */
     *is_last = faccessat(r->dirfd, segment_name(r->header.number + 1, name), F_OK, 0) != 0;
     if (fstat(r->fd, &status) != 0)
         return segment_io_error(r->directory, segment_name(r->header.number, name), "read", errno, err);
@@ -62,8 +63,10 @@ reader_enter(struct spool_reader *r, uint64_t number, struct error *err)
     return true;
 }
 
-/* The readers of a directory meet the torn tail of a writer that died; before what was synced nothing is
- * torn. */
+/*
+ * Readers of a directory may reach the torn tail of a writer that died. Before the end of what was synced
+ * nothing can be torn.
+ */
 static bool
 is_torn_tail(struct spool_reader *r, bool is_last)
 {
@@ -81,7 +84,7 @@ is_torn_tail(struct spool_reader *r, bool is_last)
     return r->next.offset >= header.synced;
 }
 
-/* The frame at r->next, in the next segment where this one has ended. SPOOL_EMPTY: there is none yet. */
+/* Read the frame at r->next, in the next segment where this one has ended. SPOOL_EMPTY: there is none yet. */
 static enum spool_outcome
 next_frame(struct spool_reader *r, struct frame *frame, struct error *err)
 {
@@ -109,7 +112,7 @@ next_frame(struct spool_reader *r, struct frame *frame, struct error *err)
             return SPOOL_ERROR;
         if (outcome == FRAME_SHORT)
             frame_window_reset(
-                &r->window); /* a write that failed is cut and may come again with other bytes */
+                &r->window); /* a failed write is cut off, and other bytes may be written there later */
         if (r->limit > before)
             continue;
         if (outcome == FRAME_SHORT) {
@@ -153,7 +156,7 @@ remember_place(struct spool_reader *r, const struct spool_record *record)
     if (m->kind != MESSAGE_RELATION && m->kind != MESSAGE_TYPE)
         return;
     if (r->place_count > 0 && position_compare(r->places[r->place_count - 1].position, record->position) >= 0)
-        return; /* read again after a seek */
+        return; /* it is read again after a seek */
     if (r->place_count == r->place_room)
         forget_trimmed_places(r);
     if (r->place_count == r->place_room) {
@@ -168,7 +171,7 @@ remember_place(struct spool_reader *r, const struct spool_record *record)
 }
 
 static bool
-is_repeated(const struct spool_reader *r, const struct definition_place *place)
+reader_is_repeated(const struct spool_reader *r, const struct definition_place *place)
 {
     for (size_t i = 0; i < r->repeat_count; i++) {
         const struct definition_place *other = &r->places[r->repeats[i]];
@@ -179,7 +182,7 @@ is_repeated(const struct spool_reader *r, const struct definition_place *place)
     return false;
 }
 
-/* The definitions that hold at a place: the last of each that stands before it in its segment. */
+/* Find the definitions that are valid at a position: of each, the last one before it in the same segment. */
 static void
 choose_repeats(struct spool_reader *r, struct spool_position position)
 {
@@ -189,7 +192,7 @@ choose_repeats(struct spool_reader *r, struct spool_position position)
 
         if (place->position.segment < position.segment)
             break;
-        if (position_compare(place->position, position) >= 0 || is_repeated(r, place))
+        if (position_compare(place->position, position) >= 0 || reader_is_repeated(r, place))
             continue;
         if (r->repeat_count == r->repeat_room) {
             r->repeat_room = r->repeat_room > 0 ? r->repeat_room * 2 : 16;
@@ -209,7 +212,7 @@ unpack(struct spool_reader *r, const struct frame *frame, uint64_t offset, struc
     return *outcome != RECORD_BAD || segment_damage(r->directory, r->header.number, offset, why, err);
 }
 
-/* One definition again, which stands earlier in this segment. */
+/* Read one definition again that is earlier in this segment. */
 static enum spool_outcome
 read_repeat(struct spool_reader *r, struct spool_record *out, struct error *err)
 {
@@ -320,7 +323,7 @@ spool_reader_close(struct spool_reader *r)
     free(r);
 }
 
-/* With the lock held: is there a record behind the position? */
+/* With the lock held: whether there is a record after the position. */
 static bool
 has_more(const struct shared_state *shared, struct spool_position position)
 {
@@ -355,4 +358,10 @@ spool_wait(struct spool *s, const struct spool_reader *r, int ms)
         continue;
     pthread_mutex_unlock(&shared->lock);
     return more;
+}
+
+const char *
+spool_reader_encoding(const struct spool_reader *r)
+{
+    return encoding_numbered(r->header.identity.encoding);
 }

@@ -11,22 +11,22 @@
 #include "frame.h"
 #include "state.h"
 
-/* What reading a segment from its start, up to the first thing that is not to be kept, has shown. */
+/* The result of reading a segment from its beginning up to the first record that is not kept. */
 struct scan {
     struct segment_header header;
-    lsn_t fork;      /* nothing that ends after it is kept */
-    uint64_t offset; /* up to here it is sound */
+    lsn_t fork;      /* no transaction that ends after it is kept */
+    uint64_t offset; /* up to here the segment is sound */
     uint64_t sequence;
-    const char *torn; /* why it is not sound beyond; NULL where it ends there */
+    const char *torn; /* why it is not sound after that; NULL where it ends there */
     bool beyond;      /* the next record is sound but beyond the fork */
     lsn_t end_lsn;
     lsn_t committed;
     bool in_transaction;
     struct spool_position begin; /* of the open transaction */
-    uint64_t begin_sequence;     /* 0: in an earlier segment */
+    uint64_t begin_sequence;     /* 0: it began in an earlier segment */
 };
 
-/* Takes note of a sound record. False where it is beyond the fork. */
+/* Note a sound record. False where it is beyond the fork. */
 static bool
 scan_message(struct scan *scan, const struct message *m, lsn_t lsn)
 {
@@ -39,7 +39,7 @@ scan_message(struct scan *scan, const struct message *m, lsn_t lsn)
         return true;
     case MESSAGE_COMMIT:
         if (m->commit.end_lsn > scan->fork)
-            return false; /* in the transaction still: it is cut at its beginning */
+            return false; /* the transaction stays open, so that it is cut off at its beginning */
         scan->in_transaction = false;
         scan->end_lsn = scan->committed = m->commit.end_lsn;
         return true;
@@ -79,7 +79,7 @@ scan_record(struct scan *scan, struct record_unpacker *unpacker, const struct fr
     return true;
 }
 
-/* Up to limit, at most. False only when the file cannot be read. */
+/* Read up to limit, at most. False only when the file cannot be read. */
 static bool
 scan_frames(const struct spool *s, struct scan *scan, int fd, uint64_t limit, struct error *err)
 {
@@ -99,7 +99,7 @@ scan_frames(const struct spool *s, struct scan *scan, int fd, uint64_t limit, st
     return outcome != FRAME_IO;
 }
 
-/* Read a segment up to limit, at most. Its file becomes the one the spool writes to. */
+/* Read a segment up to limit, at most. Its file becomes the one to which the spool writes. */
 static bool
 scan_segment(struct spool *s, uint64_t number, uint64_t limit, lsn_t fork, struct scan *scan,
              struct error *err)
@@ -129,7 +129,7 @@ scan_segment(struct spool *s, uint64_t number, uint64_t limit, lsn_t fork, struc
     return scan_frames(s, scan, s->fd, limit, err);
 }
 
-/* A tail can be torn only behind what was synced, and in the last segment. */
+/* A tail can be torn only after the end of what was synced, and only in the last segment. */
 static bool
 check_tail(const struct spool *s, const struct scan *scan, bool is_last, struct error *err)
 {
@@ -140,9 +140,9 @@ check_tail(const struct spool *s, const struct scan *scan, bool is_last, struct 
 }
 
 /*
- * The transaction open at the end began in an earlier segment: that is where to cut. Where even that segment
- * is gone, the transaction had been read to its end and then trimmed, but its end was never on disk: nothing
- * of the spool is left, and the server sends the transaction again.
+ * The transaction that is open at the end began in an earlier segment: cut there. Where even that segment is
+ * gone, the transaction had been read to its end and then trimmed, but its end was never on disk. Then
+ * nothing of the spool is kept, and the server sends the transaction again.
  */
 static bool
 go_back_to_begin(struct spool *s, struct scan *scan, struct error *err)
@@ -160,7 +160,7 @@ go_back_to_begin(struct spool *s, struct scan *scan, struct error *err)
                           err);
 }
 
-/* From the newest on and one by one: a crash must not leave a gap. */
+/* Remove from the newest one on, one by one, because a crash must not leave a gap. */
 static bool
 remove_segments_after(struct spool *s, uint64_t number, struct error *err)
 {
@@ -177,13 +177,13 @@ remove_segments_after(struct spool *s, uint64_t number, struct error *err)
     return true;
 }
 
-/* End the segment's file at offset. What stands before that is on disk afterwards. */
+/* Cut the segment's file at offset. What is before offset is on disk afterwards. */
 static bool
 cut_segment(struct spool *s, uint64_t offset, struct error *err)
 {
     char name[SEGMENT_NAME_SIZE];
 
-    /* A mark beyond the end would be damage: it goes back first. */
+    /* A mark beyond the end would look like damage, so it is set back first. */
     if (!segment_mark_synced(s->fd, s->directory, s->number, SEGMENT_HEADER_SIZE, err))
         return false;
     if (fsync(s->fd) != 0 || ftruncate(s->fd, (off_t)offset) != 0 || fsync(s->fd) != 0)
@@ -194,7 +194,10 @@ cut_segment(struct spool *s, uint64_t offset, struct error *err)
     return true;
 }
 
-/* The segment in which the spool passes the fork, or the last one. False: it starts beyond the fork. */
+/*
+ * Find the segment in which the spool passes the fork, or the last one. False: the spool begins beyond the
+ * fork.
+ */
 static bool
 segment_of_fork(const struct shared_state *shared, lsn_t fork, uint64_t *number)
 {
@@ -206,7 +209,7 @@ segment_of_fork(const struct shared_state *shared, lsn_t fork, uint64_t *number)
     return i > 0;
 }
 
-/* Nothing of the spool is before the fork. */
+/* Nothing in the spool is before the fork. */
 static bool
 forget_all(struct spool *s, lsn_t fork, struct error *err)
 {
@@ -216,7 +219,10 @@ forget_all(struct spool *s, lsn_t fork, struct error *err)
     return remove_segments_after(s, 0, err);
 }
 
-/* Segments go before the file that stays is cut: after a crash in between the same place is found again. */
+/*
+ * Segments are removed before the file that stays is cut: after a crash in between the same position is found
+ * again.
+ */
 bool
 spool_recover(struct spool *s, lsn_t fork, struct error *err)
 {
@@ -261,6 +267,8 @@ check_identity(const struct spool *s, const struct spool_identity *found, struct
         return identity_error(s, "replication slot", found, err);
     if (found->system_identifier != own->system_identifier)
         return identity_error(s, "cluster", found, err);
+    if (found->database != 0 && own->database != 0 && found->database != own->database)
+        return identity_error(s, "database", found, err);
     return true;
 }
 

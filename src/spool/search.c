@@ -17,8 +17,9 @@ reader_new(const char *directory)
 }
 
 /*
- * Where to start looking for the first transaction that ends after the LSN: the first segment whose successor
- * starts behind that LSN, or where the transaction that is open at its start begins. False: it was trimmed.
+ * Where to begin the search for the first transaction that ends after the LSN: in the first segment whose
+ * successor begins after that LSN, or, if a transaction is open at its start, where that transaction begins.
+ * False: it was trimmed.
  */
 static bool
 first_segment_for(struct shared_state *shared, lsn_t after, uint64_t *number)
@@ -52,7 +53,7 @@ search_begin(struct spool_reader *r, lsn_t after)
     bool at_start = r->next.offset == SEGMENT_HEADER_SIZE;
 
     r->search = (struct search){.after = after, .in_transaction = at_start && r->header.open.segment != 0};
-    r->repeat_count = 0; /* for the place that is found */
+    r->repeat_count = 0; /* determined again for the position that is found */
 }
 
 static void
@@ -62,7 +63,7 @@ found_at(struct search *search, struct spool_position place)
     search->found = place;
 }
 
-/* False: the record ends a transaction that is to be read, and whose begin is not there. */
+/* False: the record ends a transaction that must be read but whose beginning is missing. */
 static bool
 search_record(struct search *search, const struct spool_record *record)
 {
@@ -109,7 +110,7 @@ search_go_on(struct spool_reader *r, struct error *err)
     return reader_seek(r, r->search.found, err) ? SPOOL_RECORD : SPOOL_ERROR;
 }
 
-/* Enter a segment, and search as far as there is something. */
+/* Enter a segment, and search up to the end of what it has. */
 static bool
 find_start(struct spool_reader *r, uint64_t number, lsn_t after, struct error *err)
 {
@@ -126,8 +127,8 @@ spool_reader_open(struct spool *s, lsn_t after, struct error *err)
     uint64_t number;
 
     r->spool = s;
-    r->dirfd =
-        openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* a duplicate would share the lock */
+    /* A duplicate of the descriptor would share the lock. */
+    r->dirfd = openat(s->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->dirfd < 0) {
         segment_io_error(s->directory, "", "open directory", errno, err);
         goto failed;

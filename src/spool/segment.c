@@ -23,8 +23,8 @@
 #define SCHEMA_VERSION PGRECAST__SCHEMA_VERSION__SCHEMA_VERSION_CURRENT
 
 /*
- * Where the fields of a header are. The mark of what is synced is rewritten in place while the rest is not,
- * so it has a sector of its own.
+ * The offsets of the fields of a header. The mark of what is synced is overwritten in place while the rest is
+ * not, so it has a sector of its own.
  */
 enum header_at {
     AT_MAGIC = 0,
@@ -38,7 +38,9 @@ enum header_at {
     AT_OPEN_OFFSET = 56,
     AT_SYSTEM = 64,
     AT_TIMELINE = 72,
+    AT_DATABASE = 76,
     AT_JOB = 80,
+    AT_ENCODING = 140,
     AT_SLOT = 144,
     AT_CHECKSUM = 208,
     AT_SYNCED = 512,
@@ -53,7 +55,7 @@ put_u32(unsigned char *at, uint32_t value)
 }
 
 static void
-put_u64(unsigned char *at, uint64_t value)
+segment_put_u64(unsigned char *at, uint64_t value)
 {
     value = htole64(value);
     memcpy(at, &value, sizeof(value));
@@ -69,7 +71,7 @@ get_u32(const unsigned char *at)
 }
 
 static uint64_t
-get_u64(const unsigned char *at)
+segment_get_u64(const unsigned char *at)
 {
     uint64_t value;
 
@@ -106,7 +108,7 @@ segment_io_error(const char *directory, const char *name, const char *what, int 
     error_set(err, ERROR_FAILED, "cannot %s \"%s%s%s\": %s", what, directory, name[0] != '\0' ? "/" : "",
               name, strerror(error_number));
     if (error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG)
-        error_hint(err, "Make room on the file system of the spool, then go on with \"pgrecast resume\".");
+        error_hint(err, "Make room on the file system of the spool.");
     return false;
 }
 
@@ -117,8 +119,7 @@ segment_damage(const char *directory, uint64_t number, uint64_t offset, const ch
 
     error_set(err, ERROR_FAILED, "spool file \"%s/%s\" is damaged at offset %" PRIu64 ": %s", directory,
               segment_name(number, name), offset, why);
-    return error_hint(err,
-                      "Changes it held are lost: remove the job with \"pgrecast abort\" and run it again.");
+    return error_hint(err, "Changes it held are lost: remove the job and run it again.");
 }
 
 static int
@@ -139,7 +140,7 @@ list_entry(int dirfd, const char *name, bool clean, uint64_t **numbers, size_t *
         (*numbers)[(*count)++] = number;
     } else if (name_has_form(name, TEMPORARY_SUFFIX)) {
         if (clean)
-            unlinkat(dirfd, name, 0); /* one that stays is replaced or seen again */
+            unlinkat(dirfd, name, 0); /* if the file stays, it is replaced or found again later */
     } else if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && *foreign == NULL) {
         *foreign = mem_strdup(name);
     }
@@ -185,28 +186,30 @@ header_encode(const struct segment_header *header, unsigned char out[SEGMENT_HEA
     memcpy(out + AT_MAGIC, MAGIC, MAGIC_SIZE);
     put_u32(out + AT_FORMAT, SEGMENT_FORMAT_VERSION);
     put_u32(out + AT_SCHEMA, SCHEMA_VERSION);
-    put_u64(out + AT_NUMBER, header->number);
-    put_u64(out + AT_SEQUENCE, header->sequence);
-    put_u64(out + AT_FIRST_LSN, header->first_lsn);
-    put_u64(out + AT_COMMITTED, header->committed);
-    put_u64(out + AT_OPEN_SEGMENT, header->open.segment);
-    put_u64(out + AT_OPEN_OFFSET, header->open.offset);
-    put_u64(out + AT_SYSTEM, header->identity.system_identifier);
+    segment_put_u64(out + AT_NUMBER, header->number);
+    segment_put_u64(out + AT_SEQUENCE, header->sequence);
+    segment_put_u64(out + AT_FIRST_LSN, header->first_lsn);
+    segment_put_u64(out + AT_COMMITTED, header->committed);
+    segment_put_u64(out + AT_OPEN_SEGMENT, header->open.segment);
+    segment_put_u64(out + AT_OPEN_OFFSET, header->open.offset);
+    segment_put_u64(out + AT_SYSTEM, header->identity.system_identifier);
     put_u32(out + AT_TIMELINE, header->identity.timeline);
-    memcpy(out + AT_JOB, header->identity.job, sizeof(header->identity.job));
+    put_u32(out + AT_DATABASE, header->identity.database);
+    put_u32(out + AT_ENCODING, header->identity.encoding);
+    memcpy(out + AT_JOB, header->identity.job, AT_ENCODING - AT_JOB);
     memcpy(out + AT_SLOT, header->identity.slot, sizeof(header->identity.slot));
-    put_u64(out + AT_CHECKSUM, XXH3_64bits(out, AT_CHECKSUM));
+    segment_put_u64(out + AT_CHECKSUM, XXH3_64bits(out, AT_CHECKSUM));
 }
 
-/* The segment's number is mixed in, so that a mark copied from another segment is none. */
+/* The segment's number is part of the checksum, so that a mark copied from another segment is not valid. */
 static void
 mark_encode(uint64_t number, uint64_t synced, unsigned char out[16])
 {
-    put_u64(out, synced);
-    put_u64(out + 8, XXH3_64bits_withSeed(out, 8, number));
+    segment_put_u64(out, synced);
+    segment_put_u64(out + 8, XXH3_64bits_withSeed(out, 8, number));
 }
 
-/* NULL, or what is wrong. */
+/* Returns NULL, or what is wrong. */
 static const char *
 header_decode(const unsigned char *in, uint64_t number, struct segment_header *header)
 {
@@ -216,25 +219,29 @@ header_decode(const unsigned char *in, uint64_t number, struct segment_header *h
         return "not a spool file";
     if (get_u32(in + AT_FORMAT) != SEGMENT_FORMAT_VERSION || get_u32(in + AT_SCHEMA) != SCHEMA_VERSION)
         return "written by a version of pgrecast with another format";
-    if (get_u64(in + AT_CHECKSUM) != XXH3_64bits(in, AT_CHECKSUM))
+    if (segment_get_u64(in + AT_CHECKSUM) != XXH3_64bits(in, AT_CHECKSUM))
         return "the checksum of the header does not match";
-    header->number = get_u64(in + AT_NUMBER);
-    header->sequence = get_u64(in + AT_SEQUENCE);
-    header->first_lsn = get_u64(in + AT_FIRST_LSN);
-    header->committed = get_u64(in + AT_COMMITTED);
-    header->open.segment = get_u64(in + AT_OPEN_SEGMENT);
-    header->open.offset = get_u64(in + AT_OPEN_OFFSET);
-    header->identity.system_identifier = get_u64(in + AT_SYSTEM);
+    header->number = segment_get_u64(in + AT_NUMBER);
+    header->sequence = segment_get_u64(in + AT_SEQUENCE);
+    header->first_lsn = segment_get_u64(in + AT_FIRST_LSN);
+    header->committed = segment_get_u64(in + AT_COMMITTED);
+    header->open.segment = segment_get_u64(in + AT_OPEN_SEGMENT);
+    header->open.offset = segment_get_u64(in + AT_OPEN_OFFSET);
+    header->identity.system_identifier = segment_get_u64(in + AT_SYSTEM);
     header->identity.timeline = get_u32(in + AT_TIMELINE);
-    memcpy(header->identity.job, in + AT_JOB, sizeof(header->identity.job));
+    header->identity.database = get_u32(in + AT_DATABASE);
+    header->identity.encoding = get_u32(in + AT_ENCODING);
+    memcpy(header->identity.job, in + AT_JOB, AT_ENCODING - AT_JOB);
+    memset(header->identity.job + (AT_ENCODING - AT_JOB), 0,
+           sizeof(header->identity.job) - (AT_ENCODING - AT_JOB));
     memcpy(header->identity.slot, in + AT_SLOT, sizeof(header->identity.slot));
-    header->synced = get_u64(in + AT_SYNCED);
+    header->synced = segment_get_u64(in + AT_SYNCED);
     mark_encode(number, header->synced, mark);
     if (memcmp(mark, in + AT_SYNCED, sizeof(mark)) != 0)
         return "the checksum of the sync mark does not match";
     if (header->number != number)
         return "the header has another number than the file";
-    if (header->open.segment >= number || header->identity.job[sizeof(header->identity.job) - 1] != '\0' ||
+    if (header->open.segment >= number || header->identity.job[AT_ENCODING - AT_JOB - 1] != '\0' ||
         header->identity.slot[sizeof(header->identity.slot) - 1] != '\0')
         return "the header makes no sense";
     return NULL;

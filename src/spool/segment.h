@@ -1,6 +1,6 @@
 /*
- * Segment files of the spool: names, headers, the directory. What stands behind the header is in frame.h;
- * docs/spool.md describes the whole format as a grammar and changes together with these two.
+ * Segment files of the spool: names, headers, the directory. frame.h describes what follows the header.
+ * docs/spool.md describes the whole format as a grammar and must be changed together with these two.
  *
  * Functions that can fail return false or -1 and name the file in the error.
  */
@@ -21,33 +21,34 @@
 
 struct segment_header {
     struct spool_identity identity;
-    uint64_t number;            /* 1 for the first of a spool */
-    uint64_t sequence;          /* of its first record; records count from 1 through all segments */
-    lsn_t first_lsn;            /* every transaction that ends in this segment ends after this */
-    lsn_t committed;            /* where the last transaction before this segment ends */
-    struct spool_position open; /* where the transaction that is open at its start begins; segment 0: none */
-    uint64_t synced;            /* at least so many bytes of the file are known to have been on disk */
+    uint64_t number;   /* 1 for the first of a spool */
+    uint64_t sequence; /* of its first record; records count from 1 through all segments */
+    lsn_t first_lsn;   /* every transaction that ends in this segment ends after this */
+    lsn_t committed;   /* end of the last transaction before this segment */
+    /* Beginning of the transaction that is open at this segment's start; segment 0: none. */
+    struct spool_position open;
+    uint64_t synced; /* at least this many bytes of the file are known to be on disk */
 };
 
 /* "0000000000000001.spool" */
 char *segment_name(uint64_t number, char out[SEGMENT_NAME_SIZE]);
 
 /*
- * The numbers of the segments in a directory, in order; the caller frees them. What a crash has left of a
- * segment that was being made is removed when clean is set. foreign: a name that is not a spool's, or NULL;
+ * The numbers of the segments in a directory, in order; the caller frees them. When clean is set, remains of
+ * a segment that was being made during a crash are removed. foreign: a name that is not a spool's, or NULL;
  * the caller frees it.
  */
 bool segment_list(int dirfd, const char *directory, bool clean, uint64_t **numbers, size_t *count,
                   char **foreign, struct error *err);
 
-/* Make a segment appear, whole and durable or not at all. Returns the open file. */
+/* Create a segment, complete and durable or not at all. Returns the open file. */
 int segment_create(int dirfd, const char *directory, const struct segment_header *header, struct error *err);
 
 /* Open with O_RDONLY or O_RDWR, and read the header. Returns the open file. */
 int segment_open(int dirfd, const char *directory, uint64_t number, int flags, struct segment_header *header,
                  struct error *err);
 
-/* Note that so many bytes are on disk. The note itself is only after the next sync. */
+/* Write the mark that so many bytes are on disk. The mark itself is on disk only after the next sync. */
 bool segment_mark_synced(int fd, const char *directory, uint64_t number, uint64_t synced, struct error *err);
 
 /* "cannot WHAT "directory/name": …", with a hint where the disk is full. name may be "". */

@@ -81,7 +81,10 @@ shared_first_before(struct shared_state *shared, uint64_t limit, uint64_t *numbe
     uint64_t open = atomic_load(&shared->open_segment);
     bool found;
 
-    /* A transaction that is not whole is cut at its beginning after a crash: that must be there. */
+    /*
+     * After a crash an incomplete transaction is cut off at its beginning, so the beginning must not be
+     * trimmed.
+     */
     if (open > 0 && open < limit)
         limit = open;
     pthread_mutex_lock(&shared->lock);

@@ -52,9 +52,9 @@ spool_new(const char *directory, const struct spool_identity *identity, uint64_t
     return s;
 }
 
-/* What is in the directory, ready to go on; no segment where there is none. */
+/* Open what is in the directory, ready to be continued; without a segment where there is none. */
 static bool
-take_over(struct spool *s, struct error *err)
+spool_take_over(struct spool *s, struct error *err)
 {
     uint32_t timeline;
 
@@ -76,7 +76,7 @@ spool_open(const char *directory, const struct spool_identity *identity, uint64_
     if (!directory_make(directory, err))
         goto failed;
     s->dirfd = directory_open_locked(directory, err);
-    if (s->dirfd < 0 || !take_over(s, err))
+    if (s->dirfd < 0 || !spool_take_over(s, err))
         goto failed;
     if (s->shared.count == 0 && !spool_start_segment(s, err))
         goto failed;
@@ -88,8 +88,8 @@ failed:
 }
 
 /*
- * The cut first; then, in one step, the empty segment that makes it a spool of the new timeline. Until then
- * the same call finds the old timeline and does the same again.
+ * First the cut. Then, in one step, the empty segment that makes it a spool of the new timeline. Until then a
+ * repeated call finds the old timeline and does the same again.
  */
 static bool
 fork_at(struct spool *s, lsn_t fork, struct error *err)
@@ -116,7 +116,7 @@ spool_fork(const char *directory, const struct spool_identity *identity, lsn_t f
     s = spool_new(directory, identity, 0);
     s->dirfd = directory_open_locked(directory, err);
     ok = s->dirfd >= 0 && fork_at(s, fork, err);
-    s->broken = true; /* all is on disk already */
+    s->broken = true; /* everything is on disk already */
     spool_close(s);
     return ok;
 }
@@ -135,8 +135,9 @@ spool_close(struct spool *s)
 
     if (s == NULL)
         return;
+    /* What does not reach the disk now was never confirmed, so the server still has it. */
     if (!s->broken)
-        sync_and_mark(s, &err); /* what does not reach the disk now was never confirmed: the server has it */
+        sync_and_mark(s, &err);
     error_clear(&err);
     if (s->fd >= 0)
         close(s->fd);
@@ -165,7 +166,7 @@ spool_changes(const struct spool *s)
 uint64_t
 spool_bytes(const struct spool *s)
 {
-    return shared_bytes((struct shared_state *)&s->shared); /* its lock changes, the spool does not */
+    return shared_bytes((struct shared_state *)&s->shared); /* locks and unlocks; the spool is not changed */
 }
 
 bool
@@ -187,7 +188,10 @@ spool_sync(struct spool *s, struct error *err)
         return false;
     s->marked = s->synced;
     if (fdatasync(s->fd) != 0) {
-        /* The kernel may have dropped the pages and reported that only once: a second sync would lie. */
+        /*
+         * The kernel may have dropped the pages and reported the error only once: a second sync could succeed
+         * without them.
+         */
         s->broken = true;
         return segment_io_error(s->directory, segment_name(s->number, name), "sync", errno, err);
     }
@@ -204,7 +208,7 @@ spool_trim(struct spool *s, struct spool_position before, struct error *err)
     while (shared_first_before(&s->shared, before.segment, &number)) {
         if (unlinkat(s->dirfd, segment_name(number, name), 0) != 0 && errno != ENOENT)
             return segment_io_error(s->directory, name, "remove", errno, err);
-        if (fsync(s->dirfd) != 0) /* one by one: a crash must not leave a gap */
+        if (fsync(s->dirfd) != 0) /* one by one, because a crash must not leave a gap */
             return segment_io_error(s->directory, "", "sync directory", errno, err);
         shared_drop_first(&s->shared);
     }

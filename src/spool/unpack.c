@@ -84,7 +84,7 @@ tuple_take(struct record_unpacker *u, const Pgrecast__Tuple *tuple, struct tuple
     return why;
 }
 
-/* '\0' where there is no such identity. */
+/* '\0' where there is no such replica identity. */
 static char
 identity_letter(Pgrecast__ReplicaIdentity identity)
 {
@@ -145,8 +145,9 @@ update_take(struct record_unpacker *u, const Pgrecast__Update *update, struct me
     out->row.relation = update->relation;
     out->row.has_old = update->old_case != PGRECAST__UPDATE__OLD__NOT_SET;
     out->row.old_is_full = update->old_case == PGRECAST__UPDATE__OLD_OLD_ROW;
+    /* Reads old_row too, which is in the same union. */
     if (out->row.has_old)
-        why = tuple_take(u, update->old_key, &out->row.old_row); /* a union with old_row */
+        why = tuple_take(u, update->old_key, &out->row.old_row);
     return why != NULL ? why : tuple_take(u, update->new_row, &out->row.new_row);
 }
 
@@ -159,7 +160,8 @@ delete_take(struct record_unpacker *u, const Pgrecast__Delete *delete_, struct m
         return "a row is missing";
     out->row.has_old = true;
     out->row.old_is_full = delete_->old_case == PGRECAST__DELETE__OLD_OLD_ROW;
-    return tuple_take(u, delete_->old_key, &out->row.old_row); /* a union with old_row */
+    /* Reads old_row too, which is in the same union. */
+    return tuple_take(u, delete_->old_key, &out->row.old_row);
 }
 
 static const char *

@@ -6,9 +6,10 @@
 #include "frame.h"
 #include "state.h"
 
-#define PENDING_MAX ((size_t)256 * 1024) /* then it is written without being asked */
+/* Pending bytes above this are written without a call of spool_flush(). */
+#define PENDING_MAX ((size_t)256 * 1024)
 #define PENDING_KEEP ((size_t)1024 * 1024)
-#define HUGE_RECORD ((size_t)256 * 1024) /* larger ones go to the file without a copy in memory */
+#define HUGE_RECORD ((size_t)256 * 1024) /* larger records are written to the file without a copy in memory */
 
 static bool
 write_error(struct spool *s, const char *what, int error_number, struct error *err)
@@ -18,7 +19,7 @@ write_error(struct spool *s, const char *what, int error_number, struct error *e
     return segment_io_error(s->directory, segment_name(s->number, name), what, error_number, err);
 }
 
-/* len bytes at an offset of the last segment. *done: how many were written, also on failure. */
+/* Write len bytes at an offset of the last segment. *done: how many were written, also on failure. */
 static bool
 write_at(struct spool *s, const char *data, size_t len, uint64_t offset, size_t *done, struct error *err)
 {
@@ -34,7 +35,7 @@ write_at(struct spool *s, const char *data, size_t len, uint64_t offset, size_t 
     return true;
 }
 
-/* After a failed write: the file ends with the last whole frame again. */
+/* After a failed write: cut the file after the last complete frame. */
 static void
 cut_partial_frame(struct spool *s)
 {
@@ -66,7 +67,7 @@ writer_write(struct spool *s, struct error *err)
     return ok;
 }
 
-/* A record on its way to the file in pieces. Small pieces gather in the spool's empty buffer. */
+/* A record that is written to the file in pieces. Small pieces are collected in the spool's empty buffer. */
 struct huge_record {
     struct spool *spool;
     struct error *err;
@@ -127,8 +128,10 @@ huge_head(struct spool *s, size_t size, unsigned char head[FRAME_HEAD_SIZE], str
     return true;
 }
 
-/* The prepared record straight from the message to the file, in two passes: one for the checksum, one to
- * write. */
+/*
+ * Write the prepared record directly from the message to the file, in two passes: one for the checksum, one
+ * to write.
+ */
 static bool
 put_huge(struct spool *s, size_t size, struct error *err)
 {
@@ -151,7 +154,7 @@ put_huge(struct spool *s, size_t size, struct error *err)
     return true;
 }
 
-/* Room for a frame at the end of what is pending; frame_put() completes it. */
+/* Room for a frame at the end of the pending ones; frame_put() completes the frame. */
 static unsigned char *
 frame_room(struct spool *s, size_t size)
 {
@@ -201,7 +204,10 @@ repeat_types(struct spool *s, const struct definition *relation)
     }
 }
 
-/* The segment must be readable by itself: what a change refers to stands in it before the change. */
+/*
+ * A segment must be readable by itself, so every definition that a change needs comes before the change in
+ * the segment.
+ */
 static bool
 repeat_relation(struct spool *s, uint32_t oid, struct error *err)
 {
@@ -268,7 +274,7 @@ writer_check(const struct spool *s, struct error *err)
                      s->directory);
 }
 
-/* Transactions come whole, in the order of their commits, and never twice. */
+/* Transactions must be complete, in the order of their commits, and never repeated. */
 static bool
 check_order(const struct spool *s, const struct message *m, struct error *err)
 {
@@ -306,8 +312,9 @@ check_order(const struct spool *s, const struct message *m, struct error *err)
     return error_set(err, ERROR_FAILED, "a change came outside of a transaction");
 }
 
-/* A segment over its size ends between two transactions; one in the midst of a long transaction a quarter
- * later. */
+/*
+ * A segment above its size ends between two transactions. Inside a long transaction it ends a quarter later.
+ */
 static bool
 segment_is_full(const struct spool *s)
 {
@@ -317,7 +324,7 @@ segment_is_full(const struct spool *s)
     return size > SEGMENT_HEADER_SIZE && size >= s->segment_bytes && size - s->segment_bytes >= slack;
 }
 
-/* Before the append proper, so that an append that fails has appended nothing. */
+/* Done before the append itself, so that a failed append has appended nothing. */
 static bool
 make_room(struct spool *s, struct error *err)
 {

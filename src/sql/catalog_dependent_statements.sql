@@ -1,15 +1,18 @@
--- The statements that take dependents of a table away and make them again, as they are now, under the names that they
--- and the table have now. A view or a function may be replaced instead, where what it gives keeps its types.
--- $1, $2 classes and oids of the dependents, two lists of equal length; $3 oid of the table
--- Gives the position in the lists (from 1), the step (lock, detach, attach, replace), and a statement, in order; or, with
--- step obstacle, why it cannot be made again; or, with step holder, oid, schema and name of the other relation it is on.
+-- The statements that drop dependents of a table and create them again, as they are now, under the names that they and the
+-- table have now. A view or a function may be replaced instead, if its result keeps its types.
+-- $1, $2 classes and oids of the dependents, two lists of equal length; $3 oid of the table; $4 for each dependent the
+-- search_path that is needed to read its expressions, or NULL: it is set around those statements only
+-- Gives the position in the lists (from 1), the step (lock, detach, attach, replace), and a statement, in order. With step
+-- obstacle it gives why the object cannot be created again; with step holder, oid, schema and name of the other relation
+-- that the object belongs to.
 WITH
 dependent AS (
-    SELECT u.at, u.classid, u.objid
-    FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.oid[]))
-        WITH ORDINALITY AS u (classid, objid, at)
+    SELECT u.at, u.classid, u.objid, u.path
+    FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.oid[]),
+                    pg_catalog.unnest($4::pg_catalog.text[]))
+        WITH ORDINALITY AS u (classid, objid, path, at)
 ),
--- views and materialized views among them
+-- views, including materialized views
 view AS (
     SELECT d.at, c.oid, c.relkind, c.relacl, c.relowner, c.relnamespace,
            pg_catalog.format('%I.%I', n.nspname, c.relname) AS self,
@@ -39,7 +42,7 @@ routine AS (
     JOIN pg_catalog.pg_proc p ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid = d.objid
     WHERE p.prokind <> 'a'
 ),
--- what belongs to a relation: rules, triggers, policies
+-- objects that belong to a relation: rules, triggers, policies
 piece AS (
     SELECT d.at, r.ev_class AS relation, 'RULE' AS word, r.rulename AS name, r.oid, d.classid,
            pg_catalog.pg_get_ruledef(r.oid) AS definition, r.ev_enabled AS enabled
@@ -103,7 +106,7 @@ member AS (
     LEFT JOIN pg_catalog.pg_publication_tables t
         ON t.pubname = p.pubname AND t.schemaname = n.nspname AND t.tablename = c.relname
 ),
--- objects with privileges of their own: nothing of the default privileges, then all that is there now
+-- objects with privileges of their own: revoke the default privileges, then grant all that exist now
 granted AS (
     SELECT v.at, pg_catalog.format('TABLE %s', v.self) AS object, v.owner, v.relowner, v.relacl AS acl,
            pg_catalog.acldefault('r', v.relowner) AS usual, NULL::pg_catalog.text AS column, 'r'::"char" AS kind,
@@ -126,7 +129,7 @@ grantees_by_default AS (
     WHERE d.defaclrole = current_user::pg_catalog.regrole
 ),
 statement (at, step, part, name, sql) AS (
-    -- a no-op that locks a view without the tables under it, as LOCK TABLE would
+    -- this changes nothing, but locks the view without the tables under it, which LOCK TABLE would lock too
     SELECT v.at, 'lock', 0, '', pg_catalog.format('ALTER %s %s OWNER TO %I', v.word, v.self, v.owner) FROM view v
     UNION ALL
     SELECT v.at, 'detach', 0, '', pg_catalog.format('DROP %s %s', v.word, v.self) FROM view v
@@ -272,6 +275,11 @@ statement (at, step, part, name, sql) AS (
            pg_catalog.format('ALTER PUBLICATION %s ADD TABLE ONLY %s%s%s', m.publication, m.self, m.columns, m.filter)
     FROM member m
 )
-SELECT s.at, s.step, s.sql
+SELECT s.at, s.step, piece.sql
 FROM statement s
-ORDER BY s.at, s.step, s.part, s.name, s.sql;
+JOIN dependent d ON d.at = s.at
+CROSS JOIN LATERAL (VALUES (s.sql, 1), ('SET LOCAL search_path TO ' || d.path, 0),
+                           (CASE WHEN d.path IS NOT NULL THEN 'SET LOCAL search_path TO ''''' END, 2)) piece (sql, place)
+-- the search_path is set for statements that have expressions: definitions, and defaults of a view's columns
+WHERE piece.sql IS NOT NULL AND (piece.place = 1 OR (s.step IN ('attach', 'replace') AND s.part IN (0, 5)))
+ORDER BY s.at, s.step, s.part, s.name, s.sql, piece.place;

@@ -1,7 +1,7 @@
--- What hangs on a table and is not part of it, foreign keys aside: each object with what it is, why it is not carried
--- over (NULL: no objection), and what it hangs on, which may be another of them (a view over a view). The sweep over
--- pg_depend starts from everything that makes up the table, so that a class of objects nobody thought of is found too
--- and refused under its own name.
+-- What depends on a table and is not part of it, except foreign keys: each object with what it is, why it is not carried
+-- over (NULL: it is), and what it depends on, which may be another of these objects (a view over a view). The search in
+-- pg_depend starts from everything that belongs to the table, so that an object of a class that is not known here is found
+-- too, and is refused under its own name.
 -- $1 oid of the table
 WITH RECURSIVE
 me AS (
@@ -36,13 +36,13 @@ ours (classid, objid, serial) AS (
     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
       AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
 ),
--- One row for each object and each that it hangs on; the table stands for all that makes it up.
-hanging (classid, objid, base_classid, base_objid, serial) AS (
+-- One row for each object and each object that it depends on; the table stands for everything that belongs to it.
+depending (classid, objid, base_classid, base_objid, serial) AS (
     SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, me.oid, 0::pg_catalog.oid, 0::pg_catalog.oid, false
     FROM me
     UNION
     SELECT owner.classid, owner.objid, h.classid, h.objid, part.serial
-    FROM hanging h
+    FROM depending h
     CROSS JOIN me
     CROSS JOIN LATERAL (
         SELECT o.classid, o.objid, o.serial FROM ours o WHERE h.objid = me.oid
@@ -58,7 +58,7 @@ hanging (classid, objid, base_classid, base_objid, serial) AS (
           AND v.relkind IN ('v', 'm')
     ) part
     JOIN pg_catalog.pg_depend d ON d.refclassid = part.classid AND d.refobjid = part.objid AND d.deptype NOT IN ('e', 'x')
-    -- the rule, row type, default or index of a view is the view, its TOAST table too
+    -- the rule, row type, default or index of a view counts as the view, and so does its TOAST table
     CROSS JOIN LATERAL (
         SELECT CASE WHEN of_view.oid IS NULL THEN d.classid
                ELSE 'pg_catalog.pg_class'::pg_catalog.regclass END AS classid,
@@ -95,7 +95,7 @@ dependent (classid, objid, bases, direct, serial) AS (
                FILTER (WHERE h.base_objid <> me.oid),
            pg_catalog.bool_or(h.base_objid = me.oid AND NOT h.serial),
            pg_catalog.bool_and(h.serial)
-    FROM hanging h
+    FROM depending h
     CROSS JOIN me
     WHERE h.objid <> me.oid
     GROUP BY h.classid, h.objid
@@ -119,8 +119,9 @@ kind AS (
            COALESCE(rel.relnamespace, proc.pronamespace) AS namespace,
            COALESCE(rel.relname, proc.proname) AS name,
            proc.prokind,
+           proc.prosqlbody IS NOT NULL AS parsed_body,
            proc.oid IS NOT NULL AND NOT EXISTS (
-               SELECT FROM hanging base
+               SELECT FROM depending base
                JOIN pg_catalog.pg_class c ON c.oid = base.base_objid
                JOIN pg_catalog.pg_type t ON t.oid = c.reltype OR t.typelem = c.reltype
                WHERE base.classid = h.classid AND base.objid = h.objid AND c.reltype <> 0
@@ -164,10 +165,9 @@ kind AS (
     LEFT JOIN pg_catalog.pg_constraint con
         ON h.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND con.oid = h.objid
     WHERE NOT COALESCE(trigger.tgisinternal, false)
-      AND COALESCE(con.contype, ' ') NOT IN ('f', 't') -- read by themselves; of a constraint trigger
-      AND NOT COALESCE(pg_catalog.starts_with(pub.pubname, 'pgrecast_'), false)
+      AND COALESCE(con.contype, ' ') NOT IN ('f', 't') -- foreign keys: read separately; constraint triggers: as triggers
 ),
-found (classid, objid, kind, description, reason, schema, name, bases, direct, replaceable, columns) AS (
+found (classid, objid, kind, description, reason, schema, name, bases, direct, replaceable, columns, parsed_body) AS (
     SELECT k.classid, k.objid, k.kind,
            pg_catalog.pg_describe_object(k.classid, k.objid, 0),
            CASE
@@ -181,22 +181,23 @@ found (classid, objid, kind, description, reason, schema, name, bases, direct, r
                WHEN NOT pg_catalog.pg_has_role(k.owner, 'USAGE') THEN
                    pg_catalog.format('%I belongs to role %I, which the session''s role is not a member of', k.holder,
                                      pg_catalog.pg_get_userbyid(k.owner))
-               -- to replace asks for it too; nobody has it in the temporary schema of another session
+               -- CREATE OR REPLACE needs this privilege too; nobody has it in the temporary schema of another session
                WHEN k.kind IN ('view', 'function') AND NOT pg_catalog.has_schema_privilege(k.namespace, 'CREATE') THEN
                    pg_catalog.format('the session''s role may not create in schema %I', n.nspname)
            END,
            pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(k.name), k.bases, k.direct,
            k.kind = 'view' OR k.body_only,
-           k.columns
+           k.columns,
+           k.parsed_body
     FROM kind k
     LEFT JOIN pg_catalog.pg_namespace n ON n.oid = k.namespace
     UNION ALL
-    SELECT 0, 0, i.kind, i.description, i.reason, NULL, NULL, NULL, true, false, NULL
+    SELECT 0, 0, i.kind, i.description, i.reason, NULL, NULL, NULL, true, false, NULL, false
     FROM (
         SELECT 'publication', 'publication ' || p.pubname || ' (for all tables)',
                'the shadow table would be published too'
         FROM pg_catalog.pg_publication p
-        WHERE p.puballtables AND NOT pg_catalog.starts_with(p.pubname, 'pgrecast_')
+        WHERE p.puballtables
         UNION ALL
         SELECT 'subscription', 'subscription ' || s.subname,
                'a table that is fed by replication is not supported yet'
@@ -244,6 +245,7 @@ found (classid, objid, kind, description, reason, schema, name, bases, direct, r
         WHERE e.evtenabled <> 'D' AND e.evtevent <> 'login'
     ) i (kind, description, reason)
 )
-SELECT f.classid, f.objid, f.kind, f.description, f.reason, f.schema, f.name, f.bases, f.direct, f.replaceable, f.columns
+SELECT f.classid, f.objid, f.kind, f.description, f.reason, f.schema, f.name, f.bases, f.direct, f.replaceable, f.columns,
+       f.parsed_body
 FROM found f
 ORDER BY f.kind, f.description;

@@ -1,4 +1,4 @@
--- What a foreign key of a partitioned table is on each of its partitions that holds rows.
+-- The constraints that a foreign key of a partitioned table has on each of the partitions that hold rows.
 -- $1 oid of the referenced table
 WITH RECURSIVE part (top, oid, relation, name) AS (
     SELECT f.oid, f.oid, f.conrelid, f.conname
@@ -9,7 +9,7 @@ WITH RECURSIVE part (top, oid, relation, name) AS (
     FROM part p
     JOIN pg_catalog.pg_constraint c ON c.conparentid = p.oid AND c.confrelid = $1::pg_catalog.oid
 )
-SELECT p.top, pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.quote_ident(p.name)
+SELECT p.top, pg_catalog.format('%I.%I', n.nspname, c.relname) AS relation, pg_catalog.quote_ident(p.name) AS constraint
 FROM part p
 JOIN pg_catalog.pg_class c ON c.oid = p.relation AND c.relkind = 'r'
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

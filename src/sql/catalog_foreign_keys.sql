@@ -1,5 +1,6 @@
--- Foreign keys of a table and those that point at it, in pieces; not the parts of one that a partitioned table has for
--- each partition. What cannot be carried over has a reason. A lock of the other table is named where the role may take it.
+-- Foreign keys of a table and those that refer to it, in pieces; without the parts that the key of a partitioned table has
+-- on each partition. A key that cannot be carried over has a reason. A lock of the other table is given if the role may
+-- lock it.
 -- $1 oid of the table
 WITH side AS (
     SELECT c.oid, c.relkind, c.relowner, c.relnamespace, n.nspname,
@@ -46,11 +47,11 @@ SELECT c.oid,
        c.confrelid,
        c.ref_name,
        c.ref_columns,
-       pg_catalog.ltrim(pg_catalog.substr(c.definition, pg_catalog.length(c.head) + 1)),
+       pg_catalog.ltrim(pg_catalog.substr(c.definition, pg_catalog.length(c.head) + 1)) AS options,
        c.convalidated,
        c.on_kind,
-       pg_catalog.obj_description(c.oid, 'pg_constraint'),
-       pg_catalog.format('foreign key %I of %s to %s', c.conname, c.on_name, c.ref_name),
+       pg_catalog.obj_description(c.oid, 'pg_constraint') AS comment,
+       pg_catalog.format('foreign key %I of %s to %s', c.conname, c.on_name, c.ref_name) AS description,
        CASE
            WHEN NOT pg_catalog.starts_with(c.definition, c.head) THEN 'its definition cannot be read'
            WHEN NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN
@@ -64,9 +65,9 @@ SELECT c.oid,
                pg_catalog.format('the role has not the privilege REFERENCES on %s any more', c.ref_name)
            WHEN c.other IS NOT NULL AND NOT pg_catalog.has_schema_privilege(c.other_namespace, 'USAGE') THEN
                pg_catalog.format('the role has not the privilege USAGE on schema %I', c.other_schema)
-       END,
+       END AS reason,
        CASE WHEN c.other IS NOT NULL AND pg_catalog.has_table_privilege(c.other_oid, 'UPDATE, DELETE, TRUNCATE')
-           THEN pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', c.other) END,
+           THEN pg_catalog.format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', c.other) END AS lock,
        c.other_oid
 FROM cut c
 ORDER BY c.on_name, c.conname;

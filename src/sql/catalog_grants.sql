@@ -1,5 +1,6 @@
--- Privileges on a table, its columns and its sequences that are written down in the catalogs, by grantee; and (kind d)
--- whom ALTER DEFAULT PRIVILEGES gives something on what the session creates in that schema.
+-- Privileges on a table, its columns and its sequences that are stored in the catalogs, by grantee; and the roles to which
+-- ALTER DEFAULT PRIVILEGES grants something: on what the session creates in that schema (kind d), and on a sequence that
+-- ALTER TABLE creates there, which belongs to the table's owner (kind q).
 -- $1 oid of the table
 WITH holder (kind, objid, attnum, owner, acl) AS (
     SELECT 't', c.oid, 0, c.relowner, c.relacl
@@ -24,15 +25,23 @@ WITH holder (kind, objid, attnum, owner, acl) AS (
         ON d.defaclrole = current_user::pg_catalog.regrole AND d.defaclobjtype IN ('r', 'S')
            AND d.defaclnamespace IN (0, c.relnamespace)
     WHERE c.oid = $1::pg_catalog.oid
+    UNION ALL
+    SELECT 'q', c.oid, 0, d.defaclrole, d.defaclacl
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_default_acl d
+        ON d.defaclrole = c.relowner AND d.defaclobjtype = 'S' AND d.defaclnamespace IN (0, c.relnamespace)
+    WHERE c.oid = $1::pg_catalog.oid
 )
 SELECT h.kind,
        h.objid,
        h.attnum,
-       CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END,
-       pg_catalog.string_agg(DISTINCT a.privilege_type, ', '),
+       CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+           AS grantee,
+       pg_catalog.string_agg(DISTINCT a.privilege_type, ', ') AS privileges,
        a.is_grantable,
-       CASE WHEN a.grantor <> h.owner THEN pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantor)) END,
-       pg_catalog.pg_has_role(a.grantor, 'MEMBER')
+       CASE WHEN a.grantor <> h.owner THEN pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantor)) END
+           AS grantor,
+       pg_catalog.pg_has_role(a.grantor, 'MEMBER') AS grantor_is_ours
 FROM holder h
 CROSS JOIN LATERAL pg_catalog.aclexplode(h.acl) a
 GROUP BY h.kind, h.objid, h.attnum, a.grantee, a.is_grantable, h.owner, a.grantor

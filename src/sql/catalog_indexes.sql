@@ -1,28 +1,28 @@
--- The indexes of a table. The definition is what follows "ON schema.table "; NULL where the server's text does not
--- begin as expected. Of the key columns: one line each, empty where there is none.
+-- The indexes of a table. The definition is what follows "ON schema.table "; NULL if the server's text does not begin as
+-- expected. Properties of the key columns: one line for each column, empty if it has none.
 -- $1 oid of the table
 SELECT i.oid,
        i.relname,
        CASE WHEN pg_catalog.starts_with(def.text, def.prefix)
-           THEN pg_catalog.substr(def.text, pg_catalog.length(def.prefix) + 1) END,
+           THEN pg_catalog.substr(def.text, pg_catalog.length(def.prefix) + 1) END AS definition,
        x.indisunique,
        x.indisprimary,
-       x.indisvalid AND x.indisready AND x.indislive,
+       x.indisvalid AND x.indisready AND x.indislive AS valid,
        x.indisreplident,
        x.indisclustered,
        ts.spcname,
-       COALESCE(con.oid, 0),
+       COALESCE(con.oid, 0) AS constraint_oid,
        x.indnkeyatts,
-       pg_catalog.array_to_string((x.indkey::pg_catalog.int2[])[0:x.indnkeyatts - 1], ' '),
-       x.indpred IS NOT NULL,
+       pg_catalog.array_to_string((x.indkey::pg_catalog.int2[])[0:x.indnkeyatts - 1], ' ') AS key_attnums,
+       x.indpred IS NOT NULL AS partial,
        x.indimmediate,
-       COALESCE((pg_catalog.to_jsonb(x) ->> 'indnullsnotdistinct')::boolean, false), -- 15
-       pg_catalog.pg_relation_size(i.oid),
-       pg_catalog.obj_description(i.oid, 'pg_class'),
+       COALESCE((pg_catalog.to_jsonb(x) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_not_distinct, -- 15
+       pg_catalog.pg_relation_size(i.oid) AS bytes,
+       pg_catalog.obj_description(i.oid, 'pg_class') AS comment,
        (SELECT pg_catalog.string_agg(a.attnum || ' ' || a.attstattarget, ' ' ORDER BY a.attnum)
         FROM pg_catalog.pg_attribute a
-        WHERE a.attrelid = i.oid AND a.attstattarget >= 0),
-       pg_catalog.pg_get_expr(x.indpred, x.indrelid),
+        WHERE a.attrelid = i.oid AND a.attstattarget >= 0) AS statistics,
+       pg_catalog.pg_get_expr(x.indpred, x.indrelid) AS predicate,
        key.equals,
        key.opclasses,
        key.collations

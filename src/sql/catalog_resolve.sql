@@ -1,4 +1,4 @@
--- The relation that a name as typed means under the search_path in force.
+-- The relation that a name, as typed, means under the present search_path.
 -- $1 the name, quoted and maybe qualified
 SELECT c.oid, n.nspname, c.relname, c.relkind
 FROM pg_catalog.pg_class c

@@ -1,15 +1,15 @@
--- An empty table like another one, as far as foreign keys from and to it need it: its columns, and what is unique.
+-- An empty table like another one, with what foreign keys from it and to it need: its columns, and its unique keys.
 -- $1 oid of the other table, $2 name of the new one, qualified and quoted
 WITH relation AS (
     SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid
 )
-SELECT 1,
+SELECT 1 AS step,
        pg_catalog.format('CREATE TABLE %s (%s)', $2::pg_catalog.text,
                          pg_catalog.string_agg(
                              pg_catalog.format('%I %s%s', a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod),
                                                CASE WHEN a.attcollation <> t.typcollation
                                                    THEN pg_catalog.format(' COLLATE %I.%I', n.nspname, o.collname)
-                                                   ELSE '' END), ', ' ORDER BY a.attnum))
+                                                   ELSE '' END), ', ' ORDER BY a.attnum)) AS sql
 FROM relation r
 JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid

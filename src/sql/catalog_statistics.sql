@@ -6,10 +6,10 @@ SELECT s.oid,
        CASE WHEN pg_catalog.starts_with(def.text, def.prefix)
                  AND pg_catalog.right(def.text, pg_catalog.length(def.suffix)) = def.suffix
            THEN pg_catalog.substr(pg_catalog.left(def.text, -pg_catalog.length(def.suffix)),
-                                  pg_catalog.length(def.prefix) + 1) END,
-       COALESCE((pg_catalog.to_jsonb(s) ->> 'stxstattarget')::integer, -1),
-       pg_catalog.obj_description(s.oid, 'pg_statistic_ext'),
-       pg_catalog.pg_get_userbyid(s.stxowner)
+                                  pg_catalog.length(def.prefix) + 1) END AS definition,
+       COALESCE((pg_catalog.to_jsonb(s) ->> 'stxstattarget')::integer, -1) AS target,
+       pg_catalog.obj_description(s.oid, 'pg_statistic_ext') AS comment,
+       pg_catalog.pg_get_userbyid(s.stxowner) AS owner
 FROM pg_catalog.pg_statistic_ext s
 JOIN pg_catalog.pg_namespace sn ON sn.oid = s.stxnamespace
 JOIN pg_catalog.pg_class t ON t.oid = s.stxrelid

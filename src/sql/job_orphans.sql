@@ -1,4 +1,4 @@
--- End what other sessions of the program do with tables that only the job uses ($1, oids), and tell which they are.
+-- End what other sessions of the program do with tables that only the job uses ($1, oids), and give those sessions.
 SELECT a.pid, pg_catalog.pg_terminate_backend(a.pid)
 FROM pg_catalog.pg_stat_activity AS a
 WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.usename = current_user AND a.application_name LIKE 'pgrecast %'

@@ -1,5 +1,5 @@
--- Names that the user's statements made in the clone's schema and that something else holds in the table's schema:
--- kind r relations (indexes and sequences), c constraints whose names the server chooses, s extended statistics.
+-- Names that the user's statements created in the clone's schema and that another object has in the table's schema: kind r
+-- relations (indexes and sequences), c constraints whose names the server chooses, s extended statistics.
 -- $1 the clone's schema, $2 the table's schema, $3 oid of the table
 WITH source AS (
     SELECT $3::pg_catalog.oid AS oid
@@ -12,7 +12,7 @@ WITH source AS (
       AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
       AND d.refobjid = $3::pg_catalog.oid AND d.deptype IN ('a', 'i')
 )
-SELECT 'r', theirs.relname
+SELECT 'r' AS kind, theirs.relname AS name
 FROM pg_catalog.pg_class ours
 JOIN pg_catalog.pg_class theirs ON theirs.relname = ours.relname
 WHERE ours.relnamespace = $1::pg_catalog.regnamespace AND theirs.relnamespace = $2::pg_catalog.regnamespace

@@ -1,7 +1,7 @@
--- Settings that the program pins to other values than the role's own, and that change how values become text.
-SELECT s.name, s.reset_val, s.setting
-FROM pg_catalog.pg_settings s
-WHERE s.name IN ('DateStyle', 'IntervalStyle', 'bytea_output', 'xmloption')
-  AND (s.name <> 'DateStyle' OR s.reset_val NOT LIKE 'ISO%')
-  AND s.setting <> s.reset_val
-ORDER BY s.name;
+-- The settings that expressions see and that differ from the server's built-in values, in one line, or null. $1: value by
+-- name.
+SELECT pg_catalog.string_agg(e.key || ' = ' || pg_catalog.quote_literal(e.value), ', ' ORDER BY e.key) AS settings
+FROM pg_catalog.jsonb_each_text($1::pg_catalog.jsonb) AS e
+LEFT JOIN pg_catalog.pg_settings AS s ON s.name = e.key
+WHERE e.value IS DISTINCT FROM coalesce(s.boot_val, CASE e.key WHEN 'timezone_abbreviations' THEN 'Default' END)
+  AND NOT (e.key = 'TimeZone' AND e.value IN ('UTC', 'Etc/UTC'));

@@ -1,6 +1,6 @@
--- A view that was made to read the USING expressions of one ALTER TABLE: its text, and what in it makes the answer
--- depend on more than the row. Not allowed are volatile functions, the time, whole rows, system columns, and what is no
--- expression over one row.
+-- A view that was created to read the USING expressions of one ALTER TABLE: its text, and everything in it that makes the
+-- result depend on more than the row. Not allowed are volatile functions, the time, whole rows, system columns, and
+-- anything that is not an expression over one row.
 -- $1 schema, $2 name, $3 oid of the clone
 WITH view AS (
     SELECT c.oid, r.ev_action::pg_catalog.text AS tree
@@ -16,17 +16,19 @@ function AS (
     CROSS JOIN LATERAL pg_catalog.regexp_matches(view.tree, ':(?:funcid|opfuncid) (\d+)', 'g') f (id)
     JOIN pg_catalog.pg_proc p ON p.oid = f.id[1]::pg_catalog.oid
 )
-SELECT pg_catalog.pg_get_viewdef(view.oid, false),
-       (SELECT pg_catalog.string_agg(f.name, ', ' ORDER BY f.name) FROM function f WHERE f.provolatile = 'v'),
+SELECT pg_catalog.pg_get_viewdef(view.oid, false) AS definition,
+       (SELECT pg_catalog.string_agg(f.name, ', ' ORDER BY f.name) FROM function f WHERE f.provolatile = 'v')
+           AS volatile_functions,
        (SELECT pg_catalog.string_agg(f.name, ', ' ORDER BY f.name) FROM function f
         WHERE f.built_in
           AND (f.proname IN ('now', 'statement_timestamp', 'transaction_timestamp')
-               OR f.name IN ('age(timestamp with time zone)', 'age(timestamp without time zone)', 'age(xid)'))),
-       view.tree ~ '\{(SQLVALUEFUNCTION|CURRENTOFEXPR)',
-       view.tree ~ ':varattno 0 ',
-       view.tree ~ ':varattno -\d',
+               OR f.name IN ('age(timestamp with time zone)', 'age(timestamp without time zone)', 'age(xid)')))
+           AS time_functions,
+       view.tree ~ '\{(SQLVALUEFUNCTION|CURRENTOFEXPR)' AS reads_session,
+       view.tree ~ ':varattno 0 ' AS reads_whole_row,
+       view.tree ~ ':varattno -\d' AS reads_system_column,
        (SELECT pg_catalog.string_agg(f.name, ', ' ORDER BY f.name) FROM function f
-        WHERE f.provolatile = 's' AND NOT f.built_in),
-       $3::pg_catalog.oid::pg_catalog.regclass::pg_catalog.text,
-       view.tree ~ '\{(SUBLINK|AGGREF|WINDOWFUNC)' OR view.tree ~ ':funcretset true'
+        WHERE f.provolatile = 's' AND NOT f.built_in) AS stable_functions,
+       $3::pg_catalog.oid::pg_catalog.regclass::pg_catalog.text AS relation,
+       view.tree ~ '\{(SUBLINK|AGGREF|WINDOWFUNC)' OR view.tree ~ ':funcretset true' AS is_more
 FROM view;

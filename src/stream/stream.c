@@ -15,11 +15,12 @@
 #include "core/mem.h"
 #include "decode/message.h"
 
-#define SYNC_INTERVAL_MS 300      /* how old unsynced changes may get */
-#define PROGRESS_INTERVAL_MS 1000 /* and keepalives alone: a server sends many of them */
+#define SYNC_INTERVAL_MS 300      /* longest time for which changes stay unsynced */
+#define PROGRESS_INTERVAL_MS 1000 /* the same for keepalives alone, because a server sends many of them */
 #define SYNC_BYTES (16 * 1024 * 1024)
 #define FEEDBACK_INTERVAL_MS 5000
-#define RAISED_INTERVAL_MS 300              /* between confirmations that only a higher limit allows */
+/* Between confirmations that became possible only by a higher limit. */
+#define RAISED_INTERVAL_MS 300
 #define POSTGRES_EPOCH_US 946684800000000LL /* 2000-01-01 in Unix time */
 
 /* Why the loop ended. */
@@ -34,25 +35,26 @@ struct stream {
     int wake; /* eventfd: written by stream_stop() */
     atomic_bool stop;
     atomic_bool failed;
-    struct error error; /* of the thread; read after failed is set */
+    struct error error; /* set by the thread; to be read after failed is set */
     _Atomic lsn_t received;
     _Atomic lsn_t confirmed;         /* written under the lock, before it is sent */
     _Atomic int64_t sync_not_before; /* by clock_ms() */
-    pthread_mutex_t lock;            /* between the limit and the choice of what to confirm */
+    pthread_mutex_t lock;            /* held while the limit is read and the position to confirm is chosen */
     lsn_t limit;
 
-    /* The thread's own. */
+    /* Used by the thread only. */
     bool in_transaction;
-    lsn_t committed; /* end of the last whole transaction in the sink, or of the progress it was told */
-    lsn_t progress;  /* of a keepalive since then: not in the sink yet; 0: none */
-    lsn_t durable;   /* what of committed is synced */
+    /* End of the last complete transaction in the sink, or of the last progress given to it. */
+    lsn_t committed;
+    lsn_t progress;  /* position of a keepalive since then, which the sink does not have yet; 0: none */
+    lsn_t durable;   /* the part of committed that is synced */
     size_t unsynced; /* bytes appended since the last sync */
     int64_t synced_at;
     int64_t feedback_at;
 };
 
 static void
-put_u64(char *at, uint64_t value)
+stream_put_u64(char *at, uint64_t value)
 {
     for (int i = 7; i >= 0; i--, value >>= 8)
         at[i] = (char)(value & 0xff);
@@ -68,10 +70,10 @@ send_status(struct stream *s, lsn_t written, lsn_t flushed, struct error *err)
 
     gettimeofday(&now, NULL);
     message[0] = 'r';
-    put_u64(message + 1, written);
-    put_u64(message + 9, flushed);
-    put_u64(message + 17, flushed);
-    put_u64(message + 25, (uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_usec - POSTGRES_EPOCH_US));
+    stream_put_u64(message + 1, written);
+    stream_put_u64(message + 9, flushed);
+    stream_put_u64(message + 17, flushed);
+    stream_put_u64(message + 25, (uint64_t)((int64_t)now.tv_sec * 1000000 + now.tv_usec - POSTGRES_EPOCH_US));
     message[33] = 0;
     if (PQputCopyData(conn, message, sizeof(message)) != 1 || PQflush(conn) != 0) {
         session_error(s->session, NULL, ERROR_FAILED, err);
@@ -81,7 +83,7 @@ send_status(struct stream *s, lsn_t written, lsn_t flushed, struct error *err)
     return true;
 }
 
-/* What may be confirmed now. With the lock held. */
+/* The position that may be confirmed now. To be called with the lock held. */
 static lsn_t
 allowed(const struct stream *s)
 {
@@ -101,8 +103,8 @@ is_behind(struct stream *s)
 }
 
 /*
- * Chosen and published under the lock: whoever lowers the limit sees afterwards what may still be under way.
- * True when it has moved.
+ * The position is chosen and published under the lock: after lowering the limit, the caller sees the highest
+ * position that may still be sent. True when the position has moved.
  */
 static bool
 choose_confirmed(struct stream *s)
@@ -118,10 +120,10 @@ choose_confirmed(struct stream *s)
 }
 
 /*
- * Only "flushed" moves the slot, and 0 leaves it where it is. But a server that shuts down waits until
- * "flushed" is all it has sent, or "written" where "flushed" is 0 (WalSndDone() in walsender.c): while the
- * limit holds something back, the last status has none, or the server would wait for a job that waits for
- * the server.
+ * Only "flushed" moves the slot, and 0 leaves it where it is. A server that shuts down waits until "flushed"
+ * is all that it has sent, or "written" where "flushed" is 0 (WalSndDone() in walsender.c). So while the
+ * limit holds back a position, the last status has "flushed" 0. Otherwise the server would wait for a job
+ * that waits for the server.
  */
 static bool
 send_feedback(struct stream *s, struct error *err)
@@ -135,8 +137,8 @@ send_feedback(struct stream *s, struct error *err)
 }
 
 /*
- * Durable before acknowledged. A keepalive's position becomes a record only here, as there may be very many
- * of them.
+ * Make durable before confirming. The position of a keepalive becomes a record only here, because there may
+ * be very many keepalives.
  */
 static bool
 sync_and_confirm(struct stream *s, struct error *err)
@@ -178,7 +180,7 @@ take_change(struct stream *s, struct cursor *cur, struct error *err)
     s->unsynced += len;
     if (message.kind == MESSAGE_BEGIN) {
         s->in_transaction = true;
-        s->progress = 0; /* no place for it now; the commit goes beyond it */
+        s->progress = 0; /* inside a transaction it cannot be confirmed; the commit will be beyond it */
     } else if (message.kind == MESSAGE_COMMIT) {
         s->in_transaction = false;
         s->committed = message.commit.end_lsn;
@@ -220,7 +222,7 @@ take_message(struct stream *s, const char *data, size_t len, struct error *err)
     }
 }
 
-/* Everything libpq holds already: at most what one read of the socket brought. */
+/* Handle everything that libpq has received already: at most what one read of the socket brought. */
 static bool
 drain(struct stream *s, struct error *err)
 {
@@ -238,8 +240,9 @@ drain(struct stream *s, struct error *err)
 
             session_error(s->session, res, ERROR_FAILED, err);
             PQclear(res);
+            /* Also when a server that shuts down has ended the stream in order. */
             if (err->sqlstate[0] == '\0')
-                err->connection_lost = true; /* also when a server that shuts down has ended it in order */
+                err->connection_lost = true;
             return error_context(err, "the replication stream ended");
         }
         ok = take_message(s, data, (size_t)len, err);
@@ -260,7 +263,7 @@ wait_for_data(struct stream *s, struct error *err)
         {.fd = s->wake, .events = POLLIN},
     };
 
-    /* With TLS bytes may rest in the library while the socket is silent. */
+    /* With TLS the library may hold received bytes while the socket is silent. */
     if (poll(fds, 2, PQsslInUse(session_conn(s->session)) ? 10 : SYNC_INTERVAL_MS) < 0 && errno != EINTR)
         return error_set(err, ERROR_FAILED, "waiting for the replication stream: %s", strerror(errno));
     if (PQconsumeInput(session_conn(s->session)) == 0) {
@@ -271,7 +274,7 @@ wait_for_data(struct stream *s, struct error *err)
     return true;
 }
 
-/* Sync and tell the server, where it is time to. */
+/* Sync and confirm, if it is time to. */
 static bool
 confirm_in_time(struct stream *s, struct error *err)
 {
@@ -291,7 +294,7 @@ confirm_in_time(struct stream *s, struct error *err)
 }
 
 static bool
-run(struct stream *s, struct error *err)
+stream_run(struct stream *s, struct error *err)
 {
     while (!atomic_load(&s->stop)) {
         if (!drain(s, err) || !s->sink.flush(s->sink.arg, err) || !confirm_in_time(s, err) ||
@@ -306,14 +309,14 @@ thread_main(void *arg)
 {
     struct stream *s = arg;
 
-    if (!run(s, &s->error))
+    if (!stream_run(s, &s->error))
         atomic_store(&s->failed, true);
     return NULL;
 }
 
 /*
- * What the slot has confirmed already. A status with less would move it back on servers before 14.19, 15.14,
- * 16.10 and 17.6, and what the server has forgotten by then cannot be sent again.
+ * Read what the slot has confirmed already. On servers before 14.19, 15.14, 16.10 and 17.6 a status with a
+ * lower position would move the slot back, and the server cannot send again what it has removed meanwhile.
  */
 static bool
 read_confirmed(struct stream *s, const char *slot, struct error *err)
@@ -330,7 +333,7 @@ read_confirmed(struct stream *s, const char *slot, struct error *err)
         session_error(s->session, res.res, ERROR_FAILED, err);
         error_context(err, "looking for replication slot \"%s\"", slot);
     } else if (result_rows(&res) == 1) {
-        atomic_store(&s->confirmed, result_lsn(&res, 0, 0));
+        atomic_store(&s->confirmed, row_lsn(&res, 0, "confirmed_flush_lsn"));
     }
     result_free(&res);
     free(sql);
@@ -377,6 +380,8 @@ stream_start(const struct stream_options *options, struct error *err)
     s->session = session_open(options->connection, SESSION_REPLICATION, "stream", err);
     if (s->session == NULL || !read_confirmed(s, options->slot, err) || !start_replication(s, options, err))
         goto failed;
+    if (s->sink.encoding != NULL)
+        s->sink.encoding(s->sink.arg, session_encoding(s->session));
     if (pthread_create(&s->thread, NULL, thread_main, s) != 0) {
         error_set(err, ERROR_FAILED, "cannot start the thread that receives changes");
         goto failed;
@@ -396,6 +401,12 @@ stream_failed(struct stream *s, struct error *err)
     if (s->error.message != NULL)
         error_move(err, &s->error);
     return true;
+}
+
+int
+stream_pid(const struct stream *s)
+{
+    return session_backend_pid(s->session);
 }
 
 lsn_t

@@ -8,10 +8,10 @@
 
 #define LINE_MAX_BYTES 1024
 
-/* What has been read of a history file. */
+/* The part of a history file that has been read. */
 struct history {
-    uint32_t timeline; /* of the last line; 0 before the first */
-    lsn_t end;         /* where that one was left */
+    uint32_t timeline; /* of the last line; 0 before the first line */
+    lsn_t end;         /* the position at which that timeline was left */
     bool found;
     lsn_t fork;
 };
@@ -23,7 +23,7 @@ malformed(uint32_t timeline, int line, const char *why, struct error *err)
                      why);
 }
 
-/* A timeline's number at the start of *text, which is moved behind it. 0: there is none. */
+/* Read a timeline's number at the beginning of *text, and move *text behind it. 0: there is none. */
 static uint32_t
 take_timeline(const char **text)
 {
@@ -34,7 +34,7 @@ take_timeline(const char **text)
     return number <= UINT32_MAX ? (uint32_t)number : 0;
 }
 
-/* "timeline TAB position TAB reason": NULL, or what is wrong with it. */
+/* Read a line "timeline TAB position TAB reason". Returns NULL, or what is wrong with it. */
 static const char *
 take_line(struct history *h, const char *line, uint32_t timeline_now, uint32_t timeline_before)
 {
@@ -112,14 +112,14 @@ timeline_history_fork(const char *text, size_t len, uint32_t timeline_now, uint3
     return true;
 }
 
-/* A replication command that returns one row of at least so many columns. */
+/* Run a replication command that returns one row with the column of that name. */
 static bool
-command_row(struct session *s, const char *command, int columns, struct result *out, struct error *err)
+command_row(struct session *s, const char *command, const char *column, struct result *out, struct error *err)
 {
     out->res = PQexec(session_conn(s), command);
     if (PQresultStatus(out->res) != PGRES_TUPLES_OK)
         session_error(s, out->res, ERROR_FAILED, err);
-    else if (PQntuples(out->res) != 1 || PQnfields(out->res) < columns)
+    else if (PQntuples(out->res) != 1 || PQfnumber(out->res, column) < 0)
         error_set(err, ERROR_FAILED, "the server's answer has not the expected form");
     else
         return true;
@@ -133,9 +133,14 @@ ask_history(struct session *s, uint32_t timeline_now, uint32_t timeline_before, 
 {
     char *command = mem_printf("TIMELINE_HISTORY %" PRIu32, timeline_now);
     struct result res = {0};
-    bool ok = command_row(s, command, 2, &res, err) &&
-              timeline_history_fork(PQgetvalue(res.res, 0, 1), (size_t)PQgetlength(res.res, 0, 1),
-                                    timeline_now, timeline_before, fork, err);
+    bool ok = command_row(s, command, "content", &res, err);
+
+    if (ok) {
+        int col = PQfnumber(res.res, "content");
+
+        ok = timeline_history_fork(PQgetvalue(res.res, 0, col), (size_t)PQgetlength(res.res, 0, col),
+                                   timeline_now, timeline_before, fork, err);
+    }
 
     result_free(&res);
     free(command);
@@ -148,10 +153,10 @@ stream_fork_lsn(const struct connection_options *connection, uint32_t timeline_b
 {
     struct session *s = session_open(connection, SESSION_REPLICATION, "timeline", err);
     struct result res = {0};
-    bool ok = s != NULL && command_row(s, "IDENTIFY_SYSTEM", 2, &res, err);
+    bool ok = s != NULL && command_row(s, "IDENTIFY_SYSTEM", "timeline", &res, err);
 
     if (ok) {
-        int64_t now = result_int(&res, 0, 1);
+        int64_t now = row_int(&res, 0, "timeline");
 
         if (now < 1 || now > UINT32_MAX)
             ok = error_set(err, ERROR_FAILED, "the server's timeline has no valid number");

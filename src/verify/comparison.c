@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/cursor.h"
+#include "core/encoding.h"
 #include "core/mem.h"
 
 #define REFINING_BUCKETS 65536
@@ -20,12 +21,12 @@ const struct comparison_limits comparison_limits = {
 struct drill {
     const struct comparison *c;
     struct verify_result *result;
-    size_t result_bytes; /* of key texts kept so far */
+    size_t result_bytes; /* bytes of key texts kept so far */
 };
 
 /* ---- naming the keys of kept rows ---- */
 
-/* By key; within a key the source's rows first, by their hashes. */
+/* Order by key; within a key the source's rows first, by their hashes. */
 static int
 compare_kept(const void *left, const void *right, void *arg)
 {
@@ -49,7 +50,7 @@ compare_kept(const void *left, const void *right, void *arg)
 }
 
 static bool
-same_key(const struct reading *r, const struct kept_row *a, const struct kept_row *b)
+comparison_same_key(const struct reading *r, const struct kept_row *a, const struct kept_row *b)
 {
     if (a->key_hash != b->key_hash)
         return false;
@@ -57,9 +58,10 @@ same_key(const struct reading *r, const struct kept_row *a, const struct kept_ro
                                 memcmp(r->keys.data + a->key_at, r->keys.data + b->key_at, a->key_len) == 0);
 }
 
-/* The key's texts out of the fields of a tuple, and together as people read them. */
+/* Read the key's texts from the fields of a tuple, and join them to the text for people. */
 static void
-unpack_key(const struct reading *r, const struct kept_row *row, struct verify_mismatch *mismatch)
+unpack_key(const struct reading *r, const struct kept_row *row, const char *encoding,
+           struct verify_mismatch *mismatch)
 {
     struct cursor cur = cursor_over(r->keys.data + row->key_at, row->key_len);
     struct buffer text = {0};
@@ -76,10 +78,11 @@ unpack_key(const struct reading *r, const struct kept_row *row, struct verify_mi
         buffer_add_text(&text, value == NULL ? "null" : mismatch->key_values[i]);
     }
     buffer_add_char(&text, ')');
-    mismatch->key = buffer_take(&text);
+    mismatch->key = encoding_shown(encoding, text.data, text.len);
+    buffer_free(&text);
 }
 
-/* Count one key, and keep it while there is room. */
+/* Count one key that differs, and keep it while there is room. */
 static void
 add_mismatch(struct drill *d, const struct reading *r, const struct kept_row *row,
              enum verify_difference difference)
@@ -91,16 +94,16 @@ add_mismatch(struct drill *d, const struct reading *r, const struct kept_row *ro
     if (row->key_len == 0 || result->kept == d->c->limits->mismatches ||
         d->result_bytes + row->key_len > d->c->limits->result_bytes)
         return;
-    if ((kept & (kept - 1)) == 0) /* full at every power of two */
+    if ((kept & (kept - 1)) == 0) /* the array is full at every power of two */
         result->mismatches =
             mem_array(result->mismatches, kept > 0 ? 2 * kept : 1, sizeof(*result->mismatches));
     result->mismatches[kept] = (struct verify_mismatch){.difference = difference};
-    unpack_key(r, row, &result->mismatches[kept]);
+    unpack_key(r, row, d->c->encoding, &result->mismatches[kept]);
     result->kept++;
     d->result_bytes += row->key_len;
 }
 
-/* The rows of one key, of both sides, in order. */
+/* Compare the rows of one key on both sides, both in order. */
 static void
 judge_key(struct drill *d, const struct reading *r, const struct kept_row *rows, size_t count)
 {
@@ -129,7 +132,7 @@ name_mismatches(struct drill *d, struct reading *r)
     if (r->row_count > 1)
         qsort_r(r->rows, r->row_count, sizeof(*r->rows), compare_kept, r);
     for (size_t at = 0; at < r->row_count; at = end) {
-        for (end = at + 1; end < r->row_count && same_key(r, &r->rows[at], &r->rows[end]); end++)
+        for (end = at + 1; end < r->row_count && comparison_same_key(r, &r->rows[at], &r->rows[end]); end++)
             ;
         judge_key(d, r, &r->rows[at], end - at);
     }
@@ -144,7 +147,7 @@ bucket_rows(const struct reading *r, uint32_t bucket)
                      r->digest[SIDE_SHADOW].buckets[bucket].rows);
 }
 
-/* Rows of both sides in the buckets that differ; *any tells whether there is one. */
+/* The number of rows of both sides in the buckets that differ; *any is set if there is such a bucket. */
 static int64_t
 differing_rows(const struct reading *r, const bool *differs, bool *any)
 {
@@ -160,7 +163,7 @@ differing_rows(const struct reading *r, const bool *differs, bool *any)
     return rows;
 }
 
-/* Move differing buckets to a set, the first one in any case, more while their rows are within the limit. */
+/* Move differing buckets to a set: the first one in any case, more while their rows are within the limit. */
 static struct bucket_set
 choose_buckets(const struct reading *r, bool *differs, int64_t rows_most, int64_t *rows)
 {
@@ -180,7 +183,10 @@ choose_buckets(const struct reading *r, bool *differs, int64_t rows_most, int64_
     return set;
 }
 
-/* Buckets that differ and stay unread: each holds at least one key, and one a row that one side lacks. */
+/*
+ * Count keys of buckets that differ and are not read. Each bucket has at least one key that differs, and at
+ * least as many as there are more rows on one side than on the other.
+ */
 static void
 count_unread(struct drill *d, const struct reading *r, const bool *differs)
 {
@@ -222,7 +228,10 @@ check_repeated(const struct reading *before, const struct bucket_set *set, const
 
 /* ---- the readings ---- */
 
-/* One reading that names keys: of as many differing buckets as may be kept. They leave differs. */
+/*
+ * One reading that names keys, of as many differing buckets as may be kept. These buckets are removed from
+ * differs.
+ */
 static bool
 name_some(struct drill *d, const struct reading *last, bool *differs, const struct bucket_set *outer,
           struct error *err)
@@ -266,7 +275,10 @@ name_all(struct drill *d, const struct reading *last, bool *differs, const struc
     return true;
 }
 
-/* Too many rows to keep: spread those of the differing buckets over new ones, most of which will be equal. */
+/*
+ * There are too many rows to keep: spread those of the differing buckets over new buckets, most of which will
+ * be equal.
+ */
 static bool
 refine_and_name(struct drill *d, const struct reading *first, bool *differs, struct error *err)
 {

@@ -12,7 +12,7 @@
 
 static const char signature[] = "PGCOPY\n\377\r\n"; /* its NUL is part of it */
 
-/* What one step made of the bytes at hand. */
+/* The result of one step on the bytes received so far. */
 enum step { STEP_DONE, STEP_MORE, STEP_FAILED };
 
 void
@@ -61,7 +61,7 @@ read_header(struct copy_reader *r, struct cursor *cur, struct error *err)
     return STEP_DONE;
 }
 
-/* The field count of a tuple, or the trailer. */
+/* Read the field count of a tuple, or the trailer. */
 static enum step
 read_count(struct copy_reader *r, struct cursor *at, struct error *err)
 {
@@ -80,7 +80,8 @@ read_count(struct copy_reader *r, struct cursor *at, struct error *err)
     return STEP_DONE;
 }
 
-/* Step over the fields of the tuple under way; what was passed is not looked at again when more bytes come.
+/*
+ * Pass over the fields of the current tuple. Fields that were passed are not read again when more bytes come.
  */
 static enum step
 read_fields(struct copy_reader *r, struct cursor *at, struct error *err)
@@ -103,9 +104,9 @@ read_fields(struct copy_reader *r, struct cursor *at, struct error *err)
     return STEP_DONE;
 }
 
-/* One tuple, handed on, or the trailer. */
+/* Read one tuple and pass it on, or read the trailer. */
 static enum step
-read_tuple(struct copy_reader *r, struct cursor *cur, struct error *err)
+copy_reader_read_tuple(struct copy_reader *r, struct cursor *cur, struct error *err)
 {
     struct cursor at = *cur;
     enum step step;
@@ -131,7 +132,7 @@ read_tuple(struct copy_reader *r, struct cursor *cur, struct error *err)
     return STEP_DONE;
 }
 
-/* All that is complete; the cursor stays at what is not. */
+/* Read everything that is complete; the cursor stays before the rest. */
 static enum step
 read_all(struct copy_reader *r, struct cursor *cur, struct error *err)
 {
@@ -141,7 +142,7 @@ read_all(struct copy_reader *r, struct cursor *cur, struct error *err)
         if (r->state == COPY_HEADER)
             step = read_header(r, cur, err);
         else if (r->state == COPY_TUPLES)
-            step = read_tuple(r, cur, err);
+            step = copy_reader_read_tuple(r, cur, err);
         else
             step = failed(err, "bytes after the trailer");
     }

@@ -10,7 +10,8 @@
 #include "core/mem.h"
 
 #define BUCKETS_LEAST 1024
-#define BUCKETS_MOST 8192 /* 192 KB: they are hit at random, and must stay in the processor's cache */
+/* 192 KB of buckets: they are accessed at random, and must fit into the processor's cache. */
+#define BUCKETS_MOST 8192
 #define ROWS_A_BUCKET 256
 #define NULL_LENGTH UINT32_MAX /* -1 as an int32 */
 
@@ -47,7 +48,7 @@ digest_buckets_for(int64_t rows)
     return count;
 }
 
-/* Step over count fields. */
+/* Pass over count fields. */
 static void
 skip_fields(struct cursor *cur, int count)
 {
@@ -139,7 +140,7 @@ void
 digest_merge(struct digest *into, const struct digest *from)
 {
     if (into->bucket_count != from->bucket_count || into->key_count != from->key_count)
-        abort(); /* a mistake in this program */
+        abort(); /* an error of this program */
     for (uint32_t i = 0; i < from->bucket_count; i++)
         digest_sum_add(&into->buckets[i], &from->buckets[i]);
     digest_sum_add(&into->total, &from->total);
@@ -151,7 +152,7 @@ digest_compare(const struct digest *a, const struct digest *b, bool *differs)
     uint32_t count = 0;
 
     if (a->bucket_count != b->bucket_count || a->key_count != b->key_count)
-        abort(); /* a mistake in this program */
+        abort(); /* an error of this program */
     for (uint32_t i = 0; i < a->bucket_count; i++) {
         differs[i] = !digest_sum_equal(&a->buckets[i], &b->buckets[i]);
         count += differs[i] ? 1 : 0;
@@ -159,9 +160,9 @@ digest_compare(const struct digest *a, const struct digest *b, bool *differs)
     return count;
 }
 
-/* Least significant byte first, whatever the machine. */
+/* The least significant byte first, on every machine. */
 static void
-put_u64(unsigned char *out, uint64_t value)
+digest_put_u64(unsigned char *out, uint64_t value)
 {
     for (int i = 0; i < 8; i++)
         out[i] = (unsigned char)(value >> (8 * i));
@@ -174,9 +175,9 @@ digest_format(const struct digest *d, char out[33])
     unsigned char bytes[24];
     XXH128_canonical_t canonical;
 
-    put_u64(bytes, d->total.low);
-    put_u64(bytes + 8, d->total.high);
-    put_u64(bytes + 16, d->total.rows);
+    digest_put_u64(bytes, d->total.low);
+    digest_put_u64(bytes + 8, d->total.high);
+    digest_put_u64(bytes + 16, d->total.rows);
     XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, sizeof(bytes)));
     for (size_t i = 0; i < sizeof(canonical.digest); i++) {
         out[2 * i] = digits[canonical.digest[i] >> 4];

@@ -35,7 +35,8 @@ read_side(struct key_reader *k, struct reading *r, enum verify_side side, struct
     bool ok;
 
     reading_part_init(&part, r, side);
-    ok = transfer_rows(k->session, sql, &part, &nobody, err);
+    /* The user's expressions may have changed the session's settings, on the other side or before. */
+    ok = session_pin(k->session, err) && transfer_rows(k->session, sql, &part, &nobody, err);
     if (ok)
         reading_part_hand_over(&part);
     else {
@@ -48,7 +49,7 @@ read_side(struct key_reader *k, struct reading *r, enum verify_side side, struct
 }
 
 static bool
-read_both(void *arg, struct reading *r, struct error *err)
+keys_read_both(void *arg, struct reading *r, struct error *err)
 {
     return read_side(arg, r, SIDE_SOURCE, err) && read_side(arg, r, SIDE_SHADOW, err);
 }
@@ -60,10 +61,11 @@ verify_keys(struct session *s, const struct plan *plan, const char *keys_table_s
     struct key_reader k = {.session = s, .plan = plan, .keys_table_sql = keys_table_sql};
     struct comparison c = {
         .key_count = plan->key_count,
-        .field_count = plan->compare_count,
+        .field_count = plan->rows.compare.count,
         .bucket_count = BUCKETS,
+        .encoding = plan->rows.compare.encoding,
         .limits = &comparison_limits,
-        .read = read_both,
+        .read = keys_read_both,
         .arg = &k,
     };
 

@@ -5,7 +5,7 @@
 
 #include "core/mem.h"
 
-/* Rounds take their buckets from different bits of the hash. */
+/* Each round takes its buckets from other bits of the hash. */
 static uint64_t
 turned(uint64_t key_hash, int round)
 {
@@ -62,7 +62,7 @@ wanted(const struct reading *r, uint64_t key_hash)
     return true;
 }
 
-/* Keep a row; its key's text too, while there is room. */
+/* Keep a row, and its key's text while there is room. */
 static bool
 keep_row(struct reading_part *p, const struct digest_row *row, const void *key, size_t key_len,
          struct error *err)

@@ -3,11 +3,13 @@
 #include <stdio.h>
 
 #include "core/buffer.h"
+#include "pg/settings.h"
+#include "rows/key_match.h"
 
 const char *
 select_table(const struct plan *plan, enum verify_side side)
 {
-    return side == SIDE_SOURCE ? plan->source_sql : plan->shadow_sql;
+    return side == SIDE_SOURCE ? plan->names.source_sql : plan->names.shadow_sql;
 }
 
 static const char *
@@ -18,21 +20,27 @@ row_alias(enum verify_side side)
 
 /*
  * COPY (SELECT list FROM table: the part that is the same for all readings. The key's texts are those of the
- * key columns themselves, by the type's output function: as the change stream has them, whatever form the
- * canonical values take.
+ * key columns themselves, by the type's output function: as they are in the change stream, whatever form the
+ * canonical values have.
  */
 static void
 add_rows(struct buffer *sql, const struct plan *plan, enum verify_side side, bool with_keys)
 {
-    buffer_printf(sql, "COPY (SELECT %s", side == SIDE_SOURCE ? plan->compare_source : plan->compare_shadow);
+    buffer_printf(sql, "COPY (SELECT %s",
+                  side == SIDE_SOURCE ? plan->rows.compare.source : plan->rows.compare.shadow);
     for (int i = 0; with_keys && i < plan->key_count; i++) {
-        buffer_printf(sql, ", pg_catalog.format('%%s', %s.", row_alias(side));
+        buffer_printf(sql, ", %s%s%s.", plan->rows.compare.encoding != NULL ? "pg_catalog.convert_to(" : "",
+                      plan->rows.compare.texts_differ ? SESSION_TEXT_FUNCTION "("
+                                                      : "pg_catalog.format('%s', ",
+                      row_alias(side));
         buffer_add_identifier(sql, side == SIDE_SOURCE ? plan->key[i].source_name : plan->key[i].shadow_name);
         buffer_add_char(sql, ')');
+        if (plan->rows.compare.encoding != NULL)
+            buffer_printf(sql, ", '%s')", plan->rows.compare.encoding);
     }
     buffer_printf(sql, " FROM ONLY %s AS %s", select_table(plan, side), row_alias(side));
     if (side == SIDE_SOURCE)
-        buffer_printf(sql, " CROSS JOIN LATERAL (%s) AS pgrecast_new", plan->transform_compare);
+        buffer_printf(sql, " CROSS JOIN LATERAL (%s) AS pgrecast_new", plan->rows.compare.transform);
 }
 
 static void
@@ -55,17 +63,17 @@ select_blocks(const struct plan *plan, enum verify_side side, int64_t first, int
 }
 
 static void
-add_match(struct buffer *sql, const struct plan *plan, enum verify_side side, int number)
+select_add_match(struct buffer *sql, const struct plan *plan, enum verify_side side, int number)
 {
     char value[32];
 
     snprintf(value, sizeof(value), "pgrecast_key.k%d", number + 1);
-    plan_add_key_match(sql, plan, number, side == SIDE_SOURCE ? PLAN_SOURCE : PLAN_SHADOW, row_alias(side),
-                       value);
+    key_match_add(sql, plan, number, side == SIDE_SOURCE ? PLAN_SOURCE : PLAN_SHADOW, row_alias(side), value);
 }
 
 /*
- * The keys stand after the LATERAL, which so cannot take one of their columns for one of the table's.
+ * The keys are joined after the LATERAL, so that it cannot take one of their columns for a column of the
+ * table.
  */
 char *
 select_keys(const struct plan *plan, enum verify_side side, const char *keys_table_sql, bool with_keys)
@@ -76,7 +84,7 @@ select_keys(const struct plan *plan, enum verify_side side, const char *keys_tab
     buffer_printf(&sql, " CROSS JOIN %s AS pgrecast_key", keys_table_sql);
     for (int i = 0; i < plan->key_count; i++) {
         buffer_add_text(&sql, i == 0 ? " WHERE " : " AND ");
-        add_match(&sql, plan, side, i);
+        select_add_match(&sql, plan, side, i);
     }
     add_close(&sql);
     return buffer_take(&sql);

@@ -1,6 +1,5 @@
 #include "verify/verify.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,54 +7,52 @@
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "pg/redact.h"
+#include "pg/workers.h"
+#include "rows/code.h"
 #include "select.h"
 #include "transfer.h"
 #include "verify/comparison.h"
 
-#define ROWS_A_BLOCK 64 /* a guess, for a table without statistics */
+#define ROWS_A_BLOCK 64 /* an estimate for a table without statistics */
 
-/* One of the tables, cut into ranges of blocks. */
+/* One of the tables, divided into ranges of blocks. */
 struct ranges {
     const char *snapshot;
-    int64_t step;  /* blocks a range */
-    int64_t count; /* of ranges, at least 1; the last one is open-ended */
-    int64_t rows;  /* estimated */
+    int64_t step;  /* blocks of a range */
+    int64_t count; /* number of ranges, at least 1; the last one has no end */
+    int64_t rows;  /* estimated number */
 };
 
-/* What the server says of a table's size. */
+/* What the server says about a table's size. */
 struct table_size {
     int64_t bytes;
     int64_t block_bytes;
-    int64_t rows; /* its estimate, -1: unknown */
-};
-
-struct worker {
-    struct verify *v;
-    pthread_t thread;
-    struct session *session; /* opened by its thread, kept for all readings */
+    int64_t rows; /* the server's estimate; -1: unknown */
 };
 
 struct verify {
     const struct verify_request *request;
-    pthread_t thread; /* runs the comparison, and is the first worker */
-    int worker_count;
-    struct worker *workers;
-    struct ranges ranges[SIDE_COUNT]; /* written before the first worker starts */
+    struct workers *comparison; /* one thread without a session, which waits for the readings */
+    struct workers *readers;    /* their sessions are kept for all readings */
+    /*
+     * One session for each reader, for what is too new for its snapshot; opened only where that is checked.
+     */
+    struct session **askers;
+    struct ranges ranges[SIDE_COUNT]; /* written before the first reading */
 
-    struct reading *reading;    /* the one under way; set while no worker runs */
-    bool first;                 /* it is the first one: progress counts; likewise */
-    atomic_int_fast64_t next;   /* range to take: those of the source, then those of the shadow */
-    atomic_int_fast64_t total;  /* ranges, 0 until known */
-    atomic_int_fast64_t passed; /* ranges of the first reading that are read */
-    atomic_int_fast64_t rows;   /* of the first reading */
-    atomic_bool ending;         /* cancelled, or a worker failed: all end */
-    atomic_bool done;
-
-    pthread_mutex_t lock; /* error, while workers run */
-    struct error error;   /* the first one */
-    bool ok;
-    struct verify_result result;
+    struct reading *reading;     /* the current reading; set while no reader runs */
+    bool first;                  /* it is the first reading, whose progress counts; set like .reading */
+    atomic_int_fast64_t total;   /* number of ranges; 0: not known yet */
+    atomic_int_fast64_t passed;  /* ranges that the first reading has read */
+    atomic_int_fast64_t rows;    /* rows of the first reading */
+    struct verify_result result; /* written by the comparison while it runs */
 };
+
+static int
+reader_count(const struct verify_request *request)
+{
+    return request->workers > 1 ? request->workers : 1;
+}
 
 /* ---- one range ---- */
 
@@ -77,9 +74,9 @@ begin_range(struct session *s, const char *snapshot, const char *table, struct e
 }
 
 /*
- * Under the lock: is the table's file still that of the snapshot? The catalog is read in the snapshot, the
- * function tells what is now. TRUNCATE and a rewriting ALTER TABLE are not MVCC-safe (manual, chapter 13.6),
- * and a VACUUM FULL moves rows between ranges.
+ * Under the lock: check that the table's file is still that of the snapshot. The catalog is read in the
+ * snapshot, the function returns the current file. TRUNCATE and a rewriting ALTER TABLE are not MVCC-safe
+ * (manual, chapter 13.6), and a VACUUM FULL moves rows between ranges.
  */
 static bool
 check_file(struct session *s, const char *table, struct table_size *size, struct error *err)
@@ -88,45 +85,65 @@ check_file(struct session *s, const char *table, struct table_size *size, struct
     bool ok;
 
     ok = session_query(s, &res, err,
-                       "SELECT c.relfilenode = pg_catalog.pg_relation_filenode(c.oid), "
-                       "pg_catalog.pg_relation_size(c.oid), "
-                       "pg_catalog.current_setting('block_size')::bigint, c.reltuples::bigint "
+                       "SELECT c.relfilenode = pg_catalog.pg_relation_filenode(c.oid) AS same_file, "
+                       "pg_catalog.pg_relation_size(c.oid) AS bytes, "
+                       "pg_catalog.current_setting('block_size')::bigint AS block_bytes, "
+                       "c.reltuples::bigint AS rows "
                        "FROM pg_catalog.pg_class AS c WHERE c.oid = $1::pg_catalog.regclass",
                        1, table);
     if (!ok)
         return false;
-    if (result_rows(&res) != 1 || !result_bool(&res, 0, 0)) {
+    if (result_rows(&res) != 1 || !row_bool(&res, 0, "same_file")) {
         ok = error_set(err, ERROR_FAILED, "the table was rewritten or truncated after the snapshot");
         memcpy(err->sqlstate, VERIFY_REWRITTEN, sizeof(VERIFY_REWRITTEN));
     } else {
-        size->bytes = result_int(&res, 0, 1);
-        size->block_bytes = result_int(&res, 0, 2);
-        size->rows = result_int(&res, 0, 3);
+        size->bytes = row_int(&res, 0, "bytes");
+        size->block_bytes = row_int(&res, 0, "block_bytes");
+        size->rows = row_int(&res, 0, "rows");
     }
     result_free(&res);
     return ok;
 }
 
+/* The rows of a range count for the progress when the range is read: rows and ranges then grow together. */
+struct range_rows {
+    struct verify *v;
+    int64_t rows;
+};
+
 static bool
 note_rows(void *arg, int64_t more, struct error *err)
 {
-    struct verify *v = arg;
+    struct range_rows *range = arg;
 
-    if (v->first)
-        atomic_fetch_add(&v->rows, more);
-    if (atomic_load(&v->ending))
-        return error_set(err, ERROR_FAILED, "the comparison was cancelled");
-    return true;
+    range->rows += more;
+    return !workers_ending(range->v->readers) || error_set(err, ERROR_FAILED, "the comparison is to end");
+}
+
+/*
+ * While the tables are read, no code of another role may come to them. This is checked in a session with a
+ * new snapshot.
+ */
+static bool
+verify_guard(struct verify *v, int worker, struct session *s, struct error *err)
+{
+    const struct verify_request *request = v->request;
+
+    if (!request->plan->code.foreign)
+        return true;
+    if (v->askers[worker] == NULL)
+        v->askers[worker] = session_open(request->connection, SESSION_SQL, "verify", err);
+    return v->askers[worker] != NULL && code_guard(s, v->askers[worker], request->plan, err);
 }
 
 static bool
-read_range(struct worker *w, enum verify_side side, int64_t number, struct reading_part *part,
-           struct error *err)
+read_range(struct verify *v, int worker, struct session *s, enum verify_side side, int64_t number,
+           struct reading_part *part, struct error *err)
 {
-    struct verify *v = w->v;
     const struct plan *plan = v->request->plan;
     const struct ranges *ranges = &v->ranges[side];
-    const struct row_watch watch = {.rows = note_rows, .arg = v};
+    struct range_rows read = {.v = v};
+    const struct row_watch watch = {.rows = note_rows, .arg = &read};
     const char *table = select_table(plan, side);
     int64_t first = number * ranges->step;
     int64_t end = number == ranges->count - 1 ? -1 : first + ranges->step;
@@ -135,11 +152,14 @@ read_range(struct worker *w, enum verify_side side, int64_t number, struct readi
     bool ok;
 
     part->side = side;
-    ok = begin_range(w->session, ranges->snapshot, table, err) && check_file(w->session, table, &size, err) &&
-         transfer_rows(w->session, sql, part, &watch, err) && session_execute(w->session, err, "COMMIT");
-    if (ok)
+    ok = session_pin(s, err) && begin_range(s, ranges->snapshot, table, err) &&
+         verify_guard(v, worker, s, err) && check_file(s, table, &size, err) &&
+         transfer_rows(s, sql, part, &watch, err) && session_commit(s, err);
+    if (ok) {
         reading_part_hand_over(part);
-    else if (strcmp(err->sqlstate, VERIFY_REWRITTEN) != 0) {
+        if (v->first)
+            atomic_fetch_add(&v->rows, read.rows);
+    } else if (strcmp(err->sqlstate, VERIFY_REWRITTEN) != 0) {
         error_redact(err);
         error_context(err, "comparing rows of %s", table);
     }
@@ -147,104 +167,71 @@ read_range(struct worker *w, enum verify_side side, int64_t number, struct readi
     return ok;
 }
 
-/* ---- workers ---- */
+/* ---- readings ---- */
 
-/* The first error counts; all others end because of it. */
-static void
-fail(struct verify *v, struct error *err)
-{
-    pthread_mutex_lock(&v->lock);
-    if (v->error.kind == ERROR_NONE)
-        error_move(&v->error, err);
-    else
-        error_clear(err);
-    atomic_store(&v->ending, true);
-    pthread_mutex_unlock(&v->lock);
-}
-
+/* Read ranges from the shared list until there are no more: those of the source, then those of the shadow. */
 static bool
-open_session(struct worker *w, struct error *err)
+read_ranges(void *arg, int worker, struct session *s, struct error *err)
 {
-    if (w->session != NULL)
-        return true;
-    w->session = session_open(w->v->request->connection, SESSION_SQL, "verify", err);
-    /* A bad estimate must not make every range a scan of the whole table. */
-    return w->session != NULL &&
-           session_execute(w->session, err,
-                           "SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0");
-}
-
-/* Ranges from the shared list until there are no more. */
-static void *
-work(void *arg)
-{
-    struct worker *w = arg;
-    struct verify *v = w->v;
+    struct verify *v = arg;
+    int64_t of_source = v->ranges[SIDE_SOURCE].count, number;
     struct reading_part part;
-    struct error err = {0};
-    bool ok;
+    bool ok = true;
 
     reading_part_init(&part, v->reading, SIDE_SOURCE);
-    ok = open_session(w, &err);
-    while (ok && !atomic_load(&v->ending)) {
-        int64_t number = atomic_fetch_add(&v->next, 1);
-        int64_t of_source = v->ranges[SIDE_SOURCE].count;
-
-        if (number >= atomic_load(&v->total))
-            break;
-        ok = number < of_source ? read_range(w, SIDE_SOURCE, number, &part, &err)
-                                : read_range(w, SIDE_SHADOW, number - of_source, &part, &err);
+    while (ok && workers_take(v->readers, &number)) {
+        ok = number < of_source ? read_range(v, worker, s, SIDE_SOURCE, number, &part, err)
+                                : read_range(v, worker, s, SIDE_SHADOW, number - of_source, &part, err);
         if (ok && v->first)
             atomic_fetch_add(&v->passed, 1);
     }
-    if (!ok)
-        fail(v, &err);
     reading_part_free(&part);
-    return NULL;
+    return ok;
 }
 
-/* One reading of both sides, by all workers. */
+/* Run the first count readers, and wait for them. */
 static bool
-read_both(void *arg, struct reading *r, struct error *err)
+run_readers(struct verify *v, int count, workers_work work, struct error *err)
+{
+    workers_start(v->readers, count, work, v, atomic_load(&v->total));
+    switch (workers_join(v->readers, err)) {
+    case WORKERS_DONE:
+        return true;
+    case WORKERS_ENDED:
+        return error_set(err, ERROR_FAILED, "the comparison was cancelled");
+    case WORKERS_FAILED:
+        break;
+    }
+    return false;
+}
+
+/* One reading of both sides, by all readers. */
+static bool
+verify_read_both(void *arg, struct reading *r, struct error *err)
 {
     struct verify *v = arg;
-    int started = 1;
+    bool ok;
 
     v->reading = r;
-    atomic_store(&v->next, 0);
-    while (started < v->worker_count &&
-           pthread_create(&v->workers[started].thread, NULL, work, &v->workers[started]) == 0)
-        started++;
-    if (started < v->worker_count) {
-        error_set(err, ERROR_FAILED, "could not start a thread");
-        fail(v, err);
-    }
-    work(&v->workers[0]);
-    for (int i = 1; i < started; i++)
-        pthread_join(v->workers[i].thread, NULL);
+    ok = run_readers(v, reader_count(v->request), read_ranges, err);
     v->reading = NULL;
     v->first = false;
-    if (v->error.kind != ERROR_NONE) {
-        error_move(err, &v->error);
-        return false;
-    }
-    return atomic_load(&v->ending) ? error_set(err, ERROR_FAILED, "the comparison was cancelled") : true;
+    return ok;
 }
 
 /* ---- the whole ---- */
 
 /* The size of one table, and its ranges. */
 static bool
-measure_side(struct verify *v, enum verify_side side, struct error *err)
+measure_side(struct verify *v, struct session *s, enum verify_side side, struct error *err)
 {
-    struct session *s = v->workers[0].session;
     struct ranges *ranges = &v->ranges[side];
     const char *table = select_table(v->request->plan, side);
     struct table_size size;
     int64_t blocks;
 
     if (!begin_range(s, ranges->snapshot, table, err) || !check_file(s, table, &size, err) ||
-        !session_execute(s, err, "COMMIT"))
+        !session_commit(s, err))
         return error_context(err, "measuring %s", table);
     blocks = size.bytes / size.block_bytes;
     ranges->step = v->request->chunk_bytes / size.block_bytes;
@@ -257,70 +244,63 @@ measure_side(struct verify *v, enum verify_side side, struct error *err)
     return true;
 }
 
+/* Done by the first reader, before the readings. */
 static bool
-measure(struct verify *v, struct error *err)
+measure(void *arg, int worker, struct session *s, struct error *err)
 {
-    if (!open_session(&v->workers[0], err) || !measure_side(v, SIDE_SOURCE, err) ||
-        !measure_side(v, SIDE_SHADOW, err))
-        return false;
-    atomic_store(&v->total, v->ranges[SIDE_SOURCE].count + v->ranges[SIDE_SHADOW].count);
-    return true;
+    struct verify *v = arg;
+
+    (void)worker;
+    return measure_side(v, s, SIDE_SOURCE, err) && measure_side(v, s, SIDE_SHADOW, err);
 }
 
 /* The thread of the comparison. */
-static void *
-compare(void *arg)
+static bool
+verify_compare(void *arg, int worker, struct session *none, struct error *err)
 {
     struct verify *v = arg;
-    const struct plan *plan = v->request->plan;
+    const struct ranges *source = &v->ranges[SIDE_SOURCE], *shadow = &v->ranges[SIDE_SHADOW];
     struct comparison c = {
-        .key_count = plan->key_count,
-        .field_count = plan->compare_count,
+        .key_count = v->request->plan->key_count,
+        .field_count = v->request->plan->rows.compare.count,
+        .encoding = v->request->plan->rows.compare.encoding,
         .limits = &comparison_limits,
-        .read = read_both,
+        .read = verify_read_both,
         .arg = v,
     };
-    struct error err = {0};
 
-    v->ok = measure(v, &err);
-    if (v->ok) {
-        int64_t source = v->ranges[SIDE_SOURCE].rows, shadow = v->ranges[SIDE_SHADOW].rows;
-
-        c.bucket_count = digest_buckets_for(source > shadow ? source : shadow);
-        v->ok = comparison_run(&c, &v->result, &err);
-    }
-    if (!v->ok)
-        fail(v, &err);
-    for (int i = 0; i < v->worker_count; i++) {
-        session_close(v->workers[i].session);
-        v->workers[i].session = NULL;
-    }
-    atomic_store(&v->done, true);
-    return NULL;
+    (void)worker;
+    (void)none;
+    if (!run_readers(v, 1, measure, err))
+        return false;
+    atomic_store(&v->total, source->count + shadow->count);
+    c.bucket_count = digest_buckets_for(source->rows > shadow->rows ? source->rows : shadow->rows);
+    return comparison_run(&c, &v->result, err);
 }
 
 struct verify *
-verify_start(const struct verify_request *request, struct error *err)
+verify_start(const struct verify_request *request)
 {
+    const struct workers_options readers = {
+        .count = reader_count(request),
+        .connection = request->connection,
+        .purpose = "verify",
+        .evaluates = true,
+        /* Otherwise a bad estimate could make every range a scan of the whole table. */
+        .settings = "SET enable_seqscan = off; SET max_parallel_workers_per_gather = 0",
+        .keeps_sessions = true,
+    };
     struct verify *v = mem_alloc(sizeof(*v));
 
     v->request = request;
-    v->worker_count = request->workers > 1 ? request->workers : 1;
-    v->workers = mem_array(NULL, (size_t)v->worker_count, sizeof(*v->workers));
-    for (int i = 0; i < v->worker_count; i++)
-        v->workers[i] = (struct worker){.v = v};
     v->ranges[SIDE_SOURCE].snapshot = request->source_snapshot;
     v->ranges[SIDE_SHADOW].snapshot = request->shadow_snapshot;
     v->result.key_count = request->plan->key_count;
     v->first = true;
-    pthread_mutex_init(&v->lock, NULL);
-    if (pthread_create(&v->thread, NULL, compare, v) != 0) {
-        error_set(err, ERROR_FAILED, "could not start a thread");
-        pthread_mutex_destroy(&v->lock);
-        free(v->workers);
-        free(v);
-        return NULL;
-    }
+    v->askers = mem_alloc((size_t)readers.count * sizeof(*v->askers));
+    v->readers = workers_new(&readers);
+    v->comparison = workers_new(&(struct workers_options){.count = 1});
+    workers_start(v->comparison, 1, verify_compare, v, 0);
     return v;
 }
 
@@ -341,27 +321,26 @@ verify_rows_read(const struct verify *v)
 bool
 verify_done(const struct verify *v)
 {
-    return atomic_load(&v->done);
+    return workers_done(v->comparison);
 }
 
 void
 verify_cancel(struct verify *v)
 {
-    atomic_store(&v->ending, true);
+    workers_end(v->readers);
 }
 
 bool
 verify_finish(struct verify *v, struct verify_result *result, struct error *err)
 {
-    bool ok;
+    bool ok = workers_join(v->comparison, err) == WORKERS_DONE;
 
-    pthread_join(v->thread, NULL);
-    ok = v->ok;
     *result = v->result;
-    if (!ok)
-        error_move(err, &v->error);
-    pthread_mutex_destroy(&v->lock);
-    free(v->workers);
+    workers_free(v->comparison);
+    workers_free(v->readers);
+    for (int i = 0; i < reader_count(v->request); i++)
+        session_close(v->askers[i]);
+    free(v->askers);
     free(v);
     return ok;
 }

@@ -129,7 +129,7 @@ def load_table(section):
             "transactions"), rows
 
 
-LOCK_CASES = (("nothing hangs on the table", "cutovers"), ("50 objects hang on it", "dependents"))
+LOCK_CASES = (("nothing depends on the table", "cutovers"), ("50 objects depend on it", "dependents"))
 
 
 def lock_table(section):

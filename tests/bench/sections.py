@@ -97,7 +97,7 @@ def series(traffic, begun, ended):
 
 # The lock at the cutover
 
-# Fifty objects that hang on the table, of every kind that a swap has to carry.
+# Fifty objects that depend on the table, of every kind that a swap has to carry.
 DEPENDENTS = """
 CREATE TABLE bench_parent (n integer PRIMARY KEY);
 INSERT INTO bench_parent SELECT generate_series(0, 1000100); -- the load counts them up

@@ -1,4 +1,4 @@
-"""A throwaway PostgreSQL, live traffic, a table rewritten under it, and the way back. Run it as ./dev demo.
+"""A throwaway PostgreSQL, live traffic, a table rewritten under it, and the rollback. Run it as ./dev demo.
 
 Every transaction of the traffic writes pgbench_accounts and, beside it, a mirror that keeps the old types. After the
 cutover the new table must equal the mirror, row for row, and after the rollback the original must.
@@ -198,7 +198,7 @@ def undergo(options, database, folder, traffic):
     print_parity(job)
     figure("wall time", f"{rewriting[1] - rewriting[0]:.1f} s")
 
-    heading("The new table serves")
+    heading("The new table is active")
     go_on(options.window, "the traffic writes it; the program does not run, the slot keeps the changes")
     after = oracle.compare(database, "pgbench_accounts", "pgbench_accounts_mirror")
     print_oracle("under the traffic", after)
@@ -212,7 +212,7 @@ def undergo(options, database, folder, traffic):
     print_types(column_types(database))
     print_lock(job)
     figure("wall time", f"{rolled_back - asked:.1f} s, with all the traffic had written since the cutover")
-    go_on(2, "the traffic goes on for 2 s, then ends")
+    go_on(2, "the traffic continues for 2 s, then ends")
     traffic.stop()
     back = oracle.compare(database, "pgbench_accounts", "pgbench_accounts_mirror")
     print_oracle("in the original", back)

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "ddl/plan.h"
-#include "ddl/store.h"
+#include "plan/plan.h"
+#include "store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

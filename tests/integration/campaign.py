@@ -138,7 +138,7 @@ class Campaign:
         status = self.rewrite.instance.poll()
         if status not in (None, pgrecast.DONE):
             outcome = self.rewrite.instance.outcome()
-            assert may_fail or " goes on in phase " not in outcome.stderr, f"it did not live on after {what}\n{outcome}"
+            assert may_fail or " continues in phase " not in outcome.stderr, f"it did not live on after {what}\n{outcome}"
         self.rewrite.kill()
 
     def end_of_request(self):

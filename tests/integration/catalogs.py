@@ -99,7 +99,8 @@ SELECT c.oid AS relation, c.relname AS name, n.nspname AS schema, c.relkind::tex
        pg_get_userbyid(c.relowner) AS owner, {table_acl} AS acl, c.reloptions::text AS options,
        t.reloptions::text AS toast_options, s.spcname AS tablespace, m.amname AS access_method,
        c.relreplident::text AS replica_identity, c.relrowsecurity AS row_security,
-       c.relforcerowsecurity AS force_row_security, c.relhastriggers AS has_triggers,
+       c.relforcerowsecurity AS force_row_security,
+       EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid) AS has_triggers, -- relhastriggers stays until a VACUUM
        obj_description(c.oid, 'pg_class') AS comment, y.typname AS row_type, pg_get_userbyid(y.typowner) AS row_type_owner
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -110,7 +111,7 @@ SELECT c.oid AS relation, c.relname AS name, n.nspname AS schema, c.relkind::tex
  WHERE c.oid = ANY (%(oids)s)
 """
 
-# What hangs on the table and is not told above: views, policies, triggers, publications, rules …
+# What depends on the table and is not told above: views, policies, triggers, publications, rules …
 DEPENDENTS = """
 SELECT DISTINCT refobjid AS relation, pg_describe_object(classid, objid, objsubid) AS object
   FROM pg_depend

@@ -1,8 +1,10 @@
 """Fixtures: one server per major for the whole session, a fresh database for each test."""
 
+import os
 import pathlib
 import signal
 import sys
+import zlib
 
 import pytest
 
@@ -14,6 +16,10 @@ import servers  # noqa: E402 (needs the path)
 
 MAJORS = servers.chosen_majors()
 MAIN_MAJOR = 15 if 15 in MAJORS else MAJORS[0]
+# Every test runs on the main major and on one other, of which the newest has as many as the rest together. Who names majors
+# (PGRECAST_MAJORS) gets every test on each of them.
+OTHERS = [major for major in MAJORS if major != MAIN_MAJOR]
+SHARES = [] if "PGRECAST_MAJORS" in os.environ else [*OTHERS, *(OTHERS[-1:] * (len(OTHERS) - 2))]
 
 _running = {}  # by major
 
@@ -67,6 +73,25 @@ def pytest_generate_tests(metafunc):
     metafunc.parametrize("major", majors, scope="session", ids=[f"pg{major}" for major in majors])
 
 
+def is_thinned_out(item):
+    """Whether the test runs on another one of the majors that share the tests between them."""
+    major = item.callspec.params.get("major") if hasattr(item, "callspec") else None
+    if major not in SHARES or names_major(item) or item.get_closest_marker("majors"):
+        return False
+    name = item.nodeid.replace(f"pg{major}", "", 1)
+    return SHARES[zlib.crc32(name.encode()) % len(SHARES)] != major
+
+
+def pytest_collection_modifyitems(config, items):
+    """The suite has to end in time on two cores: majors that hardly differ share the tests between them."""
+    if any("::" in argument for argument in config.args):
+        return  # who names a test means it
+    out = [item for item in items if is_thinned_out(item)]
+    if out:
+        config.hook.pytest_deselected(items=out)
+        items[:] = [item for item in items if item not in set(out)]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def stop_servers():
     yield
@@ -91,8 +116,8 @@ def new_database(server):
     """A function that makes databases, which end with the test."""
     made = []
 
-    def make(template="template1"):
-        made.append(server.new_database(template=template))
+    def make(template="template1", **options):
+        made.append(server.new_database(template=template, **options))
         return made[-1]
 
     yield make

@@ -18,7 +18,7 @@ from servers import CLIENT_BIN
 USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'pgrecast')"
 FIRST_USER_OID = 16384
 
-# What hangs on relations: a query for each part, as in catalogs.py; a name that is new here is unique in its relation.
+# What depends on relations: a query for each part, as in catalogs.py; a name that is new here is unique in its relation.
 
 RELATION = """
 SELECT c.oid AS relation, c.relispopulated AS populated, NULLIF(c.reloftype, 0)::regtype::text AS of_type,

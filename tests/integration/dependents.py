@@ -1,6 +1,6 @@
 """Schemas in which things hang on a table: one of each kind, and the kitchen sink, which has them all.
 
-A kind is written against BASE. In its SQL @a stands for the name of column a: so that the same text makes what hangs on
+A kind is written against BASE. In its SQL @a stands for the name of column a: so that the same text makes what depends on
 the table again after a rename.
 """
 
@@ -65,7 +65,7 @@ DELETE FROM t WHERE id % 34 = 0;
 @dataclasses.dataclass
 class Kind:
     """
-    base: made once, before. hung: what hangs on the table, made again where PostgreSQL wants it dropped first. super:
+    base: made once, before. hung: what depends on the table, made again where PostgreSQL wants it dropped first. super:
     hung too, made by a superuser, after. drop: drops all that was hung, as a superuser; None where PostgreSQL alters the
     table with all of it in place.
     """
@@ -432,7 +432,7 @@ ALTER DEFAULT PRIVILEGES REVOKE USAGE ON TYPES FROM writer;
 
 @dataclasses.dataclass
 class Change:
-    """sql: None for a rebuild. dropped: PostgreSQL wants what hangs on the table dropped first. a: its name afterwards."""
+    """sql: None for a rebuild. dropped: PostgreSQL wants what depends on the table dropped first. a: its name afterwards."""
 
     sql: str | None
     dropped: bool = False
@@ -446,6 +446,13 @@ CHANGES = {
     "rename": Change("ALTER TABLE t RENAME a TO a_new; ALTER TABLE t ALTER f TYPE varchar(100)", a="a_new"),
     "rename_retype": Change("ALTER TABLE t RENAME a TO a_new; ALTER TABLE t ALTER a_new TYPE bigint", dropped=True, a="a_new"),
 }
+
+# Of foreign_keys_out: dropped and added again, dropped, added with a new column, to another table, to the table itself
+KEYS_CHANGED = Change("ALTER TABLE t DROP CONSTRAINT t_p_parent, ADD CONSTRAINT t_p_parent FOREIGN KEY (p) REFERENCES public.parent"
+                      " ON DELETE CASCADE, DROP CONSTRAINT t_xy_parent, ADD FOREIGN KEY (y) REFERENCES side.numbers NOT VALID,"
+                      " ADD CONSTRAINT t_boss_new FOREIGN KEY (boss) REFERENCES t ON DELETE SET NULL,"
+                      " ADD n integer CONSTRAINT t_n_other REFERENCES other (id) DEFERRABLE, ALTER f TYPE varchar(100);"
+                      "COMMENT ON CONSTRAINT t_boss_new ON t IS 'new'")
 
 
 class Schema:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 
+import hints
 from servers import APP_ROLE, die_with_parent, wait_until
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -28,6 +29,11 @@ POINTS_FORWARD = (
 POINTS_BACK = ("rollback-locked", "rollback-swapped", "rollback-committed", "rolled-back")  # … once it is rolled back …
 POINTS_END = ("finish-begun", "finish-dropped")  # … and once it is finished.
 POINTS_BEFORE_SWAP = POINTS_FORWARD[:POINTS_FORWARD.index("cutover-committed")]
+
+
+# A request to continue: of the job that a test holds (PGRECAST_TEST_HOLD).
+RELEASE = ("INSERT INTO pgrecast.request (job_id, kind, requested_by)"
+           " SELECT id, 'release', current_user FROM pgrecast.job WHERE ended_at IS NULL")
 
 
 @dataclasses.dataclass
@@ -53,8 +59,12 @@ class Outcome:
 class Running:
     """The program, under way. Its output goes to files, so that it never waits for a reader."""
 
-    def __init__(self, database, arguments, hold=None, kill=None, environment=None, user=APP_ROLE, program=None):
-        """hold: the phase at whose entry it is to stop until release(). kill: the point at which it kills itself."""
+    def __init__(self, database, arguments, hold=None, kill=None, pause=None, environment=None, user=APP_ROLE, program=None,
+                 stdout=None, stderr=None):
+        """
+        hold: the phase at whose entry it is to stop until release(). kill: the point at which it kills itself. pause: the
+        point at which it stops (SIGSTOP) once, until it is continued. stdout, stderr: files to which it writes instead.
+        """
         self.database = database
         self.command = [program or PROGRAM, *map(str, arguments)]
         self._stdout = tempfile.TemporaryFile()
@@ -68,9 +78,11 @@ class Running:
             variables["PGRECAST_TEST_HOLD"] = hold
         if kill:
             variables["PGRECAST_TEST_KILL"] = kill
+        if pause:
+            variables["PGRECAST_TEST_PAUSE"] = pause
         variables.update(environment or {})
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self._stdout,
-                                        stderr=self._stderr, env=variables,
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=stdout or self._stdout,
+                                        stderr=stderr or self._stderr, env=variables,
                                         preexec_fn=die_with_parent(signal.SIGKILL))
 
     def poll(self):
@@ -83,7 +95,9 @@ class Running:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError(f"did not end within {timeout} s: {self.outcome()}") from None
-        return self.outcome()
+        outcome = self.outcome()
+        hints.check(outcome.command[1:], outcome.text)
+        return outcome
 
     def kill(self, signal_number=signal.SIGKILL):
         """Send a signal to this process; after SIGKILL wait for its end."""
@@ -134,7 +148,12 @@ class Running:
 
     def release(self):
         """Let a job that was held go on."""
-        self.database.execute("UPDATE pgrecast.job SET released = true")
+        self.database.execute(RELEASE)
+
+    def wait_paused(self):
+        """Wait until it has stopped at the point it was given."""
+        stat = pathlib.Path(f"/proc/{self.process.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "the program to be paused")
 
     def peak_memory(self):
         """The most resident memory so far, in bytes; 0 once it has ended."""
@@ -179,14 +198,18 @@ def rebuild(database, table, *arguments, **options):
 
 def start_resume(database, job, *arguments, **options):
     """Start `resume`. A hold or a release of an instance before it means nothing to this one."""
-    if job_phase(database) is not None:
-        database.execute("UPDATE pgrecast.job SET released = false")
     return Running(database, ["resume", job, *arguments], **options)
 
 
 def resume(database, job, *arguments, timeout=120, **options):
     """`resume` to its end."""
     return start_resume(database, job, *arguments, **options).wait(timeout)
+
+
+def damage(database, sql):
+    """Write an inactive table as only the job's own sessions can: neither its guard nor its seal tells of it."""
+    job = database.value("SELECT id FROM pgrecast.job WHERE ended_at IS NULL")
+    database.execute(f"CREATE TEMPORARY TABLE pgrecast_job_{job} (); {sql}")
 
 
 def status(database, *arguments):
@@ -253,7 +276,7 @@ UNION ALL
 SELECT 'replication origin ' || roname FROM pg_replication_origin WHERE roname ~* 'pgrecast'
 """
 
-# What a job has made, by the names that its status has for them: without what hangs on a table and goes with it.
+# What a job has made, by the names that its status has for them: without what depends on a table and goes with it.
 MADE = """
 SELECT slot_name FROM pg_replication_slots WHERE database = current_database() AND NOT temporary
 UNION ALL

@@ -403,10 +403,15 @@ class Server:
         while self._idle:
             self._idle.popitem()[1].close()
 
-    def new_database(self, name=None, template="template1"):
-        """A fresh database in which the application's role may create; template: the name of the one it is a copy of."""
+    def new_database(self, name=None, template="template1", options="", client_encoding=None):
+        """
+        A fresh database in which the application's role may create; template: the name of the one it is a copy of; options:
+        more of CREATE DATABASE; client_encoding: of sessions that do not ask for one.
+        """
         name = name or f"test_{os.getpid()}_{next(self._database_numbers)}"
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" {options}')
+        if client_encoding:
+            self.execute(f'ALTER DATABASE "{name}" SET client_encoding = {client_encoding}')
         self.execute(f'GRANT CREATE ON DATABASE "{name}" TO {APP_ROLE}')
         # Up to 14 everybody may create in public.
         self.execute(f"REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE, CREATE ON SCHEMA public TO {APP_ROLE}",

@@ -80,7 +80,7 @@ def test_killed_between_the_commits(database):
         job.release()
         wait_until(lambda: database.value("SELECT changes_applied > 0 FROM pgrecast.position"), "the first batch")
         cursor.execute("SELECT FROM pgrecast.position FOR SHARE")  # the helpers want no more than that
-        wait_until(lambda: applying(database, "wait_event_type = 'Lock' AND query LIKE 'UPDATE pgrecast.position%'"),
+        wait_until(lambda: applying(database, "wait_event_type = 'Lock' AND query LIKE '%UPDATE pgrecast.position%'"),
                    "the place to be written")
         assert applying(database, "state = 'idle' AND query = 'COMMIT'") == 2
         job.kill()

@@ -115,6 +115,7 @@ CASES = {
     "add_domain": Case("ALTER TABLE t ADD n small_number DEFAULT 7",
                        setup="CREATE DOMAIN small_number AS integer CHECK (VALUE < 100)"),
     "add_collated": Case('ALTER TABLE t ADD n text COLLATE "C" DEFAULT \'é\''),
+    "add_collated_only": Case('ALTER TABLE t ADD n text COLLATE "C"'),
     "add_compressed": Case("ALTER TABLE t ADD n text COMPRESSION pglz, ALTER id TYPE bigint"),
 
     # DROP, RENAME

@@ -309,7 +309,7 @@ def test_serializable(database, act, rows):
 
 
 COMMANDS = (["plan", "--sql", CHANGES["key"].sql], ["run", "--sql", CHANGES["key"].sql, "--rollback-window=0"], ["status"],
-            ["jobs"], *([name, "items"] for name in ("resume", "cutover", "verify", "rollback", "finish", "abort")))
+            ["jobs"], *([name, "items"] for name in ("resume", "cutover", "verify", "rollback", "finish", "abort", "forget")))
 
 
 @pytest.mark.main_major

@@ -1,4 +1,4 @@
-"""Everything that hangs on a table goes through the swap: the database is then described and dumped as after plain ALTER
+"""Everything that depends on a table goes through the swap: the database is then described and dumped as after plain ALTER
 TABLE in a twin, as before after a rollback, and the application has noticed nothing of it.
 
 Where PostgreSQL itself refuses, the twin shows what a person would do: drop what is in the way, alter, make it again.
@@ -14,9 +14,9 @@ import pytest
 
 import dependents
 import pgrecast
-from conftest import MAJORS
+from conftest import MAJORS, spread
 from database import describe, differences, dump, dump_differences, without_kept, without_values
-from dependents import CHANGES, KINDS, MORE_WRITES, WRITES, Schema, write
+from dependents import CHANGES, KEYS_CHANGED, KINDS, MORE_WRITES, WRITES, Schema, write
 from servers import APP_ROLE, wait_until
 
 ENDS = ("back", "again")  # finished after the rollback, or after one more cutover
@@ -163,7 +163,7 @@ def trial(server, new_database):
             if schema.bypass:
                 server.execute(f"ALTER ROLE {APP_ROLE} BYPASSRLS")
                 after.callback(server.execute, f"ALTER ROLE {APP_ROLE} NOBYPASSRLS")
-            return Trial(schema.build(new_database()), schema.build(new_database()), schema, CHANGES[change])
+            return Trial(schema.build(new_database()), schema.build(new_database()), schema, CHANGES[change] if isinstance(change, str) else change)
 
         yield make
 
@@ -220,6 +220,12 @@ def sinks():
 def test_kitchen_sink(trial, change, end):
     """All kinds at once, as a database has them."""
     there_and_back(trial("sink", change), end)
+
+
+@pytest.mark.parametrize("major, end", spread(ENDS))
+def test_keys_that_the_statements_add_and_drop(trial, end):
+    """The same keys as plain ALTER TABLE makes, all of them valid that are valid there; a rollback brings the old ones back."""
+    there_and_back(trial("foreign_keys_out", KEYS_CHANGED), end)
 
 
 # What cannot be done right: how it is made, the statement (None: a rebuild), what the refusal names, who makes it.

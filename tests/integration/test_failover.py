@@ -3,6 +3,7 @@
 What was committed last may be lost with the primary. The mirror on the promoted server knows what is not.
 """
 
+import psycopg2
 import pytest
 
 import pgrecast
@@ -161,3 +162,42 @@ def test_failover_without_the_slot(pair, phase):
         rewrite.command("finish")
         rewrite.assert_serves()
     rewrite.assert_gone()
+
+
+@pytest.fixture
+def readable(major):
+    with_standby = Pair(major)
+    with_standby.standby.configure(max_standby_streaming_delay="1s")
+    yield with_standby
+    with_standby.remove()
+
+
+def type_of_id(database):
+    try:
+        return database.value("SELECT pg_typeof(id)::text FROM items WHERE id = 100")
+    except psycopg2.errors.SerializationFailure:
+        return None
+
+
+@pytest.mark.main_major
+def test_readers_on_a_standby(readable):
+    """
+    The swap's lock is replayed there: a transaction that has read the table is in its way, so it is ended after
+    max_standby_streaming_delay, as by any DDL. Who reads meanwhile waits, or is cancelled too while the replay is late.
+    """
+    database = readable.primary.new_database("readers")
+    database.execute("CREATE TABLE items (id integer PRIMARY KEY, n integer); INSERT INTO items SELECT i, i FROM generate_series(1, 100) AS i")
+    readable.wait_replayed()
+    there = database.on(readable.standby)
+    old = there.connect(autocommit=False)
+    reader = old.cursor()
+    reader.execute("SELECT sum(n) FROM items")
+    rewriting = pgrecast.run(database, "ALTER TABLE items ALTER COLUMN id TYPE bigint")
+    assert rewriting.status == pgrecast.DONE, str(rewriting)
+    wait_until(lambda: type_of_id(there) == "bigint", "the swap to be replayed")
+    with pytest.raises(psycopg2.OperationalError):  # idle in a transaction: its session was ended
+        reader.execute("SELECT sum(n) FROM items")
+    assert "due to conflict with recovery" in readable.standby.log.read_text()
+    old.close()
+    readable.wait_replayed()
+    assert there.value("SELECT sum(n) FROM items") == 5050

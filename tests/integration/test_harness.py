@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 import catalogs
+import hints
 import oracle
 import servers
 from load import Load
@@ -20,6 +22,28 @@ HERE = pathlib.Path(__file__).parent
 def test_server_is_of_its_major(server):
     assert server.execute("SELECT current_setting('server_version_num')::int / 10000") == [(server.major,)]
     assert server.execute("SHOW wal_level") == [("logical",)]
+
+
+@pytest.mark.parametrize("called, text, wrong", [
+    (["status"], "hint: To continue, run: pgrecast resume a; to remove the job, run: pgrecast abort 'a; b'", None),
+    (["status", "-d", "x y"], "hint: List the jobs with: pgrecast jobs --all -d 'x y'", None),
+    (["status", "--json"], '      "command": "pgrecast resume -- \'-\\"\'",', None),
+    (["status"], "see `pgrecast status a`, and pgrecast jobs, which lists all", None),
+    (["status"], "next pgrecast resume --finish-then a", "no option"),
+    (["status"], "next pgrecast resume", "no job in"),
+    (["status"], "next pgrecast resume a b", "unexpected argument"),
+    (["status"], "next pgrecast resume it's", "No closing quotation"),
+    (["status", "-d", "x"], "next pgrecast resume a", "called with {'-d': 'x'}"),
+    (["status"], "next pgrecast jobs which lists all", "unexpected argument"),
+    (["status", "--host=h"], '{"time":"1","level":"info","message":"pgrecast resume -h i a"}', "called with {'-h': 'h'}"),
+])
+def test_hints_are_read_as_a_shell_does(called, text, wrong):
+    if wrong is None:
+        assert hints.commands(text)
+        hints.check(called, text)
+        return
+    with pytest.raises((AssertionError, ValueError), match=re.escape(wrong)):
+        hints.check(called, text)
 
 
 def test_application_role_is_no_superuser(database):

@@ -47,13 +47,16 @@ def test_a_wrong_row_is_found_whatever_its_key(database, key):
     job.wait_phase("ready")
     database.execute("UPDATE t SET v = -v WHERE number <= 400")
     applied(database, "number = 400 AND v < 0")
-    database.execute("UPDATE t_pgrecast_new SET v = 666 WHERE number = 7")
+    pgrecast.damage(database, "UPDATE t_pgrecast_new SET v = 666 WHERE number = 7")
     database.execute("UPDATE t SET v = -v WHERE number BETWEEN 1001 AND 1400")  # with these they are compared
     applied(database, "number = 1400 AND v < 0")
-    outcome = cut_over(database, job)
+    outcome = pgrecast.call(database, "cutover", "t", "--wait")
     assert outcome.status == pgrecast.NO_PARITY, str(outcome)
     assert "1 key differs" in outcome.stderr and "7" in outcome.stderr, str(outcome)
     assert database.value("SELECT v FROM t WHERE number = 7") == -7
+    found = pgrecast.the_job(database)
+    assert found["running"] and found["phase"] == "ready" and found["verify"]["mismatches"] == 1, found
+    job.kill()
     assert_resumable(database, "t")
     assert_aborts(database, "t")
     assert_clean(database)

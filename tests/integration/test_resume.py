@@ -13,6 +13,7 @@ import pytest
 import pgrecast
 from campaign import KILLS_ONLY, Campaign
 from conftest import rotate, spread
+from lost_answer import LostAnswer
 from pgrecast import DONE, FAILED, POINTS_BACK, POINTS_BEFORE_SWAP, POINTS_END, POINTS_FORWARD
 from rewrite import JOB, Rewrite
 from servers import Server, drop_slot, wait_until
@@ -61,20 +62,16 @@ def test_asked_while_an_instance_begins(database):
     with rewrite.load:
         rewrite.go_on().wait_phase("ready")
         rewrite.kill()
-        # In the midst of taking the job over, before the job's row is locked.
-        database.superuser("""
-            CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
-                'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock_shared(4711); RETURN NULL; END';
-            CREATE TRIGGER wait BEFORE UPDATE OF instance ON pgrecast.job FOR EACH STATEMENT EXECUTE FUNCTION wait()""")
-        with contextlib.closing(database.connect("postgres")) as conn:
-            conn.cursor().execute("SELECT pg_advisory_lock(4711)")
+        # In the midst of taking the job over: it waits for the job's row.
+        with contextlib.closing(database.connect("postgres", autocommit=False)) as conn:
+            conn.cursor().execute("SELECT FROM pgrecast.job FOR UPDATE")
             rewrite.go_on()
-            wait_until(lambda: database.superuser("SELECT 1 FROM pg_locks WHERE objid = 4711 AND NOT granted"), "the instance")
+            wait_until(lambda: database.superuser("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                                                  " AND query LIKE '%SET instance = instance + 1%'"), "the instance")
             request = pgrecast.Running(database, ["cutover", JOB])
             wait_until(lambda: request.poll() is not None or asks(database), "the request")
         assert request.wait().status == DONE
         rewrite.instance.wait_phase("reverse")
-        database.superuser("DROP FUNCTION wait CASCADE")
         assert pgrecast.call(database, "finish", JOB).status == DONE
     rewrite.assert_over()
 
@@ -315,68 +312,45 @@ def test_all_sessions_ended(database):
     rewrite.assert_over()
 
 
-class CommitThatHangs:
-    """While it lasts, commits hang for a standby that is not there; the program's swap is to be one of them."""
-
-    def __init__(self, server, database):
-        self.server, self.database = server, database
-
-    def __enter__(self):
-        self.server.configure(synchronous_standby_names="nobody_is_here")
-        return self
-
-    def __exit__(self, *exc_info):
-        self.server.configure(synchronous_standby_names="")
-
-    def wait(self):
-        hanging = "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgrecast apply' AND wait_event = 'SyncRep'"
-        wait_until(lambda: self.database.superuser(hanging), "the commit to hang")
-        return self.database.superuser(hanging)[0][0]
-
-
 @pytest.fixture
 def lonely(major):
-    """A server of the test's own, and a database in which nothing but the swap waits for the standby."""
+    """A server of the test's own, with a database."""
     with Server(major) as server:
         database = server.new_database()
         yield server, database
 
 
 @pytest.mark.parametrize("major, case", rotate([(swap, end) for swap in ("cutover", "rollback") for end in ("session", "program")]))
-def test_lost_at_the_commit_of_the_swap(lonely, case):
-    """The swap is committed and nobody was told: the job finds out, and goes on from there."""
+def test_lost_at_the_commit_of_the_swap(database, case):
+    """The swap is committed, and nobody learns it: the program finds out, and continues from there."""
     swap, end = case
-    server, database = lonely
     rewrite = Rewrite(database, rows=1000)
-    if swap == "cutover":
-        rewrite.run(hold="cutover").wait_phase("cutover")
-    else:
-        rewrite.to_reverse()
     request = None
-    with CommitThatHangs(server, database) as hanging:
+    with LostAnswer(database, rewrite.kill if end == "program" else None) as proxy:
         if swap == "cutover":
-            database.superuser("SET synchronous_commit = local; UPDATE pgrecast.job SET released = true")
+            proxy.arm()
+            rewrite.run(environment=proxy.environment)
         else:
+            rewrite.to_reverse(environment=proxy.environment)
+            proxy.arm()
             request = threading.Thread(target=pgrecast.call, args=(database, "rollback", JOB), daemon=True)
             request.start()
-        pid = hanging.wait()
+        assert proxy.lost.wait(60)
         if end == "program":
-            rewrite.kill()
-        database.superuser("SELECT pg_terminate_backend(%s)", pid)
-        wait_until(lambda: not database.superuser("SELECT 1 FROM pg_stat_activity WHERE pid = %s", pid), "the session to end")
-    if end == "program":
+            if request:
+                request.join(60)
+            rewrite.resume()
+        wanted = "reverse" if swap == "cutover" else "rolled_back"
+        rewrite.instance.wait_phase(wanted)
         if request:
             request.join(60)
-        rewrite.resume()
-    wanted = "reverse" if swap == "cutover" else "rolled_back"
-    rewrite.instance.wait_phase(wanted)
-    if request:
-        request.join(60)
-        assert not request.is_alive()
-    database.execute("UPDATE items SET n = 5 WHERE id < 100; UPDATE items_mirror SET n = 5 WHERE id < 100")
-    rewrite.assert_serves()
-    rewrite.assert_follows()
-    rewrite.finish()
+            assert not request.is_alive()
+        if end == "session":
+            wait_until(lambda: "the server says that it is committed" in rewrite.instance.errors_so_far(), "it to be said")
+        database.execute("UPDATE items SET n = 5 WHERE id < 100; UPDATE items_mirror SET n = 5 WHERE id < 100")
+        rewrite.assert_serves()
+        rewrite.assert_follows()
+        rewrite.finish()
     rewrite.assert_serves()
     rewrite.assert_gone()
 
@@ -384,7 +358,7 @@ def test_lost_at_the_commit_of_the_swap(lonely, case):
 # Signals
 
 @pytest.mark.parametrize("major, case", rotate([(phase, how) for phase in ("copy", "ready", "reverse", "rolled_back")
-                                                for how in ("INT", "TERM")]))
+                                                for how in ("INT", "TERM", "HUP")]))
 def test_signal(database, case):
     """It stops in order: exit status 1, and it says how to go on."""
     phase, how = case
@@ -403,20 +377,38 @@ def test_signal(database, case):
 
 
 @pytest.mark.parametrize("major, phase", spread(["copy", "reverse"]))
-def test_second_signal(database, phase):
-    """It stops at once; what there is can be resumed as after any end."""
+def test_signal_delivered_twice(database, phase):
+    """A service manager may signal the process and its group: within a second that is one request, and the stop is in order."""
     rewrite = paced(database)
     with rewrite.load:
         to_phase(rewrite, phase)
-        rewrite.instance.kill(signal.SIGINT)
-        rewrite.instance.kill(signal.SIGINT)
+        rewrite.instance.kill(signal.SIGTERM)
+        rewrite.instance.kill(signal.SIGTERM)
         outcome = rewrite.instance.wait(10)
-        assert outcome.status != DONE, str(outcome)
+        assert outcome.status == FAILED and "stopped at once" not in outcome.stderr, str(outcome)
+        assert f"pgrecast resume {JOB}" in outcome.stderr, str(outcome)
         assert_stopped(rewrite)
         rewrite.resume()
         to_the_end(rewrite, phase, resumed=True)
     rewrite.finish()
     rewrite.assert_over()
+
+
+@pytest.mark.parametrize("major, command", spread(["plan", "run"]))
+def test_signal_while_planning(database, command):
+    """It is reported as what it is, and nothing was created."""
+    rewrite = Rewrite(database, rows=100)
+    blocker = database.connect()
+    blocker.cursor().execute("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE")  # the planning waits for it
+    planning = pgrecast.Running(database, [command, "--sql", rewrite.workload.alter])
+    wait_until(lambda: database.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                                      " AND application_name LIKE 'pgrecast%%'"), "the planning to wait")
+    outcome = planning.kill(signal.SIGTERM).wait(10)
+    blocker.close()
+    assert outcome.status == FAILED and "stopped on request" in outcome.stderr, str(outcome)
+    assert "canceling statement" not in outcome.stderr, str(outcome)
+    assert command == "plan" or "nothing was created" in outcome.stderr, str(outcome)
+    assert pgrecast.leftovers(database) == [] and pgrecast.job_rows(database) == 0
 
 
 # One instance at a time, on this host or another
@@ -449,7 +441,7 @@ def test_resumed_without_the_spool(database, case):
         if where == "elsewhere":
             rewrite.resume("--spool-dir", pgrecast.new_spool(database))
         else:
-            shutil.rmtree(database.value("SELECT spool_directory FROM pgrecast.job"))
+            shutil.rmtree(database.value("SELECT spool_directory FROM pgrecast.stream"))
             rewrite.resume()
         to_the_end(rewrite, phase, resumed=True)
     rewrite.finish()
@@ -521,7 +513,7 @@ def test_slot_lost_meanwhile(lonely):
 
 @pytest.mark.parametrize("major, how", rotate(["dropped", "lost"]))
 def test_slot_gone_in_reverse(lonely, how):
-    """There is no way back any more: the new table serves on, status says why, and finish ends the job."""
+    """A rollback is no longer possible: the new table stays active, status says why, and finish ends the job."""
     server, database = lonely
     rewrite = Rewrite(database, rows=2000).to_reverse().kill()
     if how == "lost":
@@ -544,8 +536,7 @@ def test_slot_gone_in_reverse(lonely, how):
 
 CHANGED = {
     "format": ("UPDATE pgrecast.job SET format = 99", "format"),
-    "system": ("UPDATE pgrecast.job SET system_identifier = '1'", "system identifier"),
-    "definition": ("ALTER TABLE items ADD COLUMN late integer", "definition"),
+    "system": ("UPDATE pgrecast.stream SET system_identifier = '1'", "system identifier"),
     "renamed": ("ALTER TABLE items RENAME TO elsewhere", "items"),
     "shadow": ("DROP TABLE items_pgrecast_new", "items_pgrecast_new"),
 }
@@ -564,9 +555,24 @@ def test_changed_meanwhile(database, case):
     rewrite.assert_gone()
     if case[0] == "renamed":
         database.execute("ALTER TABLE elsewhere RENAME TO items")
-    if case[0] == "definition":
-        rewrite.ignore = ("late",)
     rewrite.assert_serves()
+
+
+@pytest.mark.parametrize("major, phase", rotate(["index", "ready"]))
+def test_definition_changed_while_stopped(database, phase):
+    """The next instance finds it out and swaps nothing; once the definition is as it was the job continues."""
+    rewrite = to_phase(paced(database, 1000), phase).kill()
+    database.execute("ALTER TABLE items ADD COLUMN late integer")
+    rewrite.resume()
+    wait_until(lambda: rewrite.status["held"], "the job to be held", 30)
+    assert "column late added" in rewrite.status["held"]["reason"]
+    database.execute("ALTER TABLE items DROP COLUMN late")
+    wait_until(lambda: rewrite.status["held"] is None, "the job to be released", 30)
+    if phase == "ready":
+        rewrite.command("cutover")
+    rewrite.instance.wait_phase("reverse")
+    rewrite.assert_serves()
+    rewrite.finish()
 
 
 @pytest.mark.main_major
@@ -594,14 +600,14 @@ def test_parity_put_right(database):
     """Exit status 4 leaves the job in sync; the row repaired, resume verifies again and cuts over."""
     rewrite = Rewrite(database, rows=2000)
     rewrite.run(hold="verify").wait_phase("verify")
-    database.execute("UPDATE items_pgrecast_new SET note = 'damaged' WHERE id = 77")
+    pgrecast.damage(database, "UPDATE items_pgrecast_new SET note = 'damaged' WHERE id = 77")
     rewrite.instance.release()
     outcome = rewrite.instance.wait()
     assert outcome.status == pgrecast.NO_PARITY, str(outcome)
     assert_resumable(database, JOB)
     outcome = pgrecast.resume(database, JOB)
     assert outcome.status == pgrecast.NO_PARITY, str(outcome)
-    database.execute("UPDATE items_pgrecast_new SET note = (SELECT note FROM items WHERE id = 77) WHERE id = 77")
+    pgrecast.damage(database, "UPDATE items_pgrecast_new SET note = (SELECT note FROM items WHERE id = 77) WHERE id = 77")
     rewrite.resume().wait_phase("reverse")
     rewrite.finish()
     rewrite.assert_over()
@@ -609,7 +615,7 @@ def test_parity_put_right(database):
 
 @pytest.mark.main_major
 def test_no_lock_and_later_one(database):
-    """Exit status 5: the attempts are used up, the job is in sync and goes on when it is told to."""
+    """Exit status 5 of a run that cuts over by itself: the attempts are used up, and resume tries again."""
     rewrite = Rewrite(database, rows=2000)
     with database.connect(autocommit=False) as reader, reader.cursor() as cursor:
         cursor.execute("SELECT 1 FROM items LIMIT 1")
@@ -625,43 +631,78 @@ def test_no_lock_and_later_one(database):
 
 @pytest.mark.main_major
 def test_nothing_to_resume(database):
-    """No job, or one that has ended."""
+    """No job is an error, and one that has finished is not: there is nothing left to do."""
     outcome = pgrecast.call(database, "resume", JOB)
     assert outcome.status == pgrecast.USAGE, str(outcome)
     rewrite = Rewrite(database, rows=500)
     assert rewrite.run(window="0").wait().status == DONE
     outcome = pgrecast.call(database, "resume", JOB)
-    assert outcome.status == FAILED and "finished" in outcome.stderr, str(outcome)
+    assert outcome.status == DONE and "has finished before" in outcome.stdout, str(outcome)
 
 
-# The state of a version that knew one table a job.
-OLDER_STATE = """
-ALTER TABLE pgrecast.job ADD source_oid oid NOT NULL DEFAULT 0, ADD fingerprint text NOT NULL DEFAULT '',
-  ADD copied_filenode oid, ADD shadow_oid oid, ADD serving_fingerprint text;
-DROP TABLE pgrecast.job_table;
-ALTER TABLE pgrecast.position DROP COLUMN table_number, ADD PRIMARY KEY (job_id);
-ALTER TABLE pgrecast.chunk DROP COLUMN table_number, ADD PRIMARY KEY (job_id, first_block);
-ALTER TABLE pgrecast.blocked DROP COLUMN table_number, ADD PRIMARY KEY (job_id, key_values);
-UPDATE pgrecast.job SET format = 2;
+# The state of a version before this one, with a job that it had begun: what it had made is there.
+OLDER_STATE = pathlib.Path(__file__).with_name("state_format_3.sql").read_text()
+OLDER_JOB = """
+CREATE PUBLICATION pgrecast_first_0a0b0c0d FOR TABLE ONLY items;
+CREATE TABLE items_pgrecast_new (LIKE items);
+INSERT INTO pgrecast.job (format, name, phase, schema_name, table_name, sql, system_identifier, timeline, slot_name,
+                          publication_name, host, pid, spool_directory)
+VALUES (3, 'first', 'ready', 'public', 'items', 'ALTER TABLE items ALTER n TYPE bigint', '1', 1, 'pgrecast_first_0a0b0c0d',
+        'pgrecast_first_0a0b0c0d', 'here', 1, '/nowhere/at/all'),
+       (3, 'ended', 'finished', 'public', 'items', 'ALTER TABLE items ALTER n TYPE bigint', '1', 1, 'pgrecast_ended_0a0b0c0d',
+        'pgrecast_ended_0a0b0c0d', 'here', 1, '/nowhere/at/all');
+UPDATE pgrecast.job SET ended_at = clock_timestamp() WHERE name = 'ended';
+INSERT INTO pgrecast.job_table (job_id, number, schema_name, table_name, source_oid, shadow_oid, fingerprint)
+SELECT id, 1, 'public', 'items', 'items'::regclass, 'items_pgrecast_new'::regclass, 'x' FROM pgrecast.job;
+INSERT INTO pgrecast.progress (job_id, rows_copied) SELECT id, 4711 FROM pgrecast.job;
+INSERT INTO pgrecast.object (job_id, seq, kind, name, undo)
+SELECT id, seq, kind, o.name, undo FROM pgrecast.job CROSS JOIN (VALUES
+    (1, 'publication', 'pgrecast_first_0a0b0c0d', 'DROP TABLE items'),
+    (2, 'slot', 'pgrecast_first_0a0b0c0d', ''),
+    (3, 'spool', '/nowhere/at/all', '/nowhere/at/all'),
+    (4, 'table', '"public"."items_pgrecast_new"', 'DROP TABLE items')) AS o (seq, kind, name, undo) WHERE job.name = 'first';
 """
 
 
 @pytest.mark.main_major
 def test_state_of_an_older_version(database):
-    """Its records stay; its jobs that are not over stand against a new one."""
+    """Its records stay; its jobs that are not over stand against a new one. What it stored as SQL is not run."""
     rewrite = Rewrite(database, rows=500)
-    assert rewrite.run("--job=first", window="0").wait().status == DONE
-    database.execute(OLDER_STATE)
-    database.execute("UPDATE pgrecast.job SET ended_at = NULL, phase = 'ready', swapped_at = NULL")
-    outcome = pgrecast.run(database, "ALTER TABLE items ALTER n TYPE bigint")
+    database.execute(OLDER_STATE + OLDER_JOB)
+    database.value("SELECT pg_create_logical_replication_slot('pgrecast_first_0a0b0c0d', 'pgoutput')")
+    database.execute("CREATE TABLE other (id integer PRIMARY KEY, n integer)")
+    outcome = pgrecast.run(database, "ALTER TABLE other ALTER n TYPE bigint")
     assert outcome.status == pgrecast.REFUSED and '"first"' in outcome.stderr, str(outcome)
     assert "pgrecast abort first" in outcome.stderr, str(outcome)
-    outcome = pgrecast.call(database, "status")
-    assert outcome.status == FAILED and "another version" in outcome.stderr, str(outcome)
+    for command in ("status", "resume first", "finish first", "rollback first", "verify first", "cutover first"):
+        outcome = pgrecast.call(database, *command.split())
+        assert outcome.status in (FAILED, pgrecast.NO_ROLLBACK), str(outcome)
+        assert "another version" in outcome.stderr or "older version" in outcome.stderr, str(outcome)
     assert pgrecast.call(database, "abort", "first").status == DONE
+    assert pgrecast.leftovers(database) == []
     outcome = pgrecast.run(database, "ALTER TABLE items ALTER n TYPE bigint")
     assert outcome.status == DONE, str(outcome)
     jobs = {job["job"]: job for job in pgrecast.status(database)}
-    assert jobs["first"]["tables"] == jobs["items"]["tables"] == ["public.items"]
-    assert jobs["first"]["phase"] == "aborted" and jobs["items"]["phase"] == "finished"
+    assert all(jobs[name]["tables"] == ["public.items"] for name in ("first", "ended", "items"))
+    assert {name: job["phase"] for name, job in jobs.items()} == {"first": "aborted", "ended": "finished", "items": "finished"}
+    assert jobs["ended"]["rows_copied"] == 4711
     rewrite.assert_gone()
+
+
+@pytest.mark.main_major
+@pytest.mark.parametrize("request_", ["verify", "cutover"])
+def test_a_request_while_an_instance_begins(database, request_):
+    """`resume &`, then a request: it is carried out, however slowly the instance begins."""
+    rewrite = Rewrite(database, rows=1000)
+    rewrite.run("--cutover=hold").wait_phase("ready")
+    rewrite.kill()
+    asked = pgrecast.Running(database, [request_, JOB])
+    rewrite.wait_for("SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgrecast control'", "the request to be on its way")
+    rewrite.resume()
+    outcome = asked.wait()
+    assert outcome.status == DONE, str(outcome)
+    if request_ == "verify":
+        rewrite.command("cutover")
+    rewrite.instance.wait_phase("reverse")
+    rewrite.finish()
+    rewrite.assert_over()

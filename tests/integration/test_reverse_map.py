@@ -74,7 +74,7 @@ def test_rollback_with_a_map(database, running):
     assert "--reverse-map" in outcome.stderr and "27 rows" in outcome.stderr, str(outcome)
     assert pgrecast.job_phase(database) == "reverse"
     outcome = command(database, "rollback", "--reverse-map", MAP)
-    assert "rolled back: the original serves" in outcome.stdout, str(outcome)
+    assert "rolled back: the original is active" in outcome.stdout, str(outcome)
     assert pgrecast.job_phase(database) == "rolled_back"
     assert_equal(database, "t", "m", LEAST)
     assert_same(before, describe(database, "t"))
@@ -139,19 +139,19 @@ def test_bad_maps(database, running):
     job = start(database)
     if running == "stopped":
         job.kill()
-    plan = database.value("SELECT plan FROM pgrecast.job")
+    plan = database.value("SELECT pg_catalog.array_agg(plan) FROM pgrecast.plan")
     for text, status in BAD.values():
         outcome = command(database, "rollback", "--reverse-map", text, status=status)
         assert "--reverse-map" in outcome.stderr or f'"{text}"' in outcome.stderr, str(outcome)
         assert "pgrecast_plan" not in outcome.stderr, str(outcome)
         assert pgrecast.job_phase(database) == "reverse"
-        assert database.value("SELECT plan FROM pgrecast.job") == plan
+        assert database.value("SELECT pg_catalog.array_agg(plan) FROM pgrecast.plan") == plan
     command(database, "rollback", "--reverse-map", "amount=1", "--reverse-map", "amount=2", status=pgrecast.USAGE)
     if running == "stopped":
         job = pgrecast.start_resume(database, "t")
     both(database, "UPDATE {t} SET amount = 7 WHERE id = 9")
     assert_follows(database, "t_pgrecast_old", "m")
-    assert database.value("SELECT reverse_maps IS NULL AND NOT rollback_requested FROM pgrecast.job")
+    assert database.value("SELECT count(*) = 0 FROM pgrecast.request WHERE ended_at IS NULL")
     command(database, "rollback")
     assert_equal(database, "t", "m")
     command(database, "finish")

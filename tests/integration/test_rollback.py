@@ -1,16 +1,20 @@
-"""The way back: after the cutover the original is kept in sync, and rollback returns to it with every write."""
+"""Rollback: after the cutover the original is kept in sync, and rollback returns to it with every write."""
 
 import dataclasses
+import signal
+import threading
 
+import psycopg2
 import pytest
 
 import catalogs
 import pgrecast
-from conftest import rotate, spread
+from conftest import MAIN_MAJOR, rotate, spread
 from load import Load
-from rewrite import NEW, OLD, Rewrite
+from pgrecast import DONE, NO_LOCK
+from rewrite import JOB, NEW, OLD, Rewrite
 from servers import wait_until
-from tables import assert_clean, assert_equal, assert_follows, assert_same, assert_unharmed, describe, relations
+from tables import assert_aborts, assert_clean, assert_equal, assert_follows, assert_same, assert_unharmed, describe, relations
 from workloads import WORKLOADS
 
 ALL = [*WORKLOADS, "workloads:Paced"]
@@ -46,17 +50,147 @@ def test_rollback_of_a_smaller_table(database):
     rewrite.assert_over_with_original()
 
 
+def can_be_read(database):
+    """Once the lock is given back."""
+    return database.superuser("SET statement_timeout = '60s'; SELECT count(*) > 0 FROM items") == [(True,)]
+
+
+@pytest.mark.parametrize("swap", ["cutover", "rollback"])
+@pytest.mark.majors((15, 18))
+def test_paused_under_the_lock(database, swap):
+    """The program is paused while it holds the lock: the server gives the lock back, and the attempt is one that failed."""
+    rewrite = Rewrite(database, rows=1000)
+    point = f"{swap}-swapped"
+    with rewrite.load:
+        rewrite.run(*() if swap == "cutover" else ["--cutover=hold"], pause=point)
+        if swap == "rollback":
+            rewrite.instance.wait_phase("ready")
+            rewrite.command("cutover")
+            rewrite.instance.wait_phase("reverse")
+            asked = pgrecast.Running(database, ["rollback", JOB])
+        rewrite.instance.wait_paused()
+        assert can_be_read(database)
+        rewrite.instance.kill(signal.SIGCONT)
+        if swap == "rollback":
+            assert asked.wait().status == DONE
+        rewrite.instance.wait_phase("reverse" if swap == "cutover" else "rolled_back")
+    attempts = database.execute("SELECT message FROM pgrecast.event WHERE kind = 'attempt' ORDER BY id")
+    assert any("idle-in-transaction timeout" in message for (message,) in attempts), attempts
+    assert database.value("SELECT lock_attempts FROM pgrecast.progress") >= 2
+    rewrite.assert_serves()
+    rewrite.finish()
+    rewrite.assert_gone()
+
+
+def test_a_lost_attempt_is_the_last(database):
+    """It counts: with one attempt there is no second one."""
+    rewrite = Rewrite(database, rows=1000)
+    rewrite.run("--cutover-attempts=1", pause="cutover-swapped").wait_paused()
+    assert can_be_read(database)
+    rewrite.instance.kill(signal.SIGCONT)
+    outcome = rewrite.instance.wait()
+    assert outcome.status == NO_LOCK, str(outcome)
+    assert "no cutover within 1 attempts" in outcome.stderr, str(outcome)
+    assert_aborts(database, JOB)
+    rewrite.assert_over_with_original()
+
+
+FUNCTIONS = """
+    CREATE FUNCTION reads(key bigint) RETURNS bigint LANGUAGE sql
+        BEGIN ATOMIC SELECT id FROM items WHERE id = key; END;
+    CREATE FUNCTION rows_of(key bigint) RETURNS SETOF bigint LANGUAGE sql STABLE
+        BEGIN ATOMIC SELECT id FROM items WHERE id = key; END;
+    CREATE FUNCTION adds(key bigint) RETURNS bigint LANGUAGE sql
+        BEGIN ATOMIC INSERT INTO items (id) VALUES (key); SELECT key; END;
+    CREATE FUNCTION adds_text(key bigint) RETURNS bigint LANGUAGE sql
+        AS 'INSERT INTO items (id) VALUES (key); SELECT key;';
+    CREATE FUNCTION adds_plpgsql(key bigint) RETURNS bigint LANGUAGE plpgsql
+        AS $$ BEGIN INSERT INTO items (id) VALUES (key); RETURN key; END $$;
+"""
+# (role, call): what a call that waits for the table during the swap gets. A body in SQL (BEGIN ATOMIC) names its tables by
+# their oids, so such a call comes to the table that is no longer used. Its owner may read that, which gives the rows of
+# the moment before the swap. Nobody may write it, and nobody else may read it: such a call fails.
+CALLS = {("app_owner", "reads(5)"): (5,),
+         ("app_owner", "rows_of(5)"): (5,),
+         ("app_owner", "adds(900001)"): 'PGRG1 table public.{gone} is kept in sync by pgrecast job "items": nobody else may write it',
+         ("app_owner", "adds_text(900002)"): (900002,),
+         ("app_owner", "adds_plpgsql(900003)"): (900003,),
+         ("clerk", "reads(5)"): "42501 permission denied for table {gone}",
+         ("clerk", "rows_of(5)"): "42501 permission denied for table {gone}",
+         ("clerk", "adds(900004)"): "42501 permission denied for table {gone}",
+         ("clerk", "adds_text(900005)"): (900005,)}
+ITEMS = """
+    CREATE TABLE items (id int PRIMARY KEY, note text);
+    INSERT INTO items SELECT i, 'note ' || i FROM generate_series(1, 100) AS i;
+"""
+
+
+class Call:
+    """A call of a function by a session of the application, in a thread of its own."""
+
+    def __init__(self, database, role, call):
+        self._conn, self._call = database.connect("postgres"), call
+        with self._conn.cursor() as cursor:
+            cursor.execute(f"SET SESSION AUTHORIZATION {role}")
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.result = None
+        self._thread.start()
+
+    def _run(self):
+        try:
+            with self._conn.cursor() as cursor:
+                cursor.execute(f"SELECT * FROM {self._call}")
+                self.result = cursor.fetchone()
+        except psycopg2.Error as error:
+            self.result = f"{error.pgcode} {error.diag.message_primary}"
+
+    def end(self):
+        self._thread.join(60)
+        assert not self._thread.is_alive(), f"{self._call} does not end"
+        self._conn.close()
+        return self.result
+
+
+@pytest.mark.parametrize("major, swap", rotate(["cutover", "rollback"]))
+def test_calls_that_wait_for_the_swap(database, swap):
+    """Functions whose call waits for the table while it is swapped: no write goes to the table that is no longer used."""
+    database.execute(ITEMS + FUNCTIONS)
+    database.server.role("clerk")
+    database.execute("GRANT SELECT, INSERT ON items TO clerk")
+    run = pgrecast.start_run(database, "ALTER TABLE items ALTER id TYPE bigint", "--cutover=hold", window=None,
+                             pause=f"{swap}-swapped")
+    run.wait_phase("ready")
+    if swap == "rollback":
+        assert pgrecast.call(database, "cutover", JOB).status == DONE
+        run.wait_phase("reverse")
+    asked = pgrecast.Running(database, [swap, JOB])
+    run.wait_paused()
+    calls = {call: Call(database, *call) for call in CALLS}
+    wait_until(lambda: database.superuser("SELECT count(*) FROM pg_locks WHERE NOT granted") == [(len(CALLS),)], "the calls to wait")
+    run.kill(signal.SIGCONT)
+    assert asked.wait().status == DONE
+    gone = OLD if swap == "cutover" else NEW
+    assert {call: waiting.end() for call, waiting in calls.items()} == {
+        call: result.format(gone=gone) if isinstance(result, str) else result for call, result in CALLS.items()}
+    # The next call comes to the table in use.
+    again = [call for call, result in CALLS.items() if isinstance(result, str)]
+    assert [Call(database, *call).end() for call in again] == [(900001,), (5,), (5,), (900004,)]
+    assert database.value("SELECT array_agg(id ORDER BY id) FROM items WHERE id > 900000") == list(range(900001, 900006))
+    assert pgrecast.call(database, "finish", JOB).status == DONE
+    assert run.wait().status == DONE
+
+
 def test_there_and_back_again(database):
     """Cutover, rollback, cutover, rollback, cutover: the load sees no difference, the tables neither."""
     rewrite = Rewrite(database, rows=5000)
     with rewrite.load:
         rewrite.to_reverse()
         for leg in (1, 3):
-            assert rewrite.status["leg"] == leg
+            assert rewrite.status["swaps"] == leg
             rewrite.load.wait_for(60)
             rewrite.assert_follows()
             rewrite.roll_back()
-            assert rewrite.status["leg"] == leg + 1
+            assert rewrite.status["swaps"] == leg + 1
             assert id_type(database) == "integer"
             rewrite.load.wait_for(60)
             rewrite.assert_follows()
@@ -120,26 +254,15 @@ def test_window_ends(database):
     with rewrite.load:
         rewrite.run(window="4s").wait_phase("reverse")
         assert rewrite.status["window_ends_at"] is not None
+        ends = database.value("SELECT to_char(ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC' FROM pgrecast.job")
+        assert f"rollback     possible until {ends}\n" in rewrite.command("status").stdout
         rewrite.load.wait_for(50)
         rewrite.end_of_instance(pgrecast.DONE)
+    assert f"Rollback is possible until {ends}. " in rewrite.instance.outcome().stderr
     assert rewrite.phase == "finished"
     rewrite.assert_over()
     refused = pgrecast.call(database, "rollback", "items")
     assert refused.status in (pgrecast.NO_ROLLBACK, pgrecast.FAILED), str(refused)
-
-
-@pytest.mark.main_major
-def test_window_that_ended_meanwhile(database):
-    """Nobody ran the job when its window ended: resume finishes it."""
-    rewrite = Rewrite(database, rows=1000)
-    rewrite.run(window="2s").wait_phase("reverse")
-    rewrite.kill()
-    rewrite.wait_for("SELECT 1 FROM pgrecast.job WHERE ends_at < clock_timestamp()", "the window to end")
-    outcome = rewrite.resume().wait()
-    assert outcome.status == pgrecast.DONE, str(outcome)
-    assert rewrite.phase == "finished"
-    rewrite.assert_serves()
-    rewrite.assert_gone()
 
 
 @pytest.mark.main_major
@@ -178,6 +301,7 @@ def test_exit_after_cutover(limited, database):
         outcome = rewrite.run("--exit-after=cutover").wait()
         assert outcome.status == pgrecast.DONE, str(outcome)
         assert rewrite.phase == "reverse" and not rewrite.status["running"]
+        assert "  rollback  possible until `finish`\n" in outcome.stdout, str(outcome)
         rewrite.load.wait_for(150)
         rewrite.resume()
         rewrite.assert_follows()
@@ -199,6 +323,38 @@ def test_exit_after_sync(limited, database):
         rewrite.resume().wait_phase("reverse")
         rewrite.load.wait_for(50)
     rewrite.assert_follows()
+    rewrite.finish()
+    rewrite.assert_over()
+
+
+@pytest.mark.parametrize("major, phase, end", [(MAIN_MAJOR, "copy", "sync"), (MAIN_MAJOR, "ready", "cutover"),
+                                               (MAIN_MAJOR, "reverse", "cutover")])
+def test_resume_exit_after(limited, database, phase, end):
+    """The resumed run ends there, the job remains, and the next run goes on to the end."""
+    rewrite = Rewrite(database, rows=2000)
+    with rewrite.load:
+        rewrite.run(hold=phase).wait_phase(phase)
+        rewrite.instance.kill()
+        wait_until(lambda: not rewrite.status["running"], "its session to end")
+        outcome = rewrite.resume(f"--exit-after={end}").wait()
+        assert outcome.status == pgrecast.DONE and "left as it stands" in outcome.stdout, str(outcome)
+        assert rewrite.phase == ("ready" if end == "sync" else "reverse")
+        rewrite.resume().wait_phase("reverse")
+        rewrite.finish()
+    rewrite.assert_over()
+
+
+@pytest.mark.main_major
+def test_resume_exit_without_a_limit_is_refused(database):
+    """The job is not harmed: it can be resumed without the option."""
+    rewrite = Rewrite(database, rows=500)
+    rewrite.run(hold="copy").wait_phase("copy")
+    rewrite.instance.kill()
+    wait_until(lambda: not rewrite.status["running"], "its session to end")
+    outcome = rewrite.resume("--exit-after=sync").wait()
+    assert outcome.status == pgrecast.REFUSED and "max_slot_wal_keep_size" in outcome.stderr, str(outcome)
+    assert rewrite.status["error"] is None and rewrite.phase == "copy"
+    rewrite.resume().wait_phase("reverse")
     rewrite.finish()
     rewrite.assert_over()
 
@@ -232,7 +388,7 @@ WRITES = (
 
 @dataclasses.dataclass
 class Way:
-    """A change, and what must be true of the way back from it."""
+    """A change, and what must be true of the rollback of it."""
 
     alter: str
     writes: tuple = WRITES  # while the new table serves
@@ -250,6 +406,16 @@ WAYS = {
     "bigint": Way("ALTER TABLE t ALTER id TYPE bigint, ALTER a TYPE bigint"),
     "varchar": Way("ALTER TABLE t ALTER b TYPE varchar(20000), ALTER v TYPE text"),
     "numeric": Way("ALTER TABLE t ALTER c TYPE numeric(20,6), ALTER a TYPE numeric"),
+    "numeric_key": Way("ALTER TABLE t ALTER id TYPE numeric(12,2)", again=False),
+    "collation_of_key": Way('ALTER TABLE t ALTER code TYPE text COLLATE "POSIX", DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (code)', again=False,
+                            setup="""CREATE SEQUENCE one; CREATE SEQUENCE two;
+                            ALTER TABLE t ADD code text COLLATE "C"; UPDATE t SET code = md5(id::text);
+                            ALTER TABLE t ALTER code SET NOT NULL, ALTER code SET DEFAULT 'c' || nextval('one'), ADD UNIQUE (code);
+                            ALTER TABLE m ADD code text COLLATE "C"; UPDATE m SET code = md5(id::text);
+                            ALTER TABLE m ALTER code SET DEFAULT 'c' || nextval('two')""",
+                            writes=("UPDATE {t} SET a = a + 100 WHERE id % 7 = 0", "UPDATE {t} SET code = 'Ä' || id WHERE id % 9 = 0",
+                                    "DELETE FROM {t} WHERE id % 13 = 0",
+                                    "INSERT INTO {t} (id, code) SELECT g, 'ß' || g FROM generate_series(1001, 1020) g")),
     "double_precision": Way("ALTER TABLE t ALTER a TYPE double precision"),
     "using": Way("ALTER TABLE t ALTER a TYPE text USING 'n' || a", arguments=("--reverse-map", "a=substr(a, 2)::integer"),
                  writes=(*(sql for sql in WRITES if "a + 100" not in sql and "SELECT g, 1, 5" not in sql),
@@ -318,7 +484,7 @@ def command(database, name, *arguments, status=pgrecast.DONE):
 
 
 @pytest.mark.parametrize("major, name", rotate(WAYS))
-def test_way_back(database, name):
+def test_rollback_keeps_every_write(database, name):
     """After the cutover, after the rollback and after the next cutover the table is what the mirror says."""
     way = WAYS[name]
     database.execute(TABLE + way.setup)
@@ -362,6 +528,40 @@ def there_and_back(database, way, job, kept):
     command(database, "rollback")
 
 
+ZONES = {  # the type that the column has, a quarter of an hour in each row over two days, and the type that it gets
+    "to_local": ("timestamptz", "timestamp", "2024-10-26 00:00Z"),  # 02:00 to 03:00 on the 27th are there twice
+    "to_instant": ("timestamp", "timestamptz", "2024-03-30 00:00"),  # 02:00 to 03:00 on the 31st are not there
+}
+
+
+@pytest.mark.parametrize("major, name", rotate(ZONES))
+def test_rollback_of_a_time_zone(database, name):
+    """AT TIME ZONE is turned around by itself. Two values that became one cannot both come back: those rows block the rollback."""
+    type_, new, start = ZONES[name]
+    forth = "at AT TIME ZONE 'Europe/Berlin'"
+    database.execute(f"CREATE TABLE t (id integer PRIMARY KEY, at {type_}, n integer);"
+                     f"INSERT INTO t SELECT g, '{start}'::{type_} + g * interval '15 min', g FROM generate_series(1, 190) g;"
+                     "INSERT INTO t VALUES (0, NULL, 0), (-1, 'infinity', 0); CREATE TABLE m (LIKE t); INSERT INTO m SELECT * FROM t")
+    job = pgrecast.start_run(database, f"ALTER TABLE t ALTER at TYPE {new} USING {forth}", window=None)
+    job.wait_phase("reverse")
+    twice = f"SELECT id FROM (SELECT id, count(*) OVER (PARTITION BY {forth}) AS n FROM m WHERE at IS NOT NULL) AS x WHERE n > 1"
+    expected = {f"({key})" for key, in database.execute(twice)}
+    assert len(expected) == 8
+    both(database, "UPDATE {t} SET n = n + 1")
+    assert set(wait_blocked(database, 8)["blocked_keys"]) == expected
+    rest = f"SELECT id, at, n FROM {{}} WHERE id NOT IN ({twice}) ORDER BY id"
+    wait_until(lambda: database.execute(rest.format("t_pgrecast_old")) == database.execute(rest.format("m")),
+               "the other rows to be as they were")
+    keys = [key.strip("()") for key in expected]
+    both(database, f"DELETE FROM {{t}} WHERE id IN ({', '.join(keys)})")
+    wait_open(database)
+    command(database, "rollback")
+    assert_equal(database, "t", "m")
+    command(database, "finish")
+    assert job.wait().status == pgrecast.DONE
+    assert_clean(database)
+
+
 @pytest.mark.parametrize("major, together", spread(["together", "apart"]))
 def test_row_that_comes_back_is_new(database, together):
     """A key that is deleted and inserted again has the dropped column's default, not what the old row had."""
@@ -376,7 +576,7 @@ def test_row_that_comes_back_is_new(database, together):
     command(database, "finish")
 
 
-NO_WAY_BACK = {
+WITHOUT_INVERSE = {
     "no_default": ("ALTER TABLE t DROP COLUMN x", "x", "ALTER TABLE t ADD COLUMN x text; UPDATE t SET x = 'x';"
                    "ALTER TABLE t ALTER x SET NOT NULL", ("--reverse-map", "x='none'")),
     "using": ("ALTER TABLE t ALTER a TYPE text USING 'n' || a", "a", "ALTER TABLE t DROP CONSTRAINT a_small",
@@ -384,10 +584,10 @@ NO_WAY_BACK = {
 }
 
 
-@pytest.mark.parametrize("major, name", rotate(NO_WAY_BACK))
-def test_no_way_back_is_refused(database, name):
+@pytest.mark.parametrize("major, name", rotate(WITHOUT_INVERSE))
+def test_impossible_rollback_is_refused(database, name):
     """Where the values of the original cannot be had from the new table: before anything is created, with the way out."""
-    alter, column, setup, cure = NO_WAY_BACK[name]
+    alter, column, setup, cure = WITHOUT_INVERSE[name]
     database.execute(TABLE + setup)
     outcome = pgrecast.run(database, alter, window=None)
     assert outcome.status == pgrecast.REFUSED, str(outcome)
@@ -402,8 +602,8 @@ def test_no_way_back_is_refused(database, name):
 
 
 @pytest.mark.main_major
-def test_no_way_back_is_needed(database):
-    alter, _, setup, _ = NO_WAY_BACK["using"]
+def test_change_without_rollback_is_not_refused(database):
+    alter, _, setup, _ = WITHOUT_INVERSE["using"]
     database.execute(TABLE + setup)
     assert pgrecast.run(database, alter).status == pgrecast.DONE
     assert_clean(database)
@@ -456,12 +656,12 @@ def rollback_status(database):
 
 
 def wait_blocked(database, rows=1):
-    wait_until(lambda: rollback_status(database)["blocked_rows"] == rows, f"{rows} rows to block the way back", timeout=20)
+    wait_until(lambda: rollback_status(database)["blocked_rows"] == rows, f"{rows} rows to block the rollback", timeout=20)
     return rollback_status(database)
 
 
 def wait_open(database):
-    wait_until(lambda: rollback_status(database)["possible"], "the way back to be open", timeout=20)
+    wait_until(lambda: rollback_status(database)["possible"], "the rollback to be possible", timeout=20)
 
 
 @pytest.mark.parametrize("major, name", rotate(BLOCKS))
@@ -663,7 +863,7 @@ def test_sequence_past_the_original(database):
     job.wait_phase("reverse")
     database.execute("SELECT setval(pg_get_serial_sequence('t', 'id'), 2147483640);"
                      "INSERT INTO t (a) SELECT 2 FROM generate_series(1, 12)")
-    wait_until(lambda: rollback_status(database)["blocked_rows"] > 0, "the way back to be blocked")
+    wait_until(lambda: rollback_status(database)["blocked_rows"] > 0, "the rollback to be blocked")
     command(database, "rollback", status=pgrecast.NO_ROLLBACK)
     command(database, "finish")
     assert job.wait().status == pgrecast.DONE
@@ -757,8 +957,8 @@ def test_definition_changed_in_reverse(database):
 
 
 @pytest.mark.parametrize("phase", ["reverse", "rolled_back"])
-def test_verify_on_the_way_back(database, phase):
-    """Parity can be proven at any time, and damage of the table that does not serve is found."""
+def test_verify_during_a_rollback(database, phase):
+    """Parity can be proven at any time, and damage of the inactive table is found."""
     rewrite = Rewrite(database, rows=2000)
     with rewrite.load:
         rewrite.to_reverse()
@@ -769,7 +969,7 @@ def test_verify_on_the_way_back(database, phase):
     followed = OLD if phase == "reverse" else NEW
     rewrite.assert_follows()
     key = database.value(f"SELECT max(id) FROM {followed}")
-    database.execute(f"UPDATE {followed} SET note = 'damaged' WHERE id = %s", key)
+    pgrecast.damage(database, f"UPDATE {followed} SET note = 'damaged' WHERE id = {key}")
     outcome = pgrecast.call(database, "verify", "items")
     assert outcome.status == pgrecast.NO_PARITY, str(outcome)
     assert str(key) in outcome.text and "damaged" not in outcome.text
@@ -782,12 +982,12 @@ def test_verify_on_the_way_back(database, phase):
 def test_status_in_reverse(database):
     rewrite = Rewrite(database, rows=1000).to_reverse()
     found = rewrite.status
-    assert found["phase"] == "reverse" and found["running"] and found["leg"] == 1
+    assert found["phase"] == "reverse" and found["running"] and found["swaps"] == 1
     assert found["rollback"] == {"possible": True, "blocked_rows": 0, "blocked_keys": [], "reason": None}
     assert found["window_ends_at"] is None and found["wal_retained_bytes"] is not None
     rewrite.assert_named()
     rewrite.roll_back()
-    assert rewrite.status["leg"] == 2
+    assert rewrite.status["swaps"] == 2
     rewrite.assert_named()
     rewrite.finish()
     rewrite.assert_gone()

@@ -90,7 +90,7 @@ def test_status_while_held(database):
     assert len(found) == 1
     wanted = {"job", "tables", "phase", "rows_copied", "rows_estimated", "bytes_copied", "changes_spooled",
               "changes_applied", "lag_bytes", "lag_seconds", "throttled_by", "eta_seconds", "lock_held_ms",
-              "lock_attempts", "verify", "error", "leg", "rollback", "window_ends_at", "wal_retained_bytes"}
+              "lock_attempts", "verify", "error", "swaps", "rollback", "window_ends_at", "wal_retained_bytes"}
     assert wanted <= set(found[0])
     assert found[0]["phase"] == "verify"
     assert found[0]["rows_copied"] == 3000
@@ -160,7 +160,7 @@ def test_parity_fails(database):
     load = Load(database, rows=3000).prepare()
     job = pgrecast.start_run(database, load.workload.alter, hold="verify")
     job.wait_phase("verify")
-    database.execute(DAMAGE)
+    pgrecast.damage(database, DAMAGE)
     job.release()
     outcome = job.wait()
     assert outcome.status == pgrecast.NO_PARITY, str(outcome)
@@ -199,7 +199,7 @@ def test_verify_on_demand(database):
         job.wait_phase("ready")
         outcome = pgrecast.call(database, "verify", "items")
         assert outcome.status == pgrecast.DONE, str(outcome)
-    database.execute("UPDATE items_pgrecast_new SET note = 'damaged' WHERE id = (SELECT max(id) FROM items)")
+    pgrecast.damage(database, "UPDATE items_pgrecast_new SET note = 'damaged' WHERE id = (SELECT max(id) FROM items)")
     damaged = database.value("SELECT max(id) FROM items")
     outcome = pgrecast.call(database, "verify", "items")
     assert outcome.status == pgrecast.NO_PARITY, str(outcome)

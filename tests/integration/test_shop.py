@@ -1,7 +1,8 @@
-"""Each table of a whole shop rewritten while people work in it, with everything that hangs on it."""
+"""Each table of a whole shop rewritten while people work in it, with everything that depends on it."""
 
 import contextlib
 import os
+import re
 
 import pytest
 
@@ -24,6 +25,11 @@ EVERYTHING = os.environ.get("PGRECAST_SHOP") == "all"
 # call of it that waits for the table meanwhile returns as a function that is gone, or with a row that does not fit what it
 # was called for.
 OURS_ALONE = ("XX000: sales.order", "42804: sales.order")
+
+# The tables that functions with a body in SQL (BEGIN ATOMIC) name by their oids: a call that waits for the swap comes to
+# the table that is no longer used, where its role has no rights any more.
+IN_BODIES = ("catalogue.category", "catalogue.product", "catalogue.product_category", "crm.loyalty_account",
+             "crm.loyalty_entry", "sales.order_item")
 
 TRAFFIC_AFTER = 40  # transactions with the new table before it is looked at
 
@@ -98,7 +104,8 @@ class Shop:
         assert not result.broken, result.broken
         assert result.disconnected == 0
         harm = {kind: what for kind, what in result.failed.items()
-                if kind not in OURS_ALONE and kind not in [f"cached plan: {name}" for name in self.retyped]}
+                if kind not in OURS_ALONE and kind not in [f"cached plan: {name}" for name in self.retyped]
+                and not is_refused_in_body(kind, what)}
         assert harm == {}
 
     def assert_clean(self):
@@ -107,6 +114,14 @@ class Shop:
     def close(self):
         self.traffic.stop()
         self.history.close()
+
+
+def is_refused_in_body(kind, what):
+    """What a call of a function with a body in SQL met that waited for the swap."""
+    code, _, name = kind.partition(": ")
+    _, message = what
+    return code == "42501" and name in IN_BODIES and re.fullmatch(
+        rf"permission denied for table {name.partition('.')[2]}_pgrecast_(old|new)", message.strip()) is not None
 
 
 def describe(database):

@@ -10,6 +10,7 @@ import pytest
 
 import oracle
 import pgrecast
+from lost_answer import LostAnswer
 from servers import Server, wait_until
 from tables import assert_clean, assert_follows
 
@@ -205,7 +206,7 @@ def test_crash_while_commits_are_held_back(own_server, again):
     assert_follows(database, "t_pgrecast_old", "m")
     outcome = pgrecast.call(database, "verify", "t")
     assert outcome.status == pgrecast.DONE, str(outcome)
-    assert database.value("SELECT count(*) FROM pgrecast.position WHERE ahead_lsn IS NOT NULL") == 0
+    assert database.value("SELECT count(*) FROM pgrecast.position WHERE beyond_lsn IS NOT NULL") == 0
     outcome = pgrecast.call(database, "rollback", "t")
     assert outcome.status == pgrecast.DONE, str(outcome)
     assert not oracle.compare(database, "t", "m")
@@ -235,22 +236,34 @@ def test_never_becomes_the_synchronous_standby(own_server):
 
 @pytest.mark.main_major
 @pytest.mark.parametrize("keep", [(), ("--keep-original",)], ids=["dropped", "kept"])
-def test_connection_lost_at_the_commit_of_the_cutover(own_server, keep):
-    """The commit hangs for the absent standby, and its session is ended: it is committed all the same."""
-    database = prepared(own_server)
-    database.superuser(f'ALTER DATABASE "{database.name}" RESET synchronous_commit')
-    job = pgrecast.start_run(database, ALTER, *keep, hold="cutover")
-    job.wait_phase("cutover")
-    absent_standby(own_server)
-    database.superuser("SET synchronous_commit = local; UPDATE pgrecast.job SET released = true")
-    hanging = ("SELECT pid FROM pg_stat_activity WHERE application_name = 'pgrecast apply' AND wait_event = 'SyncRep'")
-    wait_until(lambda: database.superuser(hanging), "the commit to hang")
-    database.superuser(f"SELECT pg_terminate_backend(pid) FROM ({hanging}) AS h")
-    outcome = job.wait()
-    own_server.configure(synchronous_standby_names="")
+def test_connection_lost_at_the_commit_of_the_cutover(database, keep):
+    """The answer to the commit is lost: it is committed all the same."""
+    database.execute(TABLE)
+    with LostAnswer(database) as proxy:
+        outcome = pgrecast.run(database, ALTER, *keep, environment=proxy.arm().environment)
+    assert proxy.lost.is_set()
     assert outcome.status == pgrecast.DONE, str(outcome)
     assert "the server says that it is committed" in outcome.stderr, str(outcome)
     kind = database.value("SELECT format_type(atttypid, NULL) FROM pg_attribute WHERE attrelid = 't'::regclass"
                           " AND attname = 'id'")
     assert kind == "bigint"
     assert (database.value("SELECT to_regclass('t_pgrecast_old')") is not None) == bool(keep)
+
+
+@pytest.mark.main_major
+def test_no_standby_is_waited_for_under_the_lock(own_server):
+    """The swap is committed without the absent standby; its answer is given once the standby has it."""
+    database = own_server.new_database()
+    database.execute(TABLE)
+    job = pgrecast.start_run(database, ALTER, hold="cutover")
+    job.wait_phase("cutover")
+    absent_standby(own_server)
+    database.superuser("SET synchronous_commit = local; " + pgrecast.RELEASE)
+    wait_until(lambda: "has not confirmed it yet" in job.errors_so_far(), "the wait for the standby to be named")
+    assert job.poll() is None
+    kind = database.superuser("SET lock_timeout = '200ms'; SELECT pg_typeof(id)::text FROM t LIMIT 1")
+    assert kind == [("bigint",)]
+    own_server.configure(synchronous_standby_names="")
+    outcome = job.wait()
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert "the synchronous standbys have confirmed the swap" in outcome.stderr, str(outcome)

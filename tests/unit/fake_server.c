@@ -10,33 +10,14 @@
 #include <unistd.h>
 
 #include "core/mem.h"
-
-static void
-add_number(struct buffer *b, uint64_t value, int bytes)
-{
-    while (bytes-- > 0)
-        buffer_add_char(b, (char)(value >> bytes * 8));
-}
-
-static uint64_t
-get_number(const char *at, int bytes)
-{
-    uint64_t value = 0;
-
-    while (bytes-- > 0)
-        value = value << 8 | (unsigned char)*at++;
-    return value;
-}
+#include "wire.h"
 
 static void
 send_message(struct fake_server *f, char kind, const struct buffer *body)
 {
     struct buffer out = {0};
 
-    buffer_add_char(&out, kind);
-    add_number(&out, body->len + 4, 4);
-    if (body->len > 0)
-        buffer_add(&out, body->data, body->len);
+    wire_add_message(&out, kind, body);
     (void)send(f->fd, out.data, out.len, MSG_NOSIGNAL);
     buffer_free(&out);
 }
@@ -47,9 +28,9 @@ send_texts(struct fake_server *f, char kind, const char *first, const char *seco
 {
     struct buffer body = {0};
 
-    buffer_add(&body, first, strlen(first) + 1);
+    wire_add_text(&body, first);
     if (second != NULL)
-        buffer_add(&body, second, strlen(second) + 1);
+        wire_add_text(&body, second);
     send_message(f, kind, &body);
     buffer_free(&body);
 }
@@ -59,7 +40,7 @@ send_number(struct fake_server *f, char kind, uint64_t value, int bytes)
 {
     struct buffer body = {0};
 
-    add_number(&body, value, bytes);
+    wire_add_number(&body, value, bytes);
     send_message(f, kind, &body);
     buffer_free(&body);
 }
@@ -76,7 +57,7 @@ fake_server_error(struct fake_server *f, const char *severity, const char *sqlst
     buffer_printf(&body, "Mrefused by the test: %s", sqlstate);
     buffer_add_char(&body, '\0');
     buffer_printf(&body, "Ltest.c:1");
-    add_number(&body, 0, 2);
+    wire_add_number(&body, 0, 2);
     send_message(f, 'E', &body);
     buffer_free(&body);
 }
@@ -104,7 +85,7 @@ receive_message(struct fake_server *f, char *kind, struct buffer *body)
     buffer_reset(body);
     if (!receive(f, head, *kind != 0 ? 5 : 4))
         return false;
-    body->len = get_number(*kind != 0 ? head + 1 : head, 4) - 4;
+    body->len = wire_number(*kind != 0 ? head + 1 : head, 4) - 4;
     buffer_reserve(body, body->len + 1);
     if (*kind != 0)
         *kind = head[0];
@@ -117,17 +98,17 @@ send_row(struct fake_server *f, const char *name, uint32_t type, const char *tex
 {
     struct buffer body = {0};
 
-    add_number(&body, 1, 2);
-    buffer_add(&body, name, strlen(name) + 1);
-    add_number(&body, 0, 6);
-    add_number(&body, type, 4);
-    add_number(&body, 8, 2);
-    add_number(&body, UINT32_MAX, 4);
-    add_number(&body, 0, 2);
+    wire_add_number(&body, 1, 2);
+    wire_add_text(&body, name);
+    wire_add_number(&body, 0, 6);
+    wire_add_number(&body, type, 4);
+    wire_add_number(&body, 8, 2);
+    wire_add_number(&body, UINT32_MAX, 4);
+    wire_add_number(&body, 0, 2);
     send_message(f, 'T', &body);
     buffer_reset(&body);
-    add_number(&body, 1, 2);
-    add_number(&body, strlen(text), 4);
+    wire_add_number(&body, 1, 2);
+    wire_add_number(&body, strlen(text), 4);
     buffer_add(&body, text, strlen(text));
     send_message(f, 'D', &body);
     buffer_free(&body);
@@ -156,7 +137,7 @@ answer(struct fake_server *f, const char *sql)
         if (strncmp(sql, "SELECT confirmed_flush_lsn", 26) == 0)
             send_confirmed(f);
         if (strstr(sql, "pg_backend_pid()") != NULL)
-            send_row(f, "pg_backend_pid", 23, f->pooled ? "4711" : "0");
+            send_row(f, "pid", 23, f->pooled ? "4711" : "0");
         f->settings += strstr(sql, "set_config") != NULL;
         send_texts(f, 'C', "SELECT 1", NULL);
     }
@@ -241,9 +222,9 @@ fake_server_keepalive(struct fake_server *f, lsn_t end, bool reply)
     struct buffer body = {0};
 
     buffer_add_char(&body, 'k');
-    add_number(&body, end, 8);
-    add_number(&body, 0, 8);
-    add_number(&body, reply, 1);
+    wire_add_number(&body, end, 8);
+    wire_add_number(&body, 0, 8);
+    wire_add_number(&body, reply, 1);
     send_message(f, 'd', &body);
     buffer_free(&body);
 }
@@ -254,9 +235,9 @@ send_change(struct fake_server *f, lsn_t start, const struct buffer *change)
     struct buffer body = {0};
 
     buffer_add_char(&body, 'w');
-    add_number(&body, start, 8);
-    add_number(&body, start, 8);
-    add_number(&body, 0, 8);
+    wire_add_number(&body, start, 8);
+    wire_add_number(&body, start, 8);
+    wire_add_number(&body, 0, 8);
     buffer_add(&body, change->data, change->len);
     send_message(f, 'd', &body);
     buffer_free(&body);
@@ -268,9 +249,9 @@ fake_server_begin(struct fake_server *f, lsn_t final_lsn)
     struct buffer change = {0};
 
     buffer_add_char(&change, 'B');
-    add_number(&change, final_lsn, 8);
-    add_number(&change, 0, 8);
-    add_number(&change, 7, 4);
+    wire_add_number(&change, final_lsn, 8);
+    wire_add_number(&change, 0, 8);
+    wire_add_number(&change, 7, 4);
     send_change(f, final_lsn, &change);
     buffer_free(&change);
 }
@@ -281,10 +262,10 @@ fake_server_commit(struct fake_server *f, lsn_t commit_lsn, lsn_t end_lsn)
     struct buffer change = {0};
 
     buffer_add_char(&change, 'C');
-    add_number(&change, 0, 1);
-    add_number(&change, commit_lsn, 8);
-    add_number(&change, end_lsn, 8);
-    add_number(&change, 0, 8);
+    wire_add_number(&change, 0, 1);
+    wire_add_number(&change, commit_lsn, 8);
+    wire_add_number(&change, end_lsn, 8);
+    wire_add_number(&change, 0, 8);
     send_change(f, commit_lsn, &change);
     buffer_free(&change);
 }
@@ -298,8 +279,8 @@ fake_server_status(struct fake_server *f, int ms, lsn_t *written, lsn_t *flushed
     bool ok = poll(&fd, 1, ms) > 0 && receive_message(f, &kind, &body) && kind == 'd' && body.len == 34;
 
     if (ok) {
-        *written = get_number(body.data + 1, 8);
-        *flushed = get_number(body.data + 9, 8);
+        *written = wire_number(body.data + 1, 8);
+        *flushed = wire_number(body.data + 9, 8);
     }
     buffer_free(&body);
     return ok;

@@ -11,6 +11,20 @@
 
 #include "core/mem.h"
 
+int
+make_directory(void **state)
+{
+    *state = directory_make_temporary();
+    return 0;
+}
+
+int
+drop_directory(void **state)
+{
+    directory_drop(*state);
+    return 0;
+}
+
 lsn_t
 commit_of(unsigned n)
 {
@@ -131,11 +145,79 @@ append_transactions(struct spool *s, unsigned first, unsigned last, unsigned row
 }
 
 void
+append_progress(struct spool *s, lsn_t lsn)
+{
+    struct error err = {0};
+
+    assert_ok(spool_append_progress(s, lsn, &err), &err);
+}
+
+void
+append_unfinished(struct spool *s, unsigned n)
+{
+    append_begin(s, n);
+    for (unsigned id = 0; id < 100; id++)
+        append_insert(s, n, id, "a row of a long transaction", 27);
+}
+
+void
 sync_spool(struct spool *s)
 {
     struct error err = {0};
 
     assert_ok(spool_sync(s, &err), &err);
+}
+
+void
+flush_spool(struct spool *s)
+{
+    struct error err = {0};
+
+    assert_ok(spool_flush(s, &err), &err);
+}
+
+void
+trim_spool(struct spool *s, struct spool_position position)
+{
+    struct error err = {0};
+
+    assert_ok(spool_trim(s, position, &err), &err);
+}
+
+void
+trim_all(struct spool *s)
+{
+    trim_spool(s, (struct spool_position){UINT64_MAX, 0});
+}
+
+struct spool_reader *
+open_reader(struct spool *s, lsn_t after)
+{
+    struct error err = {0};
+    struct spool_reader *r = spool_reader_open(s, after, &err);
+
+    assert_ok(r != NULL, &err);
+    return r;
+}
+
+struct spool_reader *
+open_directory_reader(const char *directory)
+{
+    struct error err = {0};
+    struct spool_reader *r = spool_reader_open_directory(directory, &err);
+
+    assert_ok(r != NULL, &err);
+    return r;
+}
+
+void
+read_until(struct spool_reader *r, struct spool_record *record, enum message_kind kind)
+{
+    struct error err = {0};
+
+    do
+        assert_int_equal(spool_read(r, record, &err), SPOOL_RECORD);
+    while (record->message.kind != kind);
 }
 
 char *
@@ -159,23 +241,14 @@ read_to_end(struct spool_reader *r)
 char *
 read_spool(struct spool *s, lsn_t after)
 {
-    struct error err = {0};
-    struct spool_reader *r;
-
-    assert_ok(spool_flush(s, &err), &err);
-    r = spool_reader_open(s, after, &err);
-    assert_ok(r != NULL, &err);
-    return read_to_end(r);
+    flush_spool(s);
+    return read_to_end(open_reader(s, after));
 }
 
 char *
 read_directory(const char *directory)
 {
-    struct error err = {0};
-    struct spool_reader *r = spool_reader_open_directory(directory, &err);
-
-    assert_ok(r != NULL, &err);
-    return read_to_end(r);
+    return read_to_end(open_directory_reader(directory));
 }
 
 char *

@@ -11,12 +11,52 @@
 const int golden_majors[GOLDEN_MAJOR_COUNT] = {14, 15, 16, 17, 18};
 
 void
-assert_error(struct error *err, const char *text)
+assert_error(struct error *err, const char *fmt, ...)
 {
+    va_list args;
+    char *text;
+
+    va_start(args, fmt);
+    text = mem_vprintf(fmt, args);
+    va_end(args);
     assert_int_equal(err->kind, ERROR_FAILED);
-    if (strstr(err->message, text) == NULL)
-        fail_msg("no \"%s\" in \"%s\"", text, err->message);
+    assert_string_equal(err->message, text);
     error_clear(err);
+    free(text);
+}
+
+void
+assert_error_begins(struct error *err, const char *fmt, ...)
+{
+    va_list args;
+    char *text;
+
+    va_start(args, fmt);
+    text = mem_vprintf(fmt, args);
+    va_end(args);
+    assert_int_equal(err->kind, ERROR_FAILED);
+    if (strncmp(err->message, text, strlen(text)) != 0)
+        fail_msg("\"%s\" does not begin with \"%s\"", err->message, text);
+    error_clear(err);
+    free(text);
+}
+
+void
+assert_error_ends(struct error *err, const char *fmt, ...)
+{
+    size_t len = strlen(err->message), end;
+    va_list args;
+    char *text;
+
+    va_start(args, fmt);
+    text = mem_vprintf(fmt, args);
+    va_end(args);
+    assert_int_equal(err->kind, ERROR_FAILED);
+    end = strlen(text);
+    if (len < end || strcmp(err->message + len - end, text) != 0)
+        fail_msg("\"%s\" does not end with \"%s\"", err->message, text);
+    error_clear(err);
+    free(text);
 }
 
 char *

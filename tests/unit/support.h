@@ -23,8 +23,13 @@
             fail_msg("%s", (err)->message != NULL ? (err)->message : "failed without a message");            \
     } while (0)
 
-/* The error must be ERROR_FAILED and hold the text; it is cleared. */
-void assert_error(struct error *err, const char *text);
+/* The error must be ERROR_FAILED with this message, the whole of it; it is cleared. */
+void assert_error(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same for a message of which a part is another library's, or differs with the place where a test that
+ * tries every place is. */
+void assert_error_begins(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void assert_error_ends(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A new directory; directory_drop() removes it with the files in it. */
 char *directory_make_temporary(void);

@@ -60,7 +60,7 @@ assert_batch(struct batch *b, const char *expected)
 
     for (int i = 0; i < b->entry_count; i++) {
         const struct batch_entry *e = &b->entries[i];
-        char *key = batch_key_text(e->key, b->key_count);
+        char *key = batch_key_text(e->key, b->key_count, NULL);
 
         buffer_printf(&text, "%s%c", i > 0 ? " " : "", e->row ? '+' : '-');
         if (!e->row)
@@ -74,7 +74,7 @@ assert_batch(struct batch *b, const char *expected)
                                                   : "?");
         }
         if (e->row && e->base != i && e->base != BATCH_NO_BASE) {
-            char *base = batch_key_text(b->entries[e->base].key, b->key_count);
+            char *base = batch_key_text(b->entries[e->base].key, b->key_count, NULL);
 
             buffer_printf(&text, "@%.*s", (int)strlen(base) - 2, base + 1);
             free(base);
@@ -230,9 +230,9 @@ test_refuses_what_does_not_fit(void **state)
     struct error err = {0};
 
     assert_false(change(b, MESSAGE_INSERT, NULL, "1|a", &err));
-    assert_error(&err, "3 columns");
+    assert_error(&err, "a change in the stream does not have the table's 3 columns");
     assert_false(change(b, MESSAGE_INSERT, NULL, "~|a|b", &err));
-    assert_error(&err, "no key");
+    assert_error(&err, "a change in the stream has no key: was the replica identity changed?");
     assert_false(change(b, MESSAGE_DELETE, NULL, NULL, &err));
     error_clear(&err);
 }
@@ -255,6 +255,34 @@ test_rows_may_all_be_read(void **state)
         assert_true(batch_mask(b, 2)[c]);
 }
 
+/* Not even a value that the stream has, NULL among them, nor one from before; no other column is touched. */
+static void
+test_columns_left_to_the_source(void **state)
+{
+    static const bool columns[] = {false, true, false};
+    struct batch *b = *state;
+
+    batch_leave_to_source(b, columns);
+    add(b, MESSAGE_INSERT, NULL, "1|x|y");
+    add(b, MESSAGE_UPDATE, NULL, "1|z|?");
+    add(b, MESSAGE_INSERT, NULL, "2|~|y");
+    add(b, MESSAGE_DELETE, "3|~|~", NULL);
+    batch_close(b);
+    assert_batch(b, "+1|?|y +2|?|y -3");
+    assert_true(batch_mask(b, b->entries[0].mask)[1] && !batch_mask(b, b->entries[0].mask)[2]);
+    assert_int_equal(b->entries[1].mask, b->entries[0].mask);
+}
+
+static void
+test_no_column_left_to_the_source(void **state)
+{
+    static const bool columns[] = {false, false, false};
+    struct batch *b = *state;
+
+    batch_leave_to_source(b, columns);
+    assert_null(b->only_in_source);
+}
+
 int
 main(void)
 {
@@ -270,6 +298,8 @@ main(void)
         batch_test(test_keys_equal_for_the_server_only_are_two),
         batch_test(test_many_keys),
         batch_test(test_rows_may_all_be_read),
+        batch_test(test_columns_left_to_the_source),
+        batch_test(test_no_column_left_to_the_source),
         batch_test(test_refuses_what_does_not_fit),
     };
 

@@ -1,14 +1,9 @@
 /* The reader of binary COPY: every split of the stream, and everything it refuses. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "support.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
-#include "core/buffer.h"
-#include "core/error.h"
 #include "verify/copy_reader.h"
 
 #define HEADER "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"
@@ -185,8 +180,7 @@ test_missing_end_is_refused(void **state)
 
         copy_reader_init(&r, collect, &tuples);
         assert_false(read_pieces(&r, recorded, len, 7, &err));
-        assert_non_null(strstr(err.message, "ended before its trailer"));
-        error_clear(&err);
+        assert_error_begins(&err, "the server's binary COPY ended before its trailer, after ");
         copy_reader_free(&r);
         buffer_free(&tuples);
     }

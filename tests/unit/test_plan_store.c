@@ -1,4 +1,4 @@
-/* A plan set as JSON and back (src/ddl/store.c, src/core/fields.c): nothing lost, nothing strange let in. */
+/* A plan set as JSON and back (src/plan/store.c, src/core/fields.c): nothing lost, nothing strange let in. */
 #include "support.h"
 
 #include <jansson.h>
@@ -7,8 +7,8 @@
 
 #include "catalog/fields.h"
 #include "core/mem.h"
-#include "ddl/plan.h"
-#include "ddl/store.h"
+#include "plan/plan.h"
+#include "store.h"
 
 /*
  * A set whose fields all have a value of their own. The fields tell what there is to fill, so that a new one
@@ -94,6 +94,8 @@ fill_struct(struct filler *filler, const struct shape *shape, const struct holde
 
         if (f->kind == KIND_LIST)
             fill_list(filler, f, in);
+        else if (f->kind == KIND_STRUCT)
+            fill_held(filler, f, at, in);
         else if (f->kind == KIND_POINTER || f->kind == KIND_CHAIN)
             fill_pointer(filler, f, at, in);
         else
@@ -107,8 +109,8 @@ fill_positions(struct plan *p)
 {
     for (int i = 0; p != NULL && i < p->key_count; i++)
         p->key[i].source = p->source->column_count - 1 - i;
-    for (int i = 0; p != NULL && i < p->insert_count; i++)
-        p->insert_origin[i] = i == 0 ? p->column_count - 1 : -i;
+    for (int i = 0; p != NULL && i < p->rows.insert_count; i++)
+        p->rows.insert_origin[i] = i == 0 ? p->rows.column_count - 1 : -i;
 }
 
 static struct plan_set *
@@ -176,15 +178,34 @@ text_of_set(struct plan_set *set)
     return first;
 }
 
-static void
-assert_refused(const char *json, const char *path)
+#define NOT_READ "the stored plan is not one that this version of the program reads: "
+
+static struct error
+refusal(const char *json, const char *why)
 {
     struct error err = {0};
 
     if (plan_set_read(json, &err) != NULL)
-        fail_msg("read, in spite of %s", path);
+        fail_msg("read, in spite of %s", why);
     assert_non_null(err.hint);
-    assert_error(&err, path);
+    return err;
+}
+
+static void
+assert_refused(const char *json, const char *why)
+{
+    struct error err = refusal(json, why);
+
+    assert_error(&err, NOT_READ "%s", why);
+}
+
+/* What follows is of the JSON library, or the type that was expected. */
+static void
+assert_refused_begins(const char *json, const char *why)
+{
+    struct error err = refusal(json, why);
+
+    assert_error_begins(&err, NOT_READ "%s", why);
 }
 
 /* json, with something about it changed, must be refused with the path and what is wrong. */
@@ -192,9 +213,12 @@ static void
 assert_damage(const json_t *json, const char *path, const char *why)
 {
     char *text = json_dumps(json, JSON_ENCODE_ANY);
-    char *what = mem_printf(": %s %s", path, why);
+    char *what = mem_printf("%s %s", path, why);
 
-    assert_refused(text, what);
+    if (strcmp(why, "is not ") == 0)
+        assert_refused_begins(text, what);
+    else
+        assert_refused(text, what);
     free(text);
     free(what);
 }
@@ -214,11 +238,11 @@ test_every_field_comes_back(void **state)
     assert_null(sequence->next);
     assert_string_equal(sequence->grants.items[2].grantee,
                         was->proof->target->columns[2].sequence->next->next->grants.items[2].grantee);
-    assert_memory_equal(back->back->columns[1].depends_on, was->back->columns[1].depends_on,
+    assert_memory_equal(back->back->rows.columns[1].depends_on, was->back->rows.columns[1].depends_on,
                         3 * sizeof(bool));
-    assert_int_equal(back->again->insert_origin[2], -2);
+    assert_int_equal(back->again->rows.insert_origin[2], -2);
     assert_int_equal(back->forward->source->bytes, was->forward->source->bytes);
-    assert_int_equal(back->forward->columns[2].origin, was->forward->columns[2].origin);
+    assert_int_equal(back->forward->rows.columns[2].origin, was->forward->rows.columns[2].origin);
     set_free(read);
     free(text_of_set(set));
     free(text);
@@ -233,21 +257,21 @@ test_nothing_is_not_empty(void **state)
 
     (void)state;
     forward->sql = mem_strdup("");
-    forward->column_count = 2;
-    forward->columns = mem_alloc(2 * sizeof(*forward->columns));
-    forward->columns[1].depends_on = mem_alloc(1);
+    forward->rows.column_count = 2;
+    forward->rows.columns = mem_alloc(2 * sizeof(*forward->rows.columns));
+    forward->rows.columns[1].depends_on = mem_alloc(1);
     forward->target->column_count = 2;
     forward->target->columns = mem_alloc(2 * sizeof(*forward->target->columns));
     text = text_of_set(set);
     set = set_read(text);
     forward = set->tables[0].forward;
     assert_string_equal(forward->sql, "");
-    assert_null(forward->old_sql);
+    assert_null(forward->names.old_sql);
     assert_null(set->tables[0].back);
-    assert_null(forward->columns[0].depends_on);
-    assert_non_null(forward->columns[1].depends_on);
+    assert_null(forward->rows.columns[0].depends_on);
+    assert_non_null(forward->rows.columns[1].depends_on);
     assert_null(forward->target->columns[0].sequence);
-    assert_int_equal(forward->swap.count, 0);
+    assert_int_equal(forward->statements.swap.count, 0);
     assert_int_equal(forward->target->columns[0].generated, '\0');
     set_free(set);
     free(text);
@@ -381,10 +405,10 @@ test_values_out_of_range(void **state)
 {
     (void)state;
     assert_value_refused("format", "2", "plan.format is 2, expected 3");
-    assert_value_refused("tables/1/back/compare_count", "2147483648",
-                         "plan.tables[1].back.compare_count is out of range");
-    assert_value_refused("tables/1/back/compare_count", "-2147483649",
-                         "plan.tables[1].back.compare_count is out of range");
+    assert_value_refused("tables/1/back/rows/compare/count", "2147483648",
+                         "plan.tables[1].back.rows.compare.count is out of range");
+    assert_value_refused("tables/1/back/rows/compare/count", "-2147483649",
+                         "plan.tables[1].back.rows.compare.count is out of range");
     assert_value_refused("tables/1/again/source/oid", "4294967296",
                          "plan.tables[1].again.source.oid is out of range");
     assert_value_refused("tables/1/again/source/oid", "-1",
@@ -395,22 +419,24 @@ test_values_out_of_range(void **state)
                          "plan.tables[1].proof.source.relkind is not a single character");
     assert_value_refused("tables/1/proof/source/relkind", "null",
                          "plan.tables[1].proof.source.relkind is not a single character");
-    assert_value_refused("tables/1/back/columns/1/origin", "\"Row\"",
-                         "plan.tables[1].back.columns[1].origin is not one of its names");
-    assert_value_refused("tables/1/back/columns/1/type", "5",
-                         "plan.tables[1].back.columns[1].type is not a text");
+    assert_value_refused("tables/1/back/rows/columns/1/origin", "\"Row\"",
+                         "plan.tables[1].back.rows.columns[1].origin is not one of its names");
+    assert_value_refused("tables/1/back/rows/columns/1/type", "5",
+                         "plan.tables[1].back.rows.columns[1].type is not a text");
 }
 
 static void
 test_lists_that_contradict_each_other(void **state)
 {
     (void)state;
-    assert_value_refused("tables/1/back/columns/1/depends_on", "[true]",
-                         "plan.tables[1].back.columns[1].depends_on has not");
-    assert_value_refused("tables/1/back/columns/1/depends_on", "[true, false, true]",
-                         "columns[1].depends_on has not");
+    assert_value_refused(
+        "tables/1/back/rows/columns/1/depends_on", "[true]",
+        "plan.tables[1].back.rows.columns[1].depends_on has not as many items as there must be");
+    assert_value_refused(
+        "tables/1/back/rows/columns/1/depends_on", "[true, false, true]",
+        "plan.tables[1].back.rows.columns[1].depends_on has not as many items as there must be");
     assert_value_refused("tables/1/back/source/indexes/1/key_attnums", "[1]",
-                         "plan.tables[1].back.source.indexes[1].keys has not");
+                         "plan.tables[1].back.source.indexes[1].keys has not as many items as there must be");
     assert_value_refused("tables/1/back/source/indexes", "null",
                          "plan.tables[1].back.source.indexes is not a list");
     assert_value_refused("tables/1/back/source/columns/0/sequence", "null",
@@ -418,17 +444,19 @@ test_lists_that_contradict_each_other(void **state)
     assert_value_refused("tables/1/back/source/columns/1/sequence/1/grants/1/grantee", "[]",
                          "plan.tables[1].back.source.columns[1].sequence[1].grants[1].grantee is not a text");
     assert_value_refused("tables/1/back/key/1/source", "2",
-                         "plan.tables[1].back.key[1].source is a position");
+                         "plan.tables[1].back.key[1].source is a position that does not exist");
     assert_value_refused("tables/1/back/key/1/source", "-1",
-                         "plan.tables[1].back.key[1].source is a position");
-    assert_value_refused("tables/1/proof/insert_origin/1", "2",
-                         "plan.tables[1].proof.insert_origin[1] is a position");
-    assert_value_refused("tables/1/proof/insert_origin/1", "-3",
-                         "plan.tables[1].proof.insert_origin[1] is a position");
+                         "plan.tables[1].back.key[1].source is a position that does not exist");
+    assert_value_refused("tables/1/proof/rows/insert_origin/1", "2",
+                         "plan.tables[1].proof.rows.insert_origin[1] is a position that does not exist");
+    assert_value_refused("tables/1/proof/rows/insert_origin/1", "-3",
+                         "plan.tables[1].proof.rows.insert_origin[1] is a position that does not exist");
     assert_value_refused("tables/1/forward/target/columns", "[]",
-                         "plan.tables[1].forward.columns has more columns");
+                         "plan.tables[1].forward.rows.columns has more columns than the target");
     assert_value_refused("tables/1/forward/target", "null", "plan.tables[1].forward.target is missing");
-    assert_value_refused("tables/1/again/source", "null", "plan.tables[1].again.");
+    assert_value_refused(
+        "tables/1/again/source", "null",
+        "plan.tables[1].again.rows.columns[0].depends_on has not as many items as there must be");
     assert_value_refused("tables/1/forward", "null", "plan.tables[1].forward is missing");
     assert_value_refused("tables/0/back", "null", "plan.tables[0] has not a plan for each direction");
     assert_value_refused("tables/1/again", "null", "plan.tables[1] has not a plan for each direction");
@@ -445,20 +473,20 @@ test_texts_that_are_no_plan(void **state)
     struct buffer deep = {0};
 
     (void)state;
-    assert_refused("", "plan is not JSON");
-    assert_refused("null", "plan is not JSON");
+    assert_refused_begins("", "plan is not JSON: ");
+    assert_refused_begins("null", "plan is not JSON: ");
     assert_refused("[]", "plan is not an object");
     assert_refused("{}", "plan.format is missing");
     assert_refused("{\"format\": 3}", "plan.first is missing");
-    assert_refused("{\"format\": 3, \"format\": 1}", "plan is not JSON");
-    assert_refused("{\"format\": 3} {}", "plan is not JSON");
-    assert_refused("{\"format\": 100000000000000000000}", "plan is not JSON");
-    assert_refused("{\"format\": 3, \"forward\": \"\\u0000\"}", "plan is not JSON");
-    assert_refused("{\"format\": 3, \"forward\": \"\xff\"}", "plan is not JSON");
+    assert_refused_begins("{\"format\": 3, \"format\": 1}", "plan is not JSON: ");
+    assert_refused_begins("{\"format\": 3} {}", "plan is not JSON: ");
+    assert_refused_begins("{\"format\": 100000000000000000000}", "plan is not JSON: ");
+    assert_refused_begins("{\"format\": 3, \"forward\": \"\\u0000\"}", "plan is not JSON: ");
+    assert_refused_begins("{\"format\": 3, \"forward\": \"\xff\"}", "plan is not JSON: ");
     buffer_add_text(&deep, "{\"format\":");
     for (int i = 0; i < 1000000; i++)
         buffer_add_char(&deep, '[');
-    assert_refused(deep.data, "plan is not JSON");
+    assert_refused_begins(deep.data, "plan is not JSON: ");
     buffer_free(&deep);
 }
 
@@ -474,7 +502,7 @@ test_any_byte_may_be_wrong(void **state)
         char was = text[i];
 
         text[i] = '\0';
-        assert_refused(text, "plan");
+        assert_refused_begins(text, "plan is not JSON: ");
         for (const char *other = "\"0{}[],:n\x80"; *other != '\0'; other++) {
             text[i] = *other;
             set_free(plan_set_read(text, &err));
@@ -521,7 +549,7 @@ is_described(const struct shape *shape, const char *member)
 static void
 assert_complete(const struct shape *shape)
 {
-    char *text = struct_text("../../../include/ddl/plan.h", shape->name), *rest = NULL;
+    char *text = struct_text("../../../include/plan_data/plan.h", shape->name), *rest = NULL;
 
     if (text == NULL)
         text = struct_text("../../../include/catalog/table.h", shape->name);

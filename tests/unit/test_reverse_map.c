@@ -1,44 +1,9 @@
-/* What may stand in a --reverse-map: one expression, and nothing that ends the parentheses around it; and
- * which table of several it is for. */
+/* Which table of several a --reverse-map is for. */
 #include "support.h"
 
 #include <stdlib.h>
 
-#include "ddl/reverse_map.h"
-
-static void
-test_expressions(void **state)
-{
-    static const char *const good[] = {
-        "a", "a + 1 -- the old way", "CASE WHEN a > 0 THEN (b)::int END", "')'", "f(a, (b))", "$$)$$",
-    };
-    static const char *const bad[] = {
-        "",
-        "a b c",
-        "(",
-        "a)",
-        "a) , (b",
-        "a) FROM (b",
-        "1) UNION (SELECT 2",
-        "1); SELECT (2",
-        "a -- )\n) , (b",
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        struct error err = {0};
-
-        assert_ok(reverse_map_check(good[i], &err), &err);
-    }
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct error err = {0};
-
-        if (reverse_map_check(bad[i], &err))
-            fail_msg("accepted: %s", bad[i]);
-        assert_int_equal(err.kind, ERROR_USAGE);
-        error_clear(&err);
-    }
-}
+#include "rows/reverse_map.h"
 
 /* a.orders (id, n), a.items (id, "order"), b.items (id, N) */
 static struct column order_columns[] = {{.name = (char[]){"id"}}, {.name = (char[]){"n"}}};
@@ -95,7 +60,7 @@ test_tables(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_expressions), cmocka_unit_test(test_tables)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,20 +9,6 @@
 
 #include "core/mem.h"
 
-static int
-make_directory(void **state)
-{
-    *state = directory_make_temporary();
-    return 0;
-}
-
-static int
-drop_directory(void **state)
-{
-    directory_drop(*state);
-    return 0;
-}
-
 /* Everything a server has sent comes back, field for field. */
 static void
 roundtrip_golden(const char *directory, int major)
@@ -94,14 +80,13 @@ test_readers_see_what_was_flushed(void **state)
 {
     struct spool *s = fixture_open(*state, LARGE_SEGMENTS);
     struct error err = {0};
-    struct spool_reader *r = spool_reader_open(s, 0, &err);
+    struct spool_reader *r = open_reader(s, 0);
     struct spool_record record;
 
-    assert_ok(r != NULL, &err);
     append_transaction(s, 1, 0);
     assert_int_equal(spool_read(r, &record, &err), SPOOL_EMPTY);
     assert_false(spool_wait(s, r, 1));
-    assert_ok(spool_flush(s, &err), &err);
+    flush_spool(s);
     assert_true(spool_wait(s, r, 0));
     assert_int_equal(spool_read(r, &record, &err), SPOOL_RECORD);
     assert_int_equal(record.message.kind, MESSAGE_BEGIN);
@@ -134,7 +119,7 @@ test_reopened_spool_goes_on(void **state)
 static void
 test_open_after_each_transaction(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
 
     append_transactions(s, 1, 9, 2);
     append_transaction(s, 10, 200);
@@ -160,12 +145,10 @@ test_open_after_each_transaction(void **state)
 static void
 test_open_within_an_unfinished_transaction(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
 
     append_transactions(s, 1, 2, 1);
-    append_begin(s, 3);
-    for (unsigned id = 0; id < 100; id++)
-        append_insert(s, 3, id, "unfinished", 10);
+    append_unfinished(s, 3);
     assert_true(file_count(*state) > 3);
     assert_transactions(read_spool(s, end_of(2)), "3 not-ended");
     assert_transactions(read_spool(s, end_of(3)), ""); /* it may end there */
@@ -178,7 +161,7 @@ test_open_within_an_unfinished_transaction(void **state)
 static void
 test_each_segment_explains_its_rows(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     size_t segments;
 
     append_transactions(s, 1, 30, 3);
@@ -212,9 +195,8 @@ test_seek_gives_definitions_again(void **state)
     struct error err = {0};
 
     append_transactions(s, 1, 2, 1);
-    assert_ok(spool_flush(s, &err), &err);
-    r = spool_reader_open(s, 0, &err);
-    assert_ok(r != NULL, &err);
+    flush_spool(s);
+    r = open_reader(s, 0);
     while (spool_read(r, &record, &err) == SPOOL_RECORD) {
         if (record.message.kind == MESSAGE_COMMIT && second.segment == 0)
             second = record.next;
@@ -264,9 +246,8 @@ test_seek_gives_the_definition_of_the_place(void **state)
     assert_ok(spool_append(s, &m, 3000, &err), &err);
     append_commit(s, 3);
     append_transaction(s, 4, 1);
-    assert_ok(spool_flush(s, &err), &err);
-    r = spool_reader_open(s, 0, &err);
-    assert_ok(r != NULL, &err);
+    flush_spool(s);
+    r = open_reader(s, 0);
     while (spool_read(r, &record, &err) == SPOOL_RECORD) {
         if (record.message.kind == MESSAGE_BEGIN)
             places[count++] = record.position;
@@ -274,9 +255,7 @@ test_seek_gives_the_definition_of_the_place(void **state)
     assert_int_equal(count, 4);
     for (size_t i = 4; i-- > 1;) {
         assert_ok(spool_seek(r, places[i], &err), &err);
-        do
-            assert_int_equal(spool_read(r, &record, &err), SPOOL_RECORD);
-        while (record.message.kind != MESSAGE_RELATION);
+        read_until(r, &record, MESSAGE_RELATION);
         assert_string_equal(record.message.relation.columns[1].name, i == 3 ? "renamed" : "body");
     }
     spool_reader_close(r);
@@ -286,7 +265,7 @@ test_seek_gives_the_definition_of_the_place(void **state)
 static void
 test_seek_between_segments(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     struct spool_position places[64];
     struct spool_record record;
     struct spool_reader *r;
@@ -294,9 +273,8 @@ test_seek_between_segments(void **state)
     size_t count = 0;
 
     append_transactions(s, 1, 30, 2);
-    assert_ok(spool_flush(s, &err), &err);
-    r = spool_reader_open(s, 0, &err);
-    assert_ok(r != NULL, &err);
+    flush_spool(s);
+    r = open_reader(s, 0);
     while (spool_read(r, &record, &err) == SPOOL_RECORD) {
         if (record.message.kind == MESSAGE_BEGIN)
             places[count++] = record.position;
@@ -308,9 +286,7 @@ test_seek_between_segments(void **state)
         assert_ok(spool_seek(r, places[n], &err), &err);
         assert_int_equal(spool_reader_position(r).segment, places[n].segment);
         assert_int_equal(spool_reader_position(r).offset, places[n].offset);
-        do
-            assert_int_equal(spool_read(r, &record, &err), SPOOL_RECORD);
-        while (record.message.kind != MESSAGE_BEGIN);
+        read_until(r, &record, MESSAGE_BEGIN);
         assert_int_equal(record.message.begin.xid, n + 1);
     }
     spool_reader_close(r);
@@ -320,29 +296,28 @@ test_seek_between_segments(void **state)
 static void
 test_trim_removes_what_was_read(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     struct spool_record record;
     struct spool_reader *r;
     struct error err = {0};
     uint64_t bytes;
 
     append_transactions(s, 1, 30, 2);
-    assert_ok(spool_flush(s, &err), &err);
+    flush_spool(s);
     bytes = spool_bytes(s);
-    r = spool_reader_open(s, 0, &err);
-    assert_ok(r != NULL, &err);
+    r = open_reader(s, 0);
     do
         assert_int_equal(spool_read(r, &record, &err), SPOOL_RECORD);
     while (record.message.kind != MESSAGE_COMMIT || record.message.commit.end_lsn != end_of(20));
-    assert_ok(spool_trim(s, record.next, &err), &err);
+    trim_spool(s, record.next);
     assert_true(spool_bytes(s) < bytes / 2);
     assert_transactions(read_to_end(r), "21 22 23 24 25 26 27 28 29 30");
     assert_transactions(read_spool(s, end_of(20)), "21 22 23 24 25 26 27 28 29 30");
 
     assert_null(spool_reader_open(s, end_of(3), &err));
-    assert_error(&err, "does not go back to 0/F6E any more");
+    assert_error(&err, "the spool in \"%s\" does not go back to 0/F6E any more", (char *)*state);
     spool_close(s);
-    s = fixture_open(*state, 1500);
+    s = fixture_open(*state, SMALL_SEGMENTS);
     assert_transactions(read_spool(s, end_of(25)), "26 27 28 29 30");
     append_transactions(s, 31, 31, 2);
     assert_transactions(read_spool(s, end_of(25)), "26 27 28 29 30 31");
@@ -352,12 +327,10 @@ test_trim_removes_what_was_read(void **state)
 static void
 test_trim_keeps_the_last_segment(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
-    struct spool_position beyond = {UINT64_MAX, 0};
-    struct error err = {0};
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
 
     append_transactions(s, 1, 30, 2);
-    assert_ok(spool_trim(s, beyond, &err), &err);
+    trim_all(s);
     assert_int_equal(file_count(*state), 1);
     append_transaction(s, 31, 1);
     assert_transactions(read_spool(s, end_of(30)), "31");
@@ -368,22 +341,18 @@ test_trim_keeps_the_last_segment(void **state)
 static void
 test_trim_keeps_the_open_transaction(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
-    struct spool_position beyond = {UINT64_MAX, 0};
-    struct error err = {0};
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     char *copy;
 
     append_transactions(s, 1, 30, 2);
-    append_begin(s, 31);
-    for (unsigned id = 0; id < 100; id++)
-        append_insert(s, 31, id, "row", 3);
+    append_unfinished(s, 31);
     sync_spool(s);
-    assert_ok(spool_trim(s, beyond, &err), &err);
+    trim_all(s);
     assert_true(file_count(*state) > 3);
     copy = directory_copy(*state);
     spool_close(s);
 
-    s = fixture_open(copy, 1500);
+    s = fixture_open(copy, SMALL_SEGMENTS);
     assert_true(spool_end_lsn(s) == end_of(30));
     append_transactions(s, 31, 31, 1);
     assert_transactions(read_spool(s, end_of(30)), "31");
@@ -394,23 +363,22 @@ test_trim_keeps_the_open_transaction(void **state)
 static void
 test_trim_under_an_idle_reader(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
-    struct spool_position beyond = {UINT64_MAX, 0};
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     struct spool_record record;
     struct spool_reader *r;
     struct error err = {0};
     enum spool_outcome outcome;
 
     append_transactions(s, 1, 30, 2);
-    assert_ok(spool_flush(s, &err), &err);
-    r = spool_reader_open(s, 0, &err);
-    assert_ok(r != NULL, &err);
-    assert_ok(spool_trim(s, beyond, &err), &err);
+    flush_spool(s);
+    r = open_reader(s, 0);
+    trim_all(s);
     do
         outcome = spool_read(r, &record, &err);
     while (outcome == SPOOL_RECORD);
     assert_int_equal(outcome, SPOOL_ERROR);
-    assert_error(&err, "was trimmed while it was read");
+    assert_error(&err, "spool file \"%s/0000000000000001.spool\" was trimmed while it was read",
+                 (char *)*state);
     spool_reader_close(r);
     spool_close(s);
 }
@@ -418,23 +386,23 @@ test_trim_under_an_idle_reader(void **state)
 static void
 test_progress_moves_the_end(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     struct error err = {0};
     struct message m = {.kind = MESSAGE_BEGIN};
     uint64_t bytes;
 
     append_transactions(s, 1, 1, 1);
-    assert_ok(spool_append_progress(s, 5000, &err), &err);
+    append_progress(s, 5000);
     assert_true(spool_end_lsn(s) == 5000);
     sync_spool(s);
     bytes = spool_bytes(s);
-    assert_ok(spool_append_progress(s, 4000, &err), &err);
+    append_progress(s, 4000);
     sync_spool(s);
     assert_true(spool_end_lsn(s) == 5000);
     assert_int_equal(spool_bytes(s), bytes);
     spool_close(s);
 
-    s = fixture_open(*state, 1500);
+    s = fixture_open(*state, SMALL_SEGMENTS);
     assert_true(spool_end_lsn(s) == 5000);
     m.begin.final_lsn = 4900;
     assert_false(spool_append(s, &m, 4800, &err));
@@ -453,15 +421,13 @@ test_progress_moves_the_end(void **state)
 static void
 test_trim_over_progress(void **state)
 {
-    struct spool_position beyond = {UINT64_MAX, 0};
-    struct spool *s = fixture_open(*state, 1500);
-    struct error err = {0};
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
 
     append_transactions(s, 1, 1, 1);
     for (lsn_t lsn = 5000; lsn < 5200; lsn++)
-        assert_ok(spool_append_progress(s, lsn, &err), &err);
+        append_progress(s, lsn);
     assert_true(file_count(*state) > 3);
-    assert_ok(spool_trim(s, beyond, &err), &err);
+    trim_all(s);
     append_transactions(s, 6, 6, 1);
     assert_transactions(read_spool(s, end_of(1)), "6");
     spool_close(s);
@@ -481,14 +447,14 @@ test_reader_knows_how_far_it_has_come(void **state)
     assert_int_equal(spool_end_lsn(s), end_of(2));
     assert_int_equal(spool_read(r, &record, &err), SPOOL_EMPTY);
     assert_int_equal(spool_reader_lsn(r), 0);
-    assert_ok(spool_flush(s, &err), &err);
+    flush_spool(s);
     while (spool_read(r, &record, &err) == SPOOL_RECORD && record.message.kind != MESSAGE_COMMIT)
         assert_int_equal(spool_reader_lsn(r), 0);
     assert_int_equal(spool_reader_lsn(r), end_of(1));
     while (spool_read(r, &record, &err) == SPOOL_RECORD)
         continue;
     assert_int_equal(spool_reader_lsn(r), end_of(2));
-    assert_ok(spool_append_progress(s, 5000, &err), &err);
+    append_progress(s, 5000);
     sync_spool(s);
     assert_int_equal(spool_read(r, &record, &err), SPOOL_EMPTY);
     assert_int_equal(spool_reader_lsn(r), 5000);
@@ -504,7 +470,7 @@ expect_order_error(struct spool *s, const struct message *m, const char *text)
     struct error err = {0};
 
     assert_false(spool_append(s, m, 1, &err));
-    assert_error(&err, text);
+    assert_error(&err, "%s", text);
 }
 
 static void
@@ -519,7 +485,8 @@ test_messages_out_of_order(void **state)
     logical.logical.prefix = logical.logical.content = "";
     logical.logical.transactional = true;
     row.row.relation = TABLE_OID;
-    expect_order_error(s, &begin, "came after the spool had reached 0/B86");
+    expect_order_error(s, &begin,
+                       "the transaction committed at 0/B54 came after the spool had reached 0/B86");
     expect_order_error(s, &commit, "a commit came outside of a transaction");
     expect_order_error(s, &row, "a change came outside of a transaction");
     expect_order_error(s, &logical, "a change came outside of a transaction");
@@ -527,7 +494,8 @@ test_messages_out_of_order(void **state)
     expect_order_error(s, &begin, "a transaction began within a transaction");
     commit.commit.commit_lsn = commit_of(4);
     commit.commit.end_lsn = end_of(4);
-    expect_order_error(s, &commit, "does not belong to the transaction that ends at 0/F3C");
+    expect_order_error(s, &commit,
+                       "the commit at 0/1324 does not belong to the transaction that ends at 0/F3C");
     row.row.relation = 1;
     expect_order_error(s, &row, "a change of relation 1 came before its definition");
     append_commit(s, 3);
@@ -555,8 +523,7 @@ test_identity_must_match(void **state)
 {
     struct spool_identity others[4] = {fixture_identity(), fixture_identity(), fixture_identity(),
                                        fixture_identity()};
-    static const char *const errors[4] = {"belongs to another job", "belongs to another replication slot",
-                                          "belongs to another cluster", "belongs to another timeline"};
+    static const char *const differing[4] = {"job", "replication slot", "cluster", "timeline"};
     struct error err = {0};
 
     spool_close(fixture_open(*state, LARGE_SEGMENTS));
@@ -568,7 +535,7 @@ test_identity_must_match(void **state)
         assert_null(spool_open(*state, &others[i], LARGE_SEGMENTS, &err));
         assert_string_equal(err.detail, "It was made for job \"unit\", slot \"pgrecast_unit\", system "
                                         "7123456789012345678, timeline 3.");
-        assert_error(&err, errors[i]);
+        assert_error(&err, "spool directory \"%s\" belongs to another %s", (char *)*state, differing[i]);
     }
     spool_close(fixture_open(*state, LARGE_SEGMENTS));
 }
@@ -581,9 +548,9 @@ test_one_writer(void **state)
     struct error err = {0};
 
     assert_null(spool_open(*state, &identity, LARGE_SEGMENTS, &err));
-    assert_error(&err, "is in use by another process");
+    assert_error(&err, "spool directory \"%s\" is in use by another process", (char *)*state);
     assert_false(spool_remove(*state, &err));
-    assert_error(&err, "is in use by another process");
+    assert_error(&err, "spool directory \"%s\" is in use by another process", (char *)*state);
     spool_close(s);
     spool_close(fixture_open(*state, LARGE_SEGMENTS));
 }
@@ -593,7 +560,7 @@ test_remove(void **state)
 {
     char *directory = mem_printf("%s/spool", (char *)*state);
     char *foreign = mem_printf("%s/notes", directory);
-    struct spool *s = fixture_open(directory, 1500);
+    struct spool *s = fixture_open(directory, SMALL_SEGMENTS);
     struct error err = {0};
     FILE *file;
 
@@ -603,7 +570,7 @@ test_remove(void **state)
     assert_non_null(file);
     fclose(file);
     assert_false(spool_remove(directory, &err));
-    assert_error(&err, "holds \"notes\", which is not the spool's");
+    assert_error(&err, "spool directory \"%s\" holds \"notes\", which is not the spool's", directory);
     assert_transactions(read_directory(directory),
                         "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30");
     unlink(foreign);
@@ -611,7 +578,7 @@ test_remove(void **state)
     assert_int_equal(access(directory, F_OK), -1);
     assert_ok(spool_remove(directory, &err), &err);
     assert_null(spool_reader_open_directory(directory, &err));
-    assert_error(&err, "cannot open directory");
+    assert_error(&err, "cannot open directory \"%s\": No such file or directory", directory);
     free(foreign);
     free(directory);
 }
@@ -622,7 +589,7 @@ test_directory_without_a_spool(void **state)
     struct error err = {0};
 
     assert_null(spool_reader_open_directory(*state, &err));
-    assert_error(&err, "there is no spool in");
+    assert_error(&err, "there is no spool in \"%s\"", (char *)*state);
 }
 
 /* Resident memory in kB. */
@@ -658,12 +625,9 @@ pass_large_value(const char *directory, size_t len, uint64_t segment_bytes)
     assert_true(resident_kb() - before < 4096); /* written without a copy */
     append_commit(s, 2);
     append_transaction(s, 3, 1);
-    assert_ok(spool_flush(s, &err), &err);
-    r = spool_reader_open(s, end_of(1), &err);
-    assert_ok(r != NULL, &err);
-    do
-        assert_int_equal(spool_read(r, &record, &err), SPOOL_RECORD);
-    while (record.message.kind != MESSAGE_INSERT);
+    flush_spool(s);
+    r = open_reader(s, end_of(1));
+    read_until(r, &record, MESSAGE_INSERT);
     assert_int_equal(record.message.row.new_row.values[1].len, len);
     assert_memory_equal(record.message.row.new_row.values[1].data, body, len);
     assert_int_equal(spool_read(r, &record, &err), SPOOL_RECORD);
@@ -698,7 +662,7 @@ test_record_over_the_cap(void **state)
     m.row.relation = TABLE_OID;
     m.row.new_row = (struct tuple){1, &value};
     assert_false(spool_append(s, &m, 2000, &err));
-    assert_error(&err, "is too large for the spool");
+    assert_error(&err, "a change of 1153433637 bytes is too large for the spool");
     append_commit(s, 2);
     assert_transactions(read_spool(s, 0), "1 2");
     spool_close(s);
@@ -752,12 +716,11 @@ test_reader_in_another_thread(void **state)
     assert_int_equal(pthread_create(&thread, NULL, reader_main, &reader), 0);
     append_table(s, 1);
     for (unsigned n = 1; n <= THREAD_TRANSACTIONS; n++) {
-        struct error err = {0};
 
         append_transaction(s, n, n % 40);
         rows += n % 40;
         if (n % 7 == 0)
-            assert_ok(spool_flush(s, &err), &err);
+            flush_spool(s);
         if (n % 500 == 0)
             sync_spool(s);
     }
@@ -769,8 +732,6 @@ test_reader_in_another_thread(void **state)
     assert_true(file_count(*state) < 20);
     spool_close(s);
 }
-
-#define IN_DIRECTORY(function) cmocka_unit_test_setup_teardown(function, make_directory, drop_directory)
 
 int
 main(void)

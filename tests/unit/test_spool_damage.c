@@ -75,20 +75,6 @@ fdatasync(int fd)
     return 0;
 }
 
-static int
-make_directory(void **state)
-{
-    *state = directory_make_temporary();
-    return 0;
-}
-
-static int
-drop_directory(void **state)
-{
-    directory_drop(*state);
-    return 0;
-}
-
 /* A file's content, to be put back after it was changed. */
 struct image {
     char *path;
@@ -127,14 +113,64 @@ image_free(struct image *image)
     free(image->data);
 }
 
+/* The error says that a segment is damaged: where, and how. */
 static void
-expect_not_opened(const char *directory, const char *text)
+assert_damaged(struct error *err, const char *directory, uint64_t number, const char *where_and_how)
+{
+    char *path = segment_path(directory, number);
+
+    assert_error(err, "spool file \"%s\" is damaged at offset %s", path, where_and_how);
+    free(path);
+}
+
+/* The same where every place is tried. */
+static void
+assert_damaged_somewhere(struct error *err, const char *directory, const char *where)
+{
+    char *path = segment_path(directory, 1);
+
+    assert_error_begins(err, "spool file \"%s\" is damaged at offset %s", path, where);
+    free(path);
+}
+
+static struct error
+refusal(const char *directory)
 {
     struct spool_identity identity = fixture_identity();
     struct error err = {0};
 
     assert_null(spool_open(directory, &identity, LARGE_SEGMENTS, &err));
-    assert_error(&err, text);
+    return err;
+}
+
+static void
+expect_not_opened(const char *directory, uint64_t number, const char *where_and_how)
+{
+    struct error err = refusal(directory);
+
+    assert_damaged(&err, directory, number, where_and_how);
+}
+
+static void
+expect_damaged_somewhere(const char *directory, const char *where)
+{
+    struct error err = refusal(directory);
+
+    assert_damaged_somewhere(&err, directory, where);
+}
+
+/* The reader gives an error in the end. It is closed. */
+static struct error
+read_to_error(struct spool_reader *r)
+{
+    struct spool_record record;
+    struct error err = {0};
+
+    while (spool_read(r, &record, &err) == SPOOL_RECORD)
+        continue;
+    assert_int_equal(err.kind, ERROR_FAILED);
+    spool_reader_close(r);
+    return err;
 }
 
 /* A spool as a crash leaves it: transactions 1 and 2 are on disk, 3 is written. */
@@ -149,7 +185,6 @@ crash(char *directory)
 {
     struct spool *s = fixture_open(directory, LARGE_SEGMENTS);
     struct crashed crashed = {0};
-    struct error err = {0};
     char *path = segment_path(directory, 1);
 
     append_transactions(s, 1, 1, 2);
@@ -158,7 +193,7 @@ crash(char *directory)
     sync_spool(s);
     crashed.synced = file_size(path);
     append_transaction(s, 3, 2);
-    assert_ok(spool_flush(s, &err), &err);
+    flush_spool(s);
     crashed.directory = directory_copy(directory);
     crashed.image = image_of(crashed.directory, 1);
     spool_close(s);
@@ -255,23 +290,19 @@ test_flips_before_the_last_sync(void **state)
 {
     struct crashed crashed = crash(*state);
     struct spool_position marked = {0};
-    struct error err = {0};
-    struct spool_reader *r = spool_reader_open_directory(crashed.directory, &err);
+    struct spool_reader *r = open_directory_reader(crashed.directory);
     struct spool_record record;
 
-    assert_ok(r != NULL, &err);
-    do
-        assert_int_equal(spool_read(r, &record, &err), SPOOL_RECORD);
-    while (record.message.kind != MESSAGE_COMMIT);
+    read_until(r, &record, MESSAGE_COMMIT);
     marked = record.next; /* the second sync noted what the first had brought to disk */
     spool_reader_close(r);
     for (size_t at = SEGMENT_HEADER; at < marked.offset; at++) {
         image_restore(&crashed.image);
         file_flip(crashed.image.path, at, (unsigned char)(1 << at % 8));
-        expect_not_opened(crashed.directory, "0000000000000001.spool\" is damaged at offset 1");
+        expect_damaged_somewhere(crashed.directory, "1");
         image_restore(&crashed.image);
         file_cut(crashed.image.path, at);
-        expect_not_opened(crashed.directory, "is damaged at offset 1");
+        expect_damaged_somewhere(crashed.directory, "1");
     }
     crashed_free(&crashed);
 }
@@ -309,8 +340,8 @@ test_flips_anywhere(void **state)
             continue;
         assert_int_equal(outcome, SPOOL_ERROR);
         spool_reader_close(r);
-        assert_error(&err, "0000000000000001.spool\" is damaged at offset ");
-        expect_not_opened(*state, "0000000000000001.spool\" is damaged at offset ");
+        assert_damaged_somewhere(&err, *state, "");
+        expect_damaged_somewhere(*state, "");
     }
     free(expected);
     image_free(&image);
@@ -329,8 +360,7 @@ test_missing_record(void **state)
 
     append_transactions(s, 1, 3, 2);
     spool_close(s);
-    r = spool_reader_open_directory(*state, &err);
-    assert_ok(r != NULL, &err);
+    r = open_directory_reader(*state);
     while (spool_read(r, &record, &err) == SPOOL_RECORD) {
         if (record.message.kind == MESSAGE_INSERT && record.lsn == 2000) {
             from = record.position;
@@ -342,38 +372,27 @@ test_missing_record(void **state)
     memmove(image.data + from.offset, image.data + to.offset, image.size - to.offset);
     image.size -= to.offset - from.offset;
     image_restore(&image);
-    expect_not_opened(*state, "a record is out of sequence");
-    r = spool_reader_open_directory(*state, &err);
-    assert_ok(r != NULL, &err);
-    while (spool_read(r, &record, &err) == SPOOL_RECORD)
-        continue;
-    assert_error(&err, "a record is out of sequence");
-    spool_reader_close(r);
+    expect_not_opened(*state, 1, "1504: a record is out of sequence");
+    err = read_to_error(open_directory_reader(*state));
+    assert_damaged(&err, *state, 1, "1504: a record is out of sequence");
     image_free(&image);
 }
 
 static void
 test_damage_in_an_earlier_segment(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     char *path = segment_path(*state, 3);
-    struct error err = {0};
-    struct spool_record record;
-    struct spool_reader *r;
+    struct error err;
 
     append_transactions(s, 1, 30, 2);
     spool_close(s);
     file_flip(path, SEGMENT_HEADER + 30, 1);
-    s = fixture_open(*state, 1500); /* only the end is read */
+    s = fixture_open(*state, SMALL_SEGMENTS); /* only the end is read */
     assert_transactions(read_spool(s, end_of(29)), "30");
-    r = spool_reader_open(s, 0, &err);
-    assert_ok(r != NULL, &err);
-    while (spool_read(r, &record, &err) == SPOOL_RECORD)
-        continue;
-    assert_non_null(err.hint);
-    assert_error(
-        &err, "0000000000000003.spool\" is damaged at offset 1024: the checksum of a record does not match");
-    spool_reader_close(r);
+    err = read_to_error(open_reader(s, 0));
+    assert_string_equal(err.hint, "Changes it held are lost: remove the job and run it again.");
+    assert_damaged(&err, *state, 3, "1024: the checksum of a record does not match");
     spool_close(s);
     free(path);
 }
@@ -381,28 +400,22 @@ test_damage_in_an_earlier_segment(void **state)
 static void
 test_earlier_segment_cut_short(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     char *path = segment_path(*state, 3);
-    struct error err = {0};
-    struct spool_record record;
-    struct spool_reader *r;
+    struct error err;
 
     append_transactions(s, 1, 30, 2);
     spool_close(s);
     file_cut(path, file_size(path) - 1);
-    r = spool_reader_open_directory(*state, &err);
-    assert_ok(r != NULL, &err);
-    while (spool_read(r, &record, &err) == SPOOL_RECORD)
-        continue;
-    assert_error(&err, "the file ends within a record");
-    spool_reader_close(r);
+    err = read_to_error(open_directory_reader(*state));
+    assert_damaged(&err, *state, 3, "1696: the file ends within a record");
     free(path);
 }
 
 static void
 test_segment_under_another_name(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     struct image image;
     char *path = segment_path(*state, 3);
 
@@ -412,7 +425,7 @@ test_segment_under_another_name(void **state)
     free(image.path);
     image.path = path;
     image_restore(&image);
-    expect_not_opened(*state, "0000000000000003.spool\" is damaged at offset 0: ");
+    expect_not_opened(*state, 3, "0: the checksum of the sync mark does not match");
     image_free(&image);
 }
 
@@ -420,7 +433,7 @@ test_segment_under_another_name(void **state)
 static void
 test_segments_are_synced_before_the_next(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     size_t segments;
 
     synced_file_count = 0;
@@ -439,13 +452,13 @@ test_segments_are_synced_before_the_next(void **state)
 static void
 test_missing_segment(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     char *path = segment_path(*state, 4);
 
     append_transactions(s, 1, 30, 2);
     spool_close(s);
     assert_int_equal(unlink(path), 0);
-    expect_not_opened(*state, "0000000000000004.spool\" is damaged at offset 0: the file is missing");
+    expect_not_opened(*state, 4, "0: the file is missing");
     free(path);
 }
 
@@ -474,14 +487,12 @@ test_segment_not_yet_made(void **state)
 static void
 test_torn_within_a_long_transaction(void **state)
 {
-    struct spool *s = fixture_open(*state, 1500);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     size_t kept, segments;
 
     append_transactions(s, 1, 5, 2);
     kept = file_count(*state);
-    append_begin(s, 6);
-    for (unsigned id = 0; id < 100; id++)
-        append_insert(s, 6, id, "a row of a long transaction", 27);
+    append_unfinished(s, 6);
     sync_spool(s);
     segments = file_count(*state);
     assert_true(segments > kept + 3);
@@ -495,7 +506,7 @@ test_torn_within_a_long_transaction(void **state)
             assert_int_equal(unlink(path), 0); /* so that the crash was in an earlier one */
             free(path);
         }
-        again = fixture_open(copy, 1500);
+        again = fixture_open(copy, SMALL_SEGMENTS);
         assert_true(spool_end_lsn(again) == end_of(5));
         assert_in_range(file_count(copy), 1, kept + 1);
         append_transactions(again, 6, 7, 1);
@@ -540,24 +551,20 @@ test_cut_before_the_mark(void **state)
 static void
 test_torn_after_its_begin_was_trimmed(void **state)
 {
-    struct spool_position beyond = {UINT64_MAX, 0};
-    struct spool *s = fixture_open(*state, 1500);
-    struct error err = {0};
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     size_t before, number;
     char *copy, *path;
 
     append_transactions(s, 1, 5, 2);
-    append_begin(s, 6);
-    for (unsigned id = 0; id < 100; id++)
-        append_insert(s, 6, id, "a row of a long transaction", 27);
+    append_unfinished(s, 6);
     sync_spool(s);
     number = file_count(*state);
     path = segment_path(*state, number);
     before = file_size(path);
     free(path);
     append_commit(s, 6);
-    assert_ok(spool_flush(s, &err), &err);
-    assert_ok(spool_trim(s, beyond, &err), &err);
+    flush_spool(s);
+    trim_all(s);
     assert_int_equal(file_count(*state), 1);
     copy = directory_copy(*state);
     spool_close(s);
@@ -565,7 +572,7 @@ test_torn_after_its_begin_was_trimmed(void **state)
     file_cut(path, before);
     free(path);
 
-    s = fixture_open(copy, 1500);
+    s = fixture_open(copy, SMALL_SEGMENTS);
     assert_true(spool_end_lsn(s) == end_of(5));
     assert_transactions(read_spool(s, end_of(5)), "");
     append_transactions(s, 6, 7, 1);
@@ -646,9 +653,8 @@ fill_up(char *directory, size_t len)
     limit_file_size(1000003);
     rows = append_until_full(s, len, &err);
     assert_true(rows > 0);
-    assert_non_null(err.hint);
-    assert_non_null(strstr(err.hint, "Make room"));
-    assert_error(&err, "0000000000000001.spool\": File too large");
+    assert_string_equal(err.hint, "Make room on the file system of the spool.");
+    assert_error(&err, "cannot write \"%s\": File too large", path);
     spool_sync(s, &err); /* succeeds where the row that did not fit was a large one */
     error_clear(&err);
     assert_int_equal(spool_bytes(s), file_size(path)); /* whole records only */
@@ -709,7 +715,8 @@ test_full_disk_at_a_new_segment(void **state)
     m.begin.xid = n;
     for (int attempt = 0; attempt < 3; attempt++) {
         assert_false(spool_append(s, &m, (lsn_t)n * 1000, &err));
-        assert_error(&err, "cannot write \"");
+        assert_error(&err, "cannot write \"%s/0000000000000002.spool.tmp\": No space left on device",
+                     (char *)*state);
         assert_int_equal(file_count(*state), 1);
     }
     limit_file_size(RLIM_INFINITY);
@@ -732,23 +739,22 @@ test_failed_sync_is_final(void **state)
     append_transactions(s, 1, 2, 2);
     syncs_fail = true;
     assert_false(spool_sync(s, &err));
-    assert_error(&err, "cannot sync");
+    assert_error(&err, "cannot sync \"%s/0000000000000001.spool\": Input/output error", (char *)*state);
     syncs_fail = false;
     assert_false(spool_sync(s, &err));
-    assert_error(&err, "has to be opened again");
+    assert_error(&err, "the spool in \"%s\" has failed before and has to be opened again", (char *)*state);
     assert_false(spool_flush(s, &err));
-    assert_error(&err, "has to be opened again");
+    assert_error(&err, "the spool in \"%s\" has failed before and has to be opened again", (char *)*state);
     assert_false(spool_append(s, &m, 1, &err));
-    assert_error(&err, "has to be opened again");
+    assert_error(&err, "the spool in \"%s\" has failed before and has to be opened again", (char *)*state);
     assert_false(spool_append_progress(s, 1, &err));
-    assert_error(&err, "has to be opened again");
+    assert_error(&err, "the spool in \"%s\" has failed before and has to be opened again", (char *)*state);
     spool_close(s);
     s = fixture_open(*state, LARGE_SEGMENTS);
     assert_true(spool_end_lsn(s) == end_of(2));
     spool_close(s);
 }
 
-#define IN_DIRECTORY(function) cmocka_unit_test_setup_teardown(function, make_directory, drop_directory)
 #define WITH_LIMIT(function) cmocka_unit_test_setup_teardown(function, make_directory, lift_limit)
 
 int

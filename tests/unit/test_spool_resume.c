@@ -9,8 +9,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 
-#define SEGMENTS 1500
-
 /* These take the place of libc's in this program: nothing here depends on the disk. */
 int
 fsync(int fd)
@@ -26,28 +24,6 @@ fdatasync(int fd)
     return 0;
 }
 
-static int
-make_directory(void **state)
-{
-    *state = directory_make_temporary();
-    return 0;
-}
-
-static int
-drop_directory(void **state)
-{
-    directory_drop(*state);
-    return 0;
-}
-
-static void
-append_progress(struct spool *s, lsn_t lsn)
-{
-    struct error err = {0};
-
-    assert_ok(spool_append_progress(s, lsn, &err), &err);
-}
-
 /* The spool of a program that was killed when its last file had a size: it ends at one of what was synced or
  * later. */
 static void
@@ -57,7 +33,7 @@ assert_end_after_kill(const char *directory, uint64_t number, size_t size, lsn_t
     struct spool *s;
 
     file_cut(path, size);
-    s = fixture_open(copy, SEGMENTS);
+    s = fixture_open(copy, SMALL_SEGMENTS);
     assert_true(spool_end_lsn(s) >= synced);
     spool_close(s);
     free(path);
@@ -68,7 +44,7 @@ assert_end_after_kill(const char *directory, uint64_t number, size_t size, lsn_t
 static void
 test_killed_at_every_byte(void **state)
 {
-    struct spool *s = fixture_open(*state, SEGMENTS);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
 
     append_table(s, 1);
     for (unsigned n = 1; n <= 8; n++) {
@@ -83,7 +59,7 @@ test_killed_at_every_byte(void **state)
         append_transaction(s, n, n % 3);
         if (n % 2 == 0)
             append_progress(s, end_of(n) + 10);
-        assert_true(spool_flush(s, &(struct error){0}));
+        flush_spool(s);
         if (file_count(*state) > number)
             assert_end_after_kill(*state, number + 1, SEGMENT_HEADER, synced);
         else
@@ -98,7 +74,7 @@ test_killed_at_every_byte(void **state)
         path = segment_path(*state, number);
         assert_end_after_kill(*state, number, file_size(path), synced);
         spool_close(s);
-        s = fixture_open(*state, SEGMENTS);
+        s = fixture_open(*state, SMALL_SEGMENTS);
         append_table(s, n);
         free(path);
     }
@@ -109,7 +85,7 @@ test_killed_at_every_byte(void **state)
 static void
 test_read_from_where_it_was_trimmed(void **state)
 {
-    struct spool *s = fixture_open(*state, SEGMENTS);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     struct spool_reader *r;
     struct spool_record record;
     struct error err = {0};
@@ -118,23 +94,20 @@ test_read_from_where_it_was_trimmed(void **state)
     append_transaction(s, 10, 100);
     for (unsigned n = 11; n <= 20; n++)
         append_transaction(s, n, 2);
-    assert_ok(spool_flush(s, &err), &err);
+    flush_spool(s);
     r = spool_reader_open(s, 0, &err);
     for (unsigned n = 1; n <= 20; n++) {
         char *expected = numbers_from(n + 1, 20);
 
-        do
-            assert_int_equal(spool_read(r, &record, &err), SPOOL_RECORD);
-        while (record.message.kind != MESSAGE_COMMIT);
-        assert_ok(spool_trim(s, spool_reader_position(r), &err), &err);
+        read_until(r, &record, MESSAGE_COMMIT);
+        trim_spool(s, spool_reader_position(r));
         assert_transactions(read_spool(s, end_of(n)), expected);
         spool_reader_close(r);
         spool_close(s);
-        s = fixture_open(*state, SEGMENTS);
+        s = fixture_open(*state, SMALL_SEGMENTS);
         assert_transactions(read_spool(s, end_of(n)), expected);
         assert_transactions(read_spool(s, end_of(n) + 10), expected);
-        r = spool_reader_open(s, end_of(n), &err);
-        assert_ok(r != NULL, &err);
+        r = open_reader(s, end_of(n));
         free(expected);
     }
     spool_reader_close(r);
@@ -151,7 +124,7 @@ next_transaction(struct spool *s, struct spool_reader *r)
     unsigned xid = 0;
     bool described = false;
 
-    assert_ok(spool_flush(s, &err), &err);
+    flush_spool(s);
     while ((outcome = spool_read(r, &record, &err)) == SPOOL_RECORD) {
         if (record.message.kind == MESSAGE_RELATION)
             described = true;
@@ -165,25 +138,15 @@ next_transaction(struct spool *s, struct spool_reader *r)
     return 0;
 }
 
-static struct spool_reader *
-open_reader(struct spool *s, lsn_t after)
-{
-    struct error err = {0};
-    struct spool_reader *r = spool_reader_open(s, after, &err);
-
-    assert_ok(r != NULL, &err);
-    return r;
-}
-
 static void
 test_read_from_the_end(void **state)
 {
-    struct spool *s = fixture_open(*state, SEGMENTS);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     struct spool_reader *r, *behind;
 
     append_transactions(s, 1, 3, 2);
     append_progress(s, 8000);
-    assert_true(spool_flush(s, &(struct error){0}));
+    flush_spool(s);
     r = open_reader(s, end_of(5));
     behind = open_reader(s, 8000);
     assert_false(spool_wait(s, r, 0));
@@ -203,7 +166,7 @@ test_read_from_the_end(void **state)
 static void
 test_read_from_beyond_the_end(void **state)
 {
-    struct spool *s = fixture_open(*state, SEGMENTS);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     struct spool_reader *r = open_reader(s, end_of(12));
     struct spool_position start = spool_reader_position(r);
     struct error err = {0};
@@ -238,30 +201,27 @@ test_read_from_beyond_the_end(void **state)
 static void
 test_trim_while_passing_over(void **state)
 {
-    struct spool *s = fixture_open(*state, SEGMENTS);
+    struct spool *s = fixture_open(*state, SMALL_SEGMENTS);
     struct spool_reader *r = open_reader(s, end_of(31));
-    struct error err = {0};
 
     append_table(s, 1);
     for (unsigned n = 1; n <= 30; n++) {
         append_transaction(s, n, 5);
         assert_int_equal(next_transaction(s, r), 0);
-        assert_ok(spool_trim(s, spool_reader_position(r), &err), &err);
+        trim_spool(s, spool_reader_position(r));
     }
     assert_true(file_count(*state) <= 2);
     append_begin(s, 32);
     append_insert(s, 32, 1, "row", 3);
-    assert_true(spool_flush(s, &err));
+    flush_spool(s);
     for (unsigned id = 2; id < 100; id++)
         append_insert(s, 32, id, "row", 3);
     append_commit(s, 32);
-    assert_ok(spool_trim(s, spool_reader_position(r), &err), &err);
+    trim_spool(s, spool_reader_position(r));
     assert_int_equal(next_transaction(s, r), 32);
     spool_reader_close(r);
     spool_close(s);
 }
-
-#define IN_DIRECTORY(function) cmocka_unit_test_setup_teardown(function, make_directory, drop_directory)
 
 int
 main(void)

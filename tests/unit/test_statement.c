@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "core/list.h"
-#include "ddl/names.h"
-#include "ddl/statement.h"
+#include "parse/statement.h"
 
 static void
 parse(struct statement_list *list, const char *sql)
@@ -25,8 +24,7 @@ refuse(const char *sql, enum error_kind kind, const char *message, const char *d
 
     assert_false(statements_parse(sql, "scratch", &list, &err));
     assert_int_equal(err.kind, kind);
-    if (strstr(err.message, message) == NULL)
-        fail_msg("%s: \"%s\" is not in \"%s\"", sql, message, err.message);
+    assert_string_equal(err.message, message);
     if (detail != NULL)
         assert_string_equal(err.detail, detail);
     error_clear(&err);
@@ -46,6 +44,10 @@ test_the_table_is_redirected_and_nothing_else(void **state)
         {"DROP INDEX CONCURRENTLY IF EXISTS s.i, j CASCADE",
          "DROP INDEX IF EXISTS \"scratch\".\"i\", \"scratch\".\"j\" CASCADE"},
         {"ALTER INDEX s.i RENAME TO j", "ALTER INDEX \"scratch\".\"i\" RENAME TO j"},
+        {"ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES t, ADD b int REFERENCES s.t (t) ON DELETE CASCADE",
+         "ALTER TABLE \"scratch\".\"t\" ADD FOREIGN KEY (a) REFERENCES \"scratch\".\"t\", ADD b int "
+         "REFERENCES "
+         "\"scratch\".\"pgrecast_referenced_0000\" (t) ON DELETE CASCADE"},
         {"ALTER TABLE t RENAME COLUMN t TO u", "ALTER TABLE \"scratch\".\"t\" RENAME COLUMN t TO u"},
         {"COMMENT ON COLUMN s.t.c IS 'it''s'", "COMMENT ON COLUMN \"scratch\".\"t\".\"c\" IS 'it''s'"},
         {"COMMENT ON CONSTRAINT c ON t IS NULL", "COMMENT ON CONSTRAINT \"c\" ON \"scratch\".\"t\" IS NULL"},
@@ -86,6 +88,18 @@ test_clauses_are_told_apart(void **state)
     statements_free(&list);
 }
 
+/* libpg_query has functions of its own that are called like some of this program's: list_free() is one. */
+static void
+test_the_parser_uses_its_own_functions(void **state)
+{
+    struct statement_list list;
+
+    (void)state;
+    parse(&list, "ALTER TABLE t ADD b text COLLATE \"C\"");
+    assert_string_equal(list.items[0].clauses[0].text, "ADD b text COLLATE \"C\"");
+    statements_free(&list);
+}
+
 static void
 test_a_using_names_its_columns(void **state)
 {
@@ -111,15 +125,25 @@ static void
 test_what_cannot_be_done_is_refused_by_name(void **state)
 {
     (void)state;
-    refuse("SELECT 1", ERROR_USAGE, "SELECT 1", NULL);
-    refuse("", ERROR_USAGE, "no statement", NULL);
-    refuse("ALTER VIEW v ALTER a SET DEFAULT 1", ERROR_USAGE, "not a statement on a table", NULL);
-    refuse("ALTER TABLE d.s.t ADD a int", ERROR_USAGE, "database", NULL);
-    refuse("ALTER TABLE t RENAME TO u", ERROR_REFUSED, "renaming", NULL);
-    refuse("ALTER TABLE t SET SCHEMA s", ERROR_REFUSED, "schema", NULL);
-    refuse("ALTER TABLE t ADD a int REFERENCES o", ERROR_REFUSED, "foreign keys", NULL);
-    refuse("ALTER TABLE t ADD b int, DISABLE TRIGGER x", ERROR_REFUSED, "\"DISABLE TRIGGER x\"", NULL);
-    refuse("ALTER TABLE t OWNER TO o", ERROR_REFUSED, "catalog only", NULL);
+    refuse("SELECT 1", ERROR_USAGE,
+           "only ALTER TABLE, CREATE INDEX, ALTER INDEX, DROP INDEX, ALTER SEQUENCE and COMMENT can be done: "
+           "\"SELECT 1\"",
+           NULL);
+    refuse("", ERROR_USAGE, "there is no statement in the SQL", NULL);
+    refuse("ALTER VIEW v ALTER a SET DEFAULT 1", ERROR_USAGE,
+           "not a statement on a table: \"ALTER VIEW v ALTER a SET DEFAULT 1\"", NULL);
+    refuse("ALTER TABLE d.s.t ADD a int", ERROR_USAGE, "a name with a database in it: \"d.s.t\"", NULL);
+    refuse("ALTER TABLE t RENAME TO u", ERROR_REFUSED,
+           "cannot do \"ALTER TABLE t RENAME TO u\": renaming the table is not part of a rewrite", NULL);
+    refuse("ALTER TABLE t SET SCHEMA s", ERROR_REFUSED,
+           "cannot do \"ALTER TABLE t SET SCHEMA s\": moving to another schema is not part of a rewrite",
+           NULL);
+    refuse("ALTER TABLE t ADD a int REFERENCES d.s.o", ERROR_USAGE, "a name with a database in it: \"d.s.o\"",
+           NULL);
+    refuse("ALTER TABLE t ADD b int, DISABLE TRIGGER x", ERROR_REFUSED,
+           "cannot do \"DISABLE TRIGGER x\": it changes the catalog only", NULL);
+    refuse("ALTER TABLE t OWNER TO o", ERROR_REFUSED, "cannot do \"OWNER TO o\": it changes the catalog only",
+           NULL);
 }
 
 static void
@@ -128,8 +152,8 @@ test_a_syntax_error_is_pointed_at(void **state)
     (void)state;
     refuse("ALTER TABLE t ALTER a TPE int", ERROR_USAGE, "syntax error at or near \"TPE\"",
            "line 1, column 23:\nALTER TABLE t ALTER a TPE int\n                      ^");
-    refuse("ALTER TABLE t\n  ALTER \"é\" TPE int,\n  ADD x int", ERROR_USAGE, "TPE",
-           "line 2, column 13:\n  ALTER \"é\" TPE int,\n            ^");
+    refuse("ALTER TABLE t\n  ALTER \"é\" TPE int,\n  ADD x int", ERROR_USAGE,
+           "syntax error at or near \"TPE\"", "line 2, column 13:\n  ALTER \"é\" TPE int,\n            ^");
 }
 
 static void
@@ -150,39 +174,17 @@ test_a_typed_name_is_read_as_sql_reads_it(void **state)
     error_clear(&err);
 }
 
-static void
-test_names_fit_and_differ(void **state)
-{
-    struct string_list taken = {0};
-    char *name;
-
-    (void)state;
-    name = name_with_suffix("ääääääääääääääääääääääääääääää", "_pgrecast_new"); /* 60 bytes */
-    assert_int_equal(strlen(name), 63);
-    free(name);
-    name = name_with_suffix("xääääääääääääääääääääääääääääää", "_pgrecast_new");
-    assert_int_equal(strlen(name), 62); /* not within a character */
-    free(name);
-    name = name_unlike("t", "_new", &taken);
-    assert_string_equal(name, "t_new");
-    free(name);
-    name = name_unlike("t", "_new", &taken);
-    assert_string_equal(name, "t_new2");
-    free(name);
-    list_free(&taken);
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_table_is_redirected_and_nothing_else),
         cmocka_unit_test(test_clauses_are_told_apart),
+        cmocka_unit_test(test_the_parser_uses_its_own_functions),
         cmocka_unit_test(test_a_using_names_its_columns),
         cmocka_unit_test(test_what_cannot_be_done_is_refused_by_name),
         cmocka_unit_test(test_a_syntax_error_is_pointed_at),
         cmocka_unit_test(test_a_typed_name_is_read_as_sql_reads_it),
-        cmocka_unit_test(test_names_fit_and_differ),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -301,7 +301,7 @@ expect_end(struct fixture *x, bool lost, const char *sqlstate)
         usleep(1000);
     assert_int_equal(err.connection_lost, lost);
     assert_string_equal(err.sqlstate, sqlstate);
-    assert_error(&err, "the replication stream ended");
+    assert_error(&err, "the replication stream ended: refused by the test: %s", sqlstate);
 }
 
 static void

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "ddl/transform.h"
+#include "rows/transform.h"
 
 /* A table t (a, b, c, g), g generated from a. */
 static char names[][2] = {"a", "b", "c", "g"};
@@ -91,7 +91,7 @@ test_a_plain_column_is_itself(void **state)
     struct error err = {0};
 
     (void)state;
-    transform_start(&t, &source);
+    transform_start(&t, &source, GENERATED_COMPUTED);
     assert_ok(step(&t, "ALTER TABLE t ALTER a TYPE big, DROP c", ints,
                    (const char *const[]){"big", "int", NULL, "computed"}, NULL, &err),
               &err);
@@ -111,7 +111,7 @@ test_each_using_reads_the_row_before_the_statement(void **state)
     struct error err = {0};
 
     (void)state;
-    transform_start(&t, &source);
+    transform_start(&t, &source, GENERATED_COMPUTED);
     assert_ok(step(&t, "ALTER TABLE t ALTER a TYPE int USING b, ALTER b TYPE int USING a", ints, ints,
                    "SELECT t.b AS c1, t.a AS c2, t.c AS c3", &err),
               &err);
@@ -133,7 +133,7 @@ test_a_later_statement_reads_the_type_it_had(void **state)
     struct error err = {0};
 
     (void)state;
-    transform_start(&t, &source);
+    transform_start(&t, &source, GENERATED_COMPUTED);
     assert_ok(step(&t, "ALTER TABLE t ALTER a TYPE text", ints, texts, NULL, &err), &err);
     assert_ok(step(&t, "ALTER TABLE t ALTER b TYPE int USING length(a)", texts, texts,
                    "SELECT a AS c1, length(a) AS c2, c AS c3", &err),
@@ -143,7 +143,7 @@ test_a_later_statement_reads_the_type_it_had(void **state)
     transform_free(&t);
 
     /* A cast to varchar(3) cuts what ALTER TABLE would refuse. */
-    transform_start(&t, &source);
+    transform_start(&t, &source, GENERATED_COMPUTED);
     assert_ok(step(&t, "ALTER TABLE t ALTER a TYPE varchar(3)", ints, cut, NULL, &err), &err);
     assert_false(step(&t, "ALTER TABLE t ALTER b TYPE int USING length(a)", cut, cut, "SELECT", &err));
     assert_int_equal(err.kind, ERROR_REFUSED);
@@ -158,7 +158,7 @@ test_a_generated_column_is_computed_where_it_is_read(void **state)
     struct error err = {0};
 
     (void)state;
-    transform_start(&t, &source);
+    transform_start(&t, &source, GENERATED_COMPUTED);
     assert_ok(step(&t, "ALTER TABLE t ALTER b TYPE int USING g", ints, ints,
                    "SELECT a AS c1, g AS c2, c AS c3, g AS c4", &err),
               &err);

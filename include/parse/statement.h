@@ -1,0 +1,101 @@
+/*
+ * The user's SQL as a list of statements that can be run on a clone of the table. They are parsed by
+ * libpg_query (the grammar of PostgreSQL 15). The table's name is replaced by that of the clone; everything
+ * else stays as it was typed.
+ *
+ * No I/O. Refuses whatever is not an ALTER TABLE of one table, a statement on one of its indexes, or a
+ * comment on it (ERROR_USAGE), and clauses that cannot be carried out this way (ERROR_REFUSED), with what to
+ * do instead.
+ */
+#ifndef PGRECAST_PARSE_STATEMENT_H
+#define PGRECAST_PARSE_STATEMENT_H
+
+#include <stdbool.h>
+
+#include "core/error.h"
+#include "core/list.h"
+#include "core/lock_mode.h"
+
+enum statement_kind {
+    STATEMENT_ALTER_TABLE,
+    STATEMENT_RENAME, /* of a column or a constraint */
+    STATEMENT_CREATE_INDEX,
+    STATEMENT_INDEX, /* DROP INDEX, ALTER INDEX: names indexes, not the table */
+    STATEMENT_COMMENT,
+    STATEMENT_SEQUENCE, /* ALTER SEQUENCE AS: names a sequence, which a column of the table owns */
+};
+
+#define LAST_CLAUSE_PASS 3
+
+struct clause {
+    char *text;   /* as typed */
+    char *sql;    /* the clause as a statement of its own on the clone */
+    char *column; /* the column it names, or NULL */
+    bool has_using;
+    char *using_expr; /* ALTER COLUMN … TYPE … USING: the expression, with the clone's name; else NULL */
+    bool using_literal; /* the expression is one literal without a type, which gets the type of the column */
+    bool using_cast;    /* the expression is the column itself, with nothing but casts to other types */
+    char *using_zone;   /* the expression is the column itself AT TIME ZONE this constant; else NULL */
+    struct string_list using_columns; /* columns the expression names */
+    /* it names the row as a whole, or something that is no column, so it may read any column */
+    bool using_row;
+    bool restarts;     /* ALTER COLUMN … RESTART: the identity sequence restarts */
+    bool sets_type;    /* ALTER COLUMN … TYPE */
+    bool drops_column; /* DROP COLUMN, without CASCADE */
+    bool adds_key;     /* a foreign key */
+    bool concurrent;   /* CREATE or DROP INDEX CONCURRENTLY */
+    bool on_index;     /* the lock is on an index, not on the table */
+    bool sets_tablespace;
+    enum lock_mode
+        /* on a plain server. The server is asked whether the clause rewrites the table; the rest is known */
+        lock;
+    bool scans; /* reads the table under that lock: VALIDATE CONSTRAINT, ADD FOREIGN KEY */
+    /* the clauses of one ALTER TABLE take effect in this order, in whatever order they are written */
+    int pass;
+};
+
+/* A relation as typed; schema is NULL if none was typed. */
+struct typed_name {
+    char *catalog; /* set by typed_name_parse(): what stands before the schema, or NULL */
+    char *schema;
+    char *name;
+};
+
+struct statement {
+    enum statement_kind kind;
+    char *text;              /* as typed, trimmed */
+    char *sql;               /* runs on the clone */
+    bool missing_ok;         /* IF EXISTS: without the relation there is nothing to do */
+    struct typed_name table; /* name NULL for STATEMENT_INDEX and comments on an index */
+    int index_count;
+    struct typed_name
+        /* indexes that must belong to the table, if they exist; for STATEMENT_SEQUENCE the sequence */
+        *indexes;
+    int clause_count;
+    struct clause *clauses;
+};
+
+/*
+ * In the statements' SQL, the tables that new foreign keys refer to are called REFERENCED_TABLE followed by four
+ * digits, in the clone's schema, all quoted. The digits are the position in .referenced. A key that names the
+ * table as the statement does refers to the clone.
+ */
+#define REFERENCED_TABLE "pgrecast_referenced_"
+
+struct statement_list {
+    int count;
+    struct statement *items;
+    int referenced_count;
+    struct typed_name *referenced; /* as typed */
+};
+
+/* clone_schema: where the clone will be; its name needs no quotes and occurs nowhere else. */
+bool statements_parse(const char *sql, const char *clone_schema, struct statement_list *list,
+                      struct error *err);
+void statements_free(struct statement_list *list);
+
+/* A name as typed: "schema.name", quoted or not. False (ERROR_USAGE) if the text is no such name. */
+bool typed_name_parse(const char *text, struct typed_name *name, struct error *err);
+void typed_name_free(struct typed_name *name);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * Harmless changes of an active table, made by others while a job runs, that are made on its inactive table too: comments
+ * of the table and its columns, and statistics targets of its columns. Internal to the job.
+ */
+#ifndef PGRECAST_JOB_CARRY_H
+#define PGRECAST_JOB_CARRY_H
+
+#include "engine.h"
+
+/*
+ * changes: all that was found changed in the active table. Where every one of them can be carried over, and both tables
+ * had the same value before, the inactive table gets the present value, and both definitions are stored as the ones that
+ * the program has left. They are proven to differ from those stored before in nothing else. *carried: whether that was
+ * done; if not, nothing was changed, and the job is held. False only where the connection was lost or the job stopped.
+ */
+bool carry_changes(struct engine *e, int table, json_t *changes, bool *carried, struct error *err);
+
+#endif

@@ -1,0 +1,600 @@
+#include "objects/dependents.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "catalog/expressions.h"
+#include "core/list.h"
+#include "core/mem.h"
+#include "core/name.h"
+#include "rows/view.h"
+#include "sql/sql.h"
+#include "proof.h"
+#include "rename.h"
+#include "retarget.h"
+#include "row_operators.h"
+
+enum fate { FATE_NONE, FATE_REPLACED, FATE_REMADE };
+
+static const char *const fates[] = {
+    [FATE_NONE] = "stays as it is",
+    [FATE_REPLACED] = "turned to the new table in the swap, in place",
+    [FATE_REMADE] = "taken away and made again in the swap",
+};
+
+/* One object, which may depend on several tables of the job. */
+struct dependent_item {
+    const struct dependent *d; /* as described for one of the tables */
+    bool direct;               /* it depends on one of the tables itself */
+    int base_count;
+    int *bases; /* positions in work.items */
+    enum fate fate;
+    struct uses uses; /* what its expressions use now */
+    struct uses made; /* what they use as created over the clone, with the real names */
+};
+
+struct work {
+    struct session *s;
+    const struct dependents_table *tables;
+    int table_count;
+    struct string_list *reasons;
+    int count;
+    struct dependent_item *items;
+    int *order; /* positions of the items: each after everything that it depends on */
+    struct retarget map;
+    struct string_list schemas; /* schemas of the dependents … */
+    struct string_list mirrors; /* … and the scratch schemas in which they are tried out */
+    struct string_list notes;
+    bool functions;           /* the swap creates some */
+    struct string_list types; /* the types that columns get, see uses_difference() */
+};
+
+static struct dependent_item *
+item_of(struct work *w, const struct dependent *d)
+{
+    for (int i = 0; i < w->count; i++)
+        if (d->class_oid != 0 && w->items[i].d->class_oid == d->class_oid && w->items[i].d->oid == d->oid)
+            return &w->items[i];
+    return NULL;
+}
+
+/* The statements come from the server, except for text that it could not read back itself. */
+static bool
+dependents_mend(const struct work *w, struct error *err)
+{
+    bool ok = true;
+
+    for (int t = 0; t < w->table_count; t++)
+        for (int i = 0; i < w->tables[t].source->dependent_count; i++) {
+            struct dependent *d = &w->tables[t].source->dependents[i];
+
+            for (int k = 0; ok && k < d->attach.count; k++)
+                ok = row_operators_bare(&d->attach.items[k], err);
+            for (int k = 0; ok && k < d->replace.count; k++)
+                ok = row_operators_bare(&d->replace.items[k], err);
+        }
+    return ok;
+}
+
+static void
+dependents_collect(struct work *w)
+{
+    for (int t = 0; t < w->table_count; t++) {
+        const struct table *source = w->tables[t].source;
+
+        w->items = mem_array(w->items, (size_t)(w->count + source->dependent_count) + 1, sizeof(*w->items));
+        for (int i = 0; i < source->dependent_count; i++) {
+            const struct dependent *d = &source->dependents[i];
+            struct dependent_item *item = item_of(w, d);
+
+            if (item == NULL && d->class_oid != 0) {
+                item = &w->items[w->count++];
+                *item = (struct dependent_item){.d = d};
+            }
+            if (item != NULL)
+                item->direct = item->direct || d->direct;
+        }
+    }
+}
+
+static void
+add_base(struct dependent_item *item, int position)
+{
+    for (int i = 0; i < item->base_count; i++)
+        if (item->bases[i] == position)
+            return;
+    item->bases = mem_array(item->bases, (size_t)item->base_count + 1, sizeof(*item->bases));
+    item->bases[item->base_count++] = position;
+}
+
+static void
+connect_items(struct work *w)
+{
+    for (int t = 0; t < w->table_count; t++) {
+        const struct table *source = w->tables[t].source;
+
+        for (int i = 0; i < source->dependent_count; i++) {
+            const struct dependent *d = &source->dependents[i];
+            struct dependent_item *item = item_of(w, d);
+
+            for (int k = 0; item != NULL && k < d->base_count; k++) {
+                struct dependent_item *base = item_of(w, &source->dependents[d->bases[k]]);
+
+                if (base != NULL)
+                    add_base(item, (int)(base - w->items));
+            }
+        }
+    }
+}
+
+static bool
+in_order(const struct work *w, int count, int position)
+{
+    for (int i = 0; i < count; i++)
+        if (w->order[i] == position)
+            return true;
+    return false;
+}
+
+static bool
+bases_in_order(const struct work *w, int count, const struct dependent_item *item)
+{
+    for (int i = 0; i < item->base_count; i++)
+        if (!in_order(w, count, item->bases[i]))
+            return false;
+    return true;
+}
+
+/*
+ * pg_depend has no cycles among objects that can be created again. If it had one, the rest would come in any
+ * order.
+ */
+static void
+sort(struct work *w)
+{
+    int count = 0, before;
+
+    w->order = mem_alloc(((size_t)w->count + 1) * sizeof(*w->order));
+    do {
+        before = count;
+        for (int i = 0; i < w->count; i++)
+            if (!in_order(w, count, i) && bases_in_order(w, count, &w->items[i]))
+                w->order[count++] = i;
+    } while (count > before);
+    for (int i = 0; i < w->count; i++)
+        if (!in_order(w, count, i))
+            w->order[count++] = i;
+}
+
+static bool
+is_named(const struct dependent *d)
+{
+    return d->schema != NULL && d->name != NULL;
+}
+
+static bool
+depends_on_remade(const struct work *w, const struct dependent_item *item)
+{
+    for (int i = 0; i < item->base_count; i++)
+        if (w->items[item->bases[i]].fate == FATE_REMADE)
+            return true;
+    return false;
+}
+
+/* The scratch schema that replaces a real one. */
+static const char *
+mirror_of(struct work *w, const char *schema)
+{
+    for (int i = 0; i < w->schemas.count; i++)
+        if (strcmp(w->schemas.items[i], schema) == 0)
+            return w->mirrors.items[i];
+    list_add(&w->schemas, mem_strdup(schema));
+    list_addf(&w->mirrors, "%s_%d", w->tables[0].clone_schema, w->schemas.count);
+    return w->mirrors.items[w->mirrors.count - 1];
+}
+
+/*
+ * Statements have to name the clones instead of the tables, and the views and functions that were tried out
+ * before.
+ */
+static bool
+dependents_map_names(struct work *w, struct error *err)
+{
+    for (int t = 0; t < w->table_count; t++) {
+        const struct table *source = w->tables[t].source;
+        struct result r = {0};
+        bool ok = session_row(
+            w->s, &r, err, "SELECT pg_catalog.quote_ident($1) AS schema, pg_catalog.quote_ident($2) AS name",
+            2, source->schema, source->name);
+
+        if (ok)
+            retarget_add(&w->map, row_text(&r, 0, "schema"), row_text(&r, 0, "name"),
+                         w->tables[t].clone_schema);
+        result_free(&r);
+        if (!ok)
+            return false;
+    }
+    for (int i = 0; i < w->count; i++)
+        if (is_named(w->items[i].d))
+            mirror_of(w, w->items[i].d->schema);
+    for (int i = 0; i < w->count; i++)
+        if (w->items[i].d->holder.count > 0)
+            mirror_of(w, w->items[i].d->holder.items[1]);
+    return true;
+}
+
+/*
+ * The renames of all tables, under the names that the tables have in those schemas: the clones' or the real
+ * ones.
+ */
+static void
+plan_renames(const struct work *w, bool clones, struct string_list *before, struct string_list *after)
+{
+    for (int t = 0; t < w->table_count; t++) {
+        const struct dependents_table *table = &w->tables[t];
+        char *name =
+            name_qualified(clones ? table->clone_schema : table->source->schema, table->source->name);
+
+        renames_plan(table->source, table->target, name, before, after);
+        free(name);
+    }
+}
+
+/*
+ * Prepare the place where everything is tried out: clones with the sources' column names, and a schema for
+ * each real one.
+ */
+static bool
+open_mirror(struct work *w, struct error *err)
+{
+    struct string_list before = {0}, after = {0};
+    bool ok = session_execute(w->s, err, "SAVEPOINT pgrecast_dependents") && dependents_map_names(w, err);
+
+    for (int i = 0; ok && i < w->mirrors.count; i++)
+        ok = session_executef(w->s, err, "CREATE SCHEMA %s", w->mirrors.items[i]);
+    plan_renames(w, true, &before, &after);
+    for (int i = 0; ok && i < before.count; i++)
+        ok = session_execute(w->s, err, before.items[i]);
+    list_free(&before);
+    list_free(&after);
+    return ok;
+}
+
+/* The server's error is a reason to refuse; the scratch schemas are removed from its text. */
+static void
+dependents_refuse(struct work *w, const struct dependent *d, struct error *err)
+{
+    for (int t = 0; t < w->table_count; t++)
+        view_strip_schema(w->tables[t].clone_schema, err->message);
+    for (int i = 0; i < w->mirrors.count; i++)
+        view_strip_schema(w->mirrors.items[i], err->message);
+    list_addf(w->reasons, "%s cannot be made over the new table: %s", d->description, err->message);
+    error_clear(err);
+}
+
+/* The meaning is the same, but people who compare dumps see the difference. */
+static void
+note_text(struct work *w, const struct dependent_item *item, const char *text)
+{
+    char *path = uses_path(&item->uses);
+    int definition = path == NULL ? 0 : 1; /* if there is a path, it is set first */
+
+    if (text != NULL && definition < item->d->attach.count &&
+        strcmp(text, item->d->attach.items[definition]) != 0)
+        list_addf(&w->notes, "the server will print %s differently", item->d->description);
+    free(path);
+}
+
+/*
+ * What was created over the clone must use what the object uses, except for differences that follow from new
+ * types.
+ */
+static bool
+dependents_prove(struct work *w, struct dependent_item *item, struct error *err)
+{
+    char *difference, *text = NULL;
+
+    if (item->uses.count == 0)
+        return true;
+    if (!proof_read(w->s, item->d, &w->map, &item->made, &text, err)) {
+        free(text);
+        return false;
+    }
+    note_text(w, item, text);
+    free(text);
+    difference = uses_difference(&item->uses, &item->made, &w->types);
+    if (difference != NULL)
+        list_addf(w->reasons, "%s would not mean the same over the new table: %s", item->d->description,
+                  difference);
+    free(difference);
+    return true;
+}
+
+/*
+ * Run the statements over the clone. *done is false if the server rejects them. That is a reason to refuse,
+ * unless the statements name what may be NULL: a stand-in, which does not have everything that the real
+ * object has.
+ */
+static bool
+try_out(struct work *w, struct dependent_item *item, const struct string_list *statements,
+        const char *stand_in, bool *done, struct error *err)
+{
+    const struct dependent *d = item->d;
+    bool ok = session_execute(w->s, err, "SAVEPOINT pgrecast_dependent");
+
+    *done = ok;
+    for (int i = 0; *done && i < statements->count; i++) {
+        char *sql = retarget_statement(&w->map, statements->items[i], err);
+
+        *done = sql != NULL && session_execute(w->s, err, sql);
+        free(sql);
+    }
+    if (*done)
+        return dependents_prove(w, item, err);
+    if (!ok || err->connection_lost || err->stopped)
+        return false;
+    if (stand_in != NULL && strstr(err->message, stand_in) != NULL)
+        error_clear(err);
+    else
+        dependents_refuse(w, d, err);
+    return session_execute(w->s, err, "ROLLBACK TO SAVEPOINT pgrecast_dependent");
+}
+
+/* *made is false if the server does not create it: then nothing is known about it. */
+static bool
+dependents_make_stand_in(struct work *w, const struct dependent *d, const char *name, bool *made,
+                         struct error *err)
+{
+    struct result r = {0};
+    bool ok = session_query(w->s, &r, err, sql_catalog_stand_in, 2, d->holder.items[0], name);
+
+    *made = ok && result_rows(&r) > 0;
+    for (int i = 0; ok && i < result_rows(&r); i++)
+        ok = session_execute(w->s, err, row_text(&r, i, "sql"));
+    result_free(&r);
+    if (ok || err->connection_lost || err->stopped)
+        return ok;
+    *made = false;
+    error_clear(err);
+    return true;
+}
+
+/* On the real table or view they would lock that, and the object exists there already. */
+static bool
+try_on_stand_in(struct work *w, struct dependent_item *item, struct error *err)
+{
+    const struct dependent *d = item->d;
+    const char *mirror = mirror_of(w, d->holder.items[1]);
+    char *name = mem_printf("%s.%s", mirror, d->holder.items[2]);
+    bool made = false, done;
+    bool ok = session_execute(w->s, err, "SAVEPOINT pgrecast_holder") &&
+              dependents_make_stand_in(w, d, name, &made, err);
+
+    if (ok && made) {
+        retarget_add(&w->map, d->holder.items[1], d->holder.items[2], mirror);
+        ok = try_out(w, item, &d->attach, name, &done, err);
+        retarget_drop_last(&w->map);
+    }
+    free(name);
+    return ok && session_execute(w->s, err, "ROLLBACK TO SAVEPOINT pgrecast_holder");
+}
+
+static bool
+gives_the_same(struct work *w, const struct dependent *d, bool *same, struct error *err)
+{
+    struct result r = {0};
+    bool ok = session_row(w->s, &r, err, sql_plan_view_columns, 2, mirror_of(w, d->schema), d->name);
+
+    *same = ok && !row_null(&r, 0, "columns") && strcmp(row_text(&r, 0, "columns"), d->columns) == 0;
+    result_free(&r);
+    return ok;
+}
+
+/*
+ * A body that the server has parsed is stored by its objects, and must fit them. A body that is a text is
+ * only read when the function is called; here that would be with the real tables.
+ */
+static bool
+check_bodies(struct work *w, const struct dependent *d, struct error *err)
+{
+    return session_executef(w->s, err, "SET LOCAL check_function_bodies TO %s",
+                            d->parsed_body ? "on" : "off");
+}
+
+/* A view or function: its definition alone contains everything that others can depend on. */
+static bool
+settle_named(struct work *w, struct dependent_item *item, struct error *err)
+{
+    const struct dependent *d = item->d;
+    bool remade = depends_on_remade(w, item), same = true, done;
+
+    if ((!item->direct && !remade) || d->attach.count == 0)
+        return true;
+    retarget_add(&w->map, d->schema, d->name, mirror_of(w, d->schema));
+    if (!check_bodies(w, d, err) || !try_out(w, item, &d->replace, NULL, &done, err))
+        return false;
+    if (done && d->columns != NULL && !gives_the_same(w, d, &same, err))
+        return false;
+    item->fate = remade || !same || !d->replaceable ? FATE_REMADE : FATE_REPLACED;
+    w->functions = w->functions || d->columns == NULL;
+    return true;
+}
+
+/* A rule, trigger or policy, a column's default, or the membership of a table in a publication. */
+static bool
+settle_piece(struct work *w, struct dependent_item *item, struct error *err)
+{
+    const struct dependent *d = item->d;
+    bool done;
+
+    if (!item->direct && !depends_on_remade(w, item))
+        return true;
+    item->fate = FATE_REMADE;
+    if (d->holder.count > 0 && !retarget_has(&w->map, d->holder.items[1], d->holder.items[2]))
+        return try_on_stand_in(w, item, err);
+    return try_out(w, item, &d->attach, NULL, &done, err);
+}
+
+static void
+settle_reasons(struct work *w, const struct dependent_item *item)
+{
+    const struct dependent *d = item->d;
+
+    if (d->reason != NULL && !item->direct && depends_on_remade(w, item))
+        list_addf(w->reasons, "%s: %s", d->description, d->reason);
+    for (int i = 0; item->fate == FATE_REMADE && i < d->obstacles.count; i++)
+        list_addf(w->reasons, "%s: %s", d->description, d->obstacles.items[i]);
+}
+
+static bool
+dependents_settle(struct work *w, struct error *err)
+{
+    for (int i = 0; i < w->count; i++) {
+        struct dependent_item *item = &w->items[w->order[i]];
+
+        if (item->d->reason == NULL &&
+            !(is_named(item->d) ? settle_named(w, item, err) : settle_piece(w, item, err)))
+            return false;
+        settle_reasons(w, item);
+    }
+    return session_execute(w->s, err, "ROLLBACK TO SAVEPOINT pgrecast_dependents");
+}
+
+static void
+write_down(const struct work *w, struct dependents_plan *plan)
+{
+    if (w->functions) /* their bodies are not checked, as ALTER TABLE does not check them either */
+        list_addf(&plan->attach, "SET LOCAL check_function_bodies TO off");
+    for (int i = w->count - 1; i >= 0; i--) {
+        const struct dependent_item *item = &w->items[w->order[i]];
+
+        if (item->fate != FATE_NONE)
+            for (int k = 0; k < item->d->lock.count; k++)
+                list_add_once(&plan->locks, item->d->lock.items[k]);
+        if (item->fate != FATE_NONE && item->d->holder.count > 0)
+            list_add_once(&plan->locked, item->d->holder.items[0]);
+        if (item->fate == FATE_REMADE)
+            list_add_all(&plan->detach, &item->d->detach);
+    }
+    for (int i = 0; i < w->count; i++) {
+        const struct dependent_item *item = &w->items[w->order[i]];
+
+        if (item->fate != FATE_NONE)
+            list_add_all(&plan->attach, item->fate == FATE_REMADE ? &item->d->attach : &item->d->replace);
+    }
+    plan_renames(w, false, &plan->names_before, &plan->names_after);
+}
+
+/*
+ * What the swaps create has to use what was found here. If it could not be tried out, it has to use what it
+ * uses now; then the types of columns must not change.
+ */
+static bool
+plan_proofs(struct work *w, struct dependents_plan *plan, struct error *err)
+{
+    struct proof forward = {0}, back = {0};
+    bool ok = true;
+
+    for (int i = 0; ok && i < w->count; i++) {
+        const struct dependent_item *item = &w->items[w->order[i]];
+        struct object_id object = {item->d->class_oid, item->d->oid};
+        const char *what = item->d->description;
+
+        if (item->fate == FATE_NONE || item->uses.count == 0)
+            continue;
+        if (item->made.count == 0 && w->types.count > 0 && !uses_are_built_in(&item->uses))
+            list_addf(w->reasons, "%s cannot be tried out before the swap: it may get another meaning", what);
+        ok =
+            proof_add(&forward, w->s, &object, what, item->made.count > 0 ? &item->made : &item->uses, err) &&
+            proof_add(&back, w->s, &object, what, &item->uses, err);
+    }
+    plan->proof = proof_statement(&forward);
+    plan->proof_back = proof_statement(&back);
+    return ok;
+}
+
+static void
+tell_fates(struct work *w)
+{
+    for (int t = 0; t < w->table_count; t++) {
+        struct table *source = w->tables[t].source;
+
+        for (int i = 0; i < source->dependent_count; i++) {
+            const struct dependent_item *item = item_of(w, &source->dependents[i]);
+
+            if (item == NULL)
+                continue;
+            free(source->dependents[i].fate);
+            source->dependents[i].fate = mem_strdup(fates[item->fate]);
+        }
+    }
+}
+
+/* Of all dependents, and the types that columns of the tables get. */
+static bool
+dependents_read_uses(struct work *w, struct error *err)
+{
+    struct object_id *objects = mem_alloc(((size_t)w->count + 1) * sizeof(*objects));
+    struct uses *uses = mem_alloc(((size_t)w->count + 1) * sizeof(*uses));
+    bool ok;
+
+    for (int i = 0; i < w->count; i++) {
+        objects[i] = (struct object_id){w->items[i].d->class_oid, w->items[i].d->oid};
+        uses[i] = (struct uses){0};
+    }
+    ok = uses_read(w->s, objects, w->count, uses, err);
+    for (int i = 0; i < w->count; i++)
+        w->items[i].uses = uses[i];
+    free(uses);
+    free(objects);
+    for (int t = 0; t < w->table_count; t++)
+        proof_add_types(w->tables[t].source, w->tables[t].target, &w->types);
+    return ok;
+}
+
+bool
+dependents_plan_make(struct dependents_plan *plan, struct session *s, const struct dependents_table *tables,
+                     int count, struct string_list *reasons, struct error *err)
+{
+    struct work w = {.s = s, .tables = tables, .table_count = count, .reasons = reasons};
+    bool ok;
+
+    dependents_collect(&w);
+    connect_items(&w);
+    sort(&w);
+    ok = dependents_mend(&w, err) && dependents_read_uses(&w, err) && open_mirror(&w, err) &&
+         dependents_settle(&w, err);
+    ok = ok && plan_proofs(&w, plan, err);
+    if (ok) {
+        write_down(&w, plan);
+        tell_fates(&w);
+        list_add_all(&plan->notes, &w.notes);
+    }
+    for (int i = 0; i < w.count; i++) {
+        free(w.items[i].bases);
+        uses_free(&w.items[i].uses);
+        uses_free(&w.items[i].made);
+    }
+    free(w.items);
+    list_free(&w.types);
+    list_free(&w.notes);
+    free(w.order);
+    retarget_free(&w.map);
+    list_free(&w.schemas);
+    list_free(&w.mirrors);
+    return ok ? true : error_context(err, "trying out what depends on the table");
+}
+
+void
+dependents_plan_free(struct dependents_plan *plan)
+{
+    list_free(&plan->locks);
+    list_free(&plan->locked);
+    list_free(&plan->detach);
+    list_free(&plan->attach);
+    list_free(&plan->notes);
+    free(plan->proof);
+    free(plan->proof_back);
+    list_free(&plan->names_before);
+    list_free(&plan->names_after);
+}

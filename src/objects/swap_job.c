@@ -1,0 +1,173 @@
+#include "objects/swap_job.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/list.h"
+#include "core/mem.h"
+#include "objects/foreign_key.h"
+#include "objects/generate.h"
+#include "objects/grants.h"
+#include "planned.h"
+
+enum direction { TO_NEW, TO_ORIGINAL, TO_NEW_AGAIN };
+
+static const struct plan *
+plan_towards(const struct plan_table *t, enum direction direction)
+{
+    return direction == TO_NEW ? t->forward : direction == TO_ORIGINAL ? t->back : t->again;
+}
+
+static bool
+is_of_the_job(const struct plan_set *set, oid_t oid)
+{
+    for (int i = 0; i < set->table_count; i++)
+        if (set->tables[i].forward->source->oid == oid)
+            return true;
+    return false;
+}
+
+static void
+add_key_locks(struct plan_swap *swap, const struct plan_set *set, const struct table *t)
+{
+    char oid[16];
+
+    for (int k = 0; k < t->foreign_key_count; k++) {
+        const struct foreign_key *f = &t->foreign_keys[k];
+
+        if (f->lock == NULL || is_of_the_job(set, f->other_oid))
+            continue;
+        snprintf(oid, sizeof(oid), "%u", f->other_oid);
+        planned_add_once(&swap->locks, PLANNED_LOCK, LOCK_ACCESS_EXCLUSIVE, f->lock);
+        list_add_once(&swap->locked, oid);
+    }
+}
+
+/* Locks of other tables, each once; what depends on the tables comes before them, in the order of a query. */
+static void
+add_locks(struct plan_swap *swap, const struct plan_set *set, const struct dependents_plan *d)
+{
+    for (int i = 0; i < d->locks.count; i++)
+        planned_add(&swap->locks, PLANNED_LOCK, LOCK_ACCESS_EXCLUSIVE, mem_strdup(d->locks.items[i]));
+    list_add_all(&swap->locked, &d->locked);
+    for (int i = 0; i < set->table_count; i++) {
+        add_key_locks(swap, set, set->tables[i].forward->source);
+        add_key_locks(swap, set, set->tables[i].forward->target);
+    }
+}
+
+/* A key between two tables of the job is handled with the referencing table. */
+static bool
+is_its_own(const struct plan_set *set, int table, const struct foreign_key *f)
+{
+    return f->on_oid == set->tables[table].forward->source->oid || !is_of_the_job(set, f->on_oid);
+}
+
+static void
+detach_keys(const struct plan_set *set, enum direction direction, struct planned_list *out)
+{
+    struct string_list statements = {0};
+
+    for (int i = 0; i < set->table_count; i++) {
+        const struct table *t = plan_towards(&set->tables[i], direction)->source;
+
+        for (int k = 0; k < t->foreign_key_count; k++)
+            if (is_its_own(set, i, &t->foreign_keys[k]))
+                foreign_key_detach(&t->foreign_keys[k], &statements);
+    }
+    planned_add_all(out, PLANNED_DETACH, &statements);
+    list_free(&statements);
+}
+
+/*
+ * The referenced columns as the other table of the job will have them; NULL if that table does not belong to
+ * the job.
+ */
+static const char *
+columns_there(const struct plan_set *set, enum direction direction, const struct foreign_key *f)
+{
+    for (int i = 0; i < set->table_count; i++) {
+        const struct table *t = plan_towards(&set->tables[i], direction)->target;
+
+        if (set->tables[i].forward->source->oid != f->ref_oid || f->ref_oid == f->on_oid)
+            continue;
+        for (int k = 0; k < t->foreign_key_count; k++)
+            if (t->foreign_keys[k].on_oid == f->on_oid && strcmp(t->foreign_keys[k].name, f->name) == 0)
+                return t->foreign_keys[k].ref_columns;
+    }
+    return NULL;
+}
+
+static void
+attach_keys(const struct plan_set *set, enum direction direction, struct plan_swap *swap)
+{
+    for (int i = 0; i < set->table_count; i++) {
+        const struct table *t = plan_towards(&set->tables[i], direction)->target;
+
+        for (int k = 0; k < t->foreign_key_count; k++) {
+            int before = swap->validate.count;
+
+            if (is_its_own(set, i, &t->foreign_keys[k]))
+                foreign_key_attach(&t->foreign_keys[k], columns_there(set, direction, &t->foreign_keys[k]),
+                                   &swap->statements, &swap->validate);
+            swap->validated_keys += swap->validate.count > before;
+        }
+    }
+}
+
+/* The owner's own privileges, as far as he has revoked them from himself. */
+static void
+add_grants(const struct plan_set *set, enum direction direction,
+           void (*add)(const struct generate *g, struct string_list *out), struct planned_list *out)
+{
+    struct string_list statements = {0};
+
+    for (int i = 0; i < set->table_count; i++) {
+        const struct table *source = set->tables[i].forward->source;
+        const struct generate g = {.table = plan_towards(&set->tables[i], direction)->target,
+                                   .schema = source->schema,
+                                   .name = source->name};
+
+        add(&g, &statements);
+    }
+    planned_add_all(out, PLANNED_GRANT, &statements);
+    list_free(&statements);
+}
+
+/* Statements for dependents use the originals' column names only. */
+static struct plan_swap *
+swap_of(const struct plan_set *set, const struct dependents_plan *d, enum direction direction)
+{
+    bool renamed = direction != TO_ORIGINAL && d->attach.count > 0;
+    const char *proof = direction == TO_ORIGINAL ? d->proof_back : d->proof;
+    struct plan_swap *swap;
+
+    if (plan_towards(&set->tables[0], direction) == NULL)
+        return NULL;
+    swap = mem_alloc(sizeof(*swap));
+    add_locks(swap, set, d);
+    detach_keys(set, direction, &swap->statements);
+    planned_add_all(&swap->statements, PLANNED_DETACH, &d->detach);
+    for (int i = 0; i < set->table_count; i++)
+        planned_add_all(&swap->statements, PLANNED_EXCHANGE,
+                        &plan_towards(&set->tables[i], direction)->statements.swap);
+    add_grants(set, direction, grants_lend, &swap->statements);
+    if (renamed)
+        planned_add_all(&swap->statements, PLANNED_ATTACH, &d->names_before);
+    planned_add_all(&swap->statements, PLANNED_ATTACH, &d->attach);
+    if (renamed)
+        planned_add_all(&swap->statements, PLANNED_ATTACH, &d->names_after);
+    if (proof != NULL)
+        planned_add(&swap->statements, PLANNED_PROVE, LOCK_NONE, mem_strdup(proof));
+    attach_keys(set, direction, swap);
+    add_grants(set, direction, grants_take, &swap->statements);
+    return swap;
+}
+
+void
+swap_job_plan(struct plan_set *set, const struct dependents_plan *d)
+{
+    set->cutover = swap_of(set, d, TO_NEW);
+    set->rollback = swap_of(set, d, TO_ORIGINAL);
+    set->cutover_again = swap_of(set, d, TO_NEW_AGAIN);
+}

@@ -1,0 +1,154 @@
+#include "rows/code.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buffer.h"
+#include "core/mem.h"
+#include "sql/sql.h"
+
+/* A text[] as the server reads it */
+static char *
+array_of(const struct string_list *list)
+{
+    struct buffer out = {0};
+
+    buffer_add_char(&out, '{');
+    for (int i = 0; list != NULL && i < list->count; i++) {
+        buffer_add_text(&out, i > 0 ? ",\"" : "\"");
+        for (const char *c = list->items[i]; *c != '\0'; c++) {
+            if (*c == '"' || *c == '\\')
+                buffer_add_char(&out, '\\');
+            buffer_add_char(&out, *c);
+        }
+        buffer_add_char(&out, '"');
+    }
+    buffer_add_char(&out, '}');
+    return buffer_take(&out);
+}
+
+bool
+code_find(struct session *s, const struct code_scope *scope, struct code_found *found, struct error *err)
+{
+    char *trusted = array_of(scope->trusted), *retyped = array_of(scope->retyped);
+    char *defaults = array_of(scope->defaults);
+    struct params p = {0};
+    struct result r = {0};
+    bool ok;
+
+    params_text(&p, scope->table);
+    params_text(&p, trusted);
+    params_text(&p, retyped);
+    params_text(&p, defaults);
+    params_bool(&p, scope->written);
+    ok = session_query_with(s, &r, err, sql_rows_foreign_code, &p);
+    for (int i = 0; ok && i < result_rows(&r); i++) {
+        if (scope->allowed != NULL && list_has(scope->allowed, row_text(&r, i, "function_oid")))
+            continue;
+        if (row_bool(&r, i, "as_alter")) {
+            list_add(&found->allowed, row_copy(&r, i, "function_oid"));
+            continue;
+        }
+        list_add(&found->oids, row_copy(&r, i, "function_oid"));
+        list_add_once(&found->owners, row_text(&r, i, "owner"));
+        list_addf(&found->lines, "function %s of role \"%s\" (%s) would run with the rights of \"%s\"",
+                  row_text(&r, i, "function"), row_text(&r, i, "owner"), row_text(&r, i, "what"),
+                  row_text(&r, i, "session_role"));
+    }
+    result_free(&r);
+    free(trusted);
+    free(retyped);
+    free(defaults);
+    return ok;
+}
+
+void
+code_found_free(struct code_found *found)
+{
+    list_free(&found->lines);
+    list_free(&found->oids);
+    list_free(&found->owners);
+    list_free(&found->allowed);
+}
+
+bool
+code_is_foreign(struct session *s, const char *owner, bool *foreign, struct error *err)
+{
+    struct result r = {0};
+    bool ok = session_row(s, &r, err, "SELECT session_user <> $1 AS differs", 1, owner);
+
+    if (ok)
+        *foreign = row_bool(&r, 0, "differs");
+    result_free(&r);
+    return ok;
+}
+
+void
+code_defaults(const struct plan *plan, struct string_list *names)
+{
+    for (int i = 0; i < plan->rows.column_count; i++)
+        if (plan->rows.columns[i].origin == COLUMN_DEFAULT)
+            list_add(names, mem_strdup(plan->rows.columns[i].name));
+}
+
+void
+code_hint(const struct code_found *found, struct buffer *hint)
+{
+    buffer_add_text(hint, "Connect as the owner of the table, or say that the role may use all rights of the "
+                          "session's:");
+    for (int i = 0; i < found->owners.count; i++)
+        buffer_printf(hint, " --trust-owner=%s", found->owners.items[i]);
+}
+
+/* One line or several, followed by what the user can do. */
+static bool
+refuse_code(const struct code_found *found, struct error *err)
+{
+    struct buffer detail = {0}, hint = {0};
+
+    for (int i = 0; i < found->lines.count; i++)
+        buffer_printf(&detail, "%s%s", i > 0 ? "\n" : "", found->lines.items[i]);
+    code_hint(found, &hint);
+    error_set(err, ERROR_FAILED, "the tables have code of a role that is not trusted");
+    error_detail(err, "%s", detail.data);
+    error_hint(err, "%s", hint.data);
+    buffer_free(&detail);
+    buffer_free(&hint);
+    return false;
+}
+
+bool
+code_check(struct session *s, const struct plan *plan, struct error *err)
+{
+    struct string_list defaults = {0};
+    struct code_found found = {0};
+    struct code_scope source = {
+        .table = plan->names.source_sql, .trusted = &plan->code.trusted, .allowed = &plan->code.allowed};
+    struct code_scope shadow = {.table = plan->names.shadow_sql,
+                                .trusted = &plan->code.trusted,
+                                .allowed = &plan->code.allowed,
+                                .defaults = &defaults,
+                                .written = plan->rows.insert_columns != NULL};
+    bool ok = true;
+
+    if (!plan->code.foreign)
+        return true;
+    if (shadow.written)
+        code_defaults(plan, &defaults);
+    ok = code_find(s, &source, &found, err) && code_find(s, &shadow, &found, err);
+    if (ok && found.lines.count > 0)
+        ok = refuse_code(&found, err);
+    list_free(&defaults);
+    code_found_free(&found);
+    return ok;
+}
+
+bool
+code_guard(struct session *s, struct session *asker, const struct plan *plan, struct error *err)
+{
+    if (!plan->code.foreign)
+        return true;
+    return session_executef(s, err, "LOCK TABLE ONLY %s, ONLY %s IN ROW EXCLUSIVE MODE",
+                            plan->names.source_sql, plan->names.shadow_sql) &&
+           code_check(asker != NULL ? asker : s, plan, err);
+}

@@ -1,0 +1,73 @@
+-- What a new table has although the program has not created it: an event trigger may have added it, or somebody else.
+-- undo: the statement that removes it; null: no statement does so safely.
+-- $1 oid of the table; $2 what the job has made: an array of "kind oid", from the ledger; $3 names of its columns; $4, $5
+-- whether it has to have row security, and force it; $6 rows are in it already; $7, $8 names of its constraints and
+-- indexes, null where they are not looked at; $9, $10, $11 owner, storage parameters, and those of its TOAST table, in the
+-- form of catalog_table.sql
+SELECT a.what, a.undo
+FROM pg_catalog.pg_class AS c
+CROSS JOIN LATERAL (
+    SELECT 1 AS step, 'row security' AS what, pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', c.oid::pg_catalog.regclass) AS undo
+    WHERE c.relrowsecurity AND NOT $4::pg_catalog.bool
+    UNION ALL
+    SELECT 1, 'forced row security', pg_catalog.format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', c.oid::pg_catalog.regclass)
+    WHERE c.relforcerowsecurity AND NOT $5::pg_catalog.bool
+    UNION ALL
+    SELECT 1, 'policy ' || pg_catalog.quote_ident(p.polname), pg_catalog.format('DROP POLICY %I ON %s', p.polname, c.oid::pg_catalog.regclass)
+    FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid
+    UNION ALL
+    -- the trigger may have changed rows
+    SELECT 1, 'trigger ' || pg_catalog.quote_ident(t.tgname),
+           CASE WHEN NOT $6::pg_catalog.bool THEN pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, c.oid::pg_catalog.regclass) END
+    FROM pg_catalog.pg_trigger AS t
+    WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND 'guard ' || t.oid <> ALL ($2::pg_catalog.text[])
+    UNION ALL
+    SELECT 1, 'rule ' || pg_catalog.quote_ident(r.rulename),
+           CASE WHEN NOT $6::pg_catalog.bool THEN pg_catalog.format('DROP RULE %I ON %s', r.rulename, c.oid::pg_catalog.regclass) END
+    FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class = c.oid
+    UNION ALL
+    SELECT 1, 'publication ' || pg_catalog.quote_ident(p.pubname),
+           pg_catalog.format('ALTER PUBLICATION %I DROP TABLE %s', p.pubname, c.oid::pg_catalog.regclass)
+    FROM pg_catalog.pg_publication_rel AS m
+    JOIN pg_catalog.pg_publication AS p ON p.oid = m.prpubid
+    WHERE m.prrelid = c.oid AND 'publication ' || p.oid <> ALL ($2::pg_catalog.text[])
+    UNION ALL
+    SELECT 1, 'privileges of ' || role.name,
+           pg_catalog.format('REVOKE ALL ON TABLE %s FROM %s', c.oid::pg_catalog.regclass, role.name)
+    FROM (SELECT DISTINCT CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(g.grantee)) END
+          FROM pg_catalog.aclexplode(c.relacl) AS g WHERE g.grantee <> c.relowner) AS role (name)
+    UNION ALL
+    SELECT 2, 'column ' || pg_catalog.quote_ident(f.attname), NULL
+    FROM pg_catalog.pg_attribute AS f
+    WHERE f.attrelid = c.oid AND f.attnum > 0 AND NOT f.attisdropped AND f.attname::pg_catalog.text <> ALL ($3::pg_catalog.text[])
+    UNION ALL
+    SELECT 1, 'constraint ' || pg_catalog.quote_ident(k.conname),
+           pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', c.oid::pg_catalog.regclass, k.conname)
+    FROM pg_catalog.pg_constraint AS k
+    WHERE k.conrelid = c.oid AND k.contype IN ('c', 'p', 'u', 'x', 'f') AND k.conname::pg_catalog.text <> ALL ($7::pg_catalog.text[])
+    UNION ALL
+    SELECT 1, 'index ' || pg_catalog.quote_ident(i.relname), pg_catalog.format('DROP INDEX %s', i.oid::pg_catalog.regclass)
+    FROM pg_catalog.pg_index AS x
+    JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
+    WHERE x.indrelid = c.oid AND i.relname::pg_catalog.text <> ALL ($8::pg_catalog.text[])
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.oid AND k.conrelid = c.oid)
+    UNION ALL
+    SELECT 1, 'owner ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)),
+           pg_catalog.format('ALTER TABLE %s OWNER TO %I', c.oid::pg_catalog.regclass, $9::pg_catalog.text)
+    WHERE pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text <> $9::pg_catalog.text
+    UNION ALL
+    SELECT 2, 'storage parameters', NULL
+    FROM (SELECT (SELECT pg_catalog.string_agg(pg_catalog.format('%I=%L', o.option_name, o.option_value), ', ')
+                  FROM pg_catalog.pg_options_to_table(c.reloptions) AS o WHERE o.option_name <> 'autovacuum_enabled'),
+                 (SELECT pg_catalog.string_agg(pg_catalog.format('toast.%I=%L', o.option_name, o.option_value), ', ')
+                  FROM pg_catalog.pg_class AS toast
+                  CROSS JOIN LATERAL pg_catalog.pg_options_to_table(toast.reloptions) AS o
+                  WHERE toast.oid = c.reltoastrelid AND o.option_name <> 'autovacuum_enabled')) AS now (own, toast)
+    WHERE NOT $6::pg_catalog.bool AND (now.own IS DISTINCT FROM $10::pg_catalog.text
+                                       OR c.reltoastrelid <> 0 AND now.toast IS DISTINCT FROM $11::pg_catalog.text)
+    UNION ALL
+    SELECT 2, 'inheritance', NULL
+    FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid AND NOT c.relispartition OR i.inhparent = c.oid AND c.relkind = 'r'
+) AS a
+WHERE c.oid = $1
+ORDER BY a.step, a.what

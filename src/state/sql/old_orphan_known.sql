@@ -1,0 +1,3 @@
+-- Whether a ledger of format 3 or older has an object: $1 kind, $2 name.
+SELECT FROM pgrecast.object
+WHERE kind = $1 AND (name = $2 OR kind = 'table' AND pg_catalog.to_regclass(name) = pg_catalog.to_regclass($2))
