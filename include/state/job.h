@@ -160,8 +160,9 @@ bool job_state_read_older(struct session *s, const char *name, struct job_state 
 bool job_state_end_older(struct session *s, struct job_state *job, struct error *err);
 
 /*
- * Take the advisory lock that one running instance holds; it ends with the session. ERROR_FAILED with
- * SQLSTATE JOB_LOCKED when another instance has it.
+ * Take the advisory lock that one running instance holds; it ends with the session. Waits up to three seconds,
+ * for the lock of an instance that has just ended. ERROR_FAILED with SQLSTATE JOB_LOCKED when another instance
+ * has it.
  */
 bool job_state_lock(struct session *s, const struct job_state *job, struct error *err);
 

@@ -25,7 +25,6 @@
 #include "validate.h"
 
 #define POLL_MS 200
-#define LOCK_SOON_MS 5000   /* a session that has just been closed may still hold its lock */
 #define BACK_SOON_MS 2000   /* an instance that has lost its connection has a new one within this time */
 #define READY_SOON_MS 30000 /* within this time a new instance has ended the statements of the previous one */
 /* An instance that was started a moment ago holds the job's lock within this time. */
@@ -210,20 +209,6 @@ take_answer(struct request_answer *answer, struct error *err)
     return false;
 }
 
-/* The lock of a job whose instance has just ended becomes free within a moment. */
-static bool
-lock_soon(struct session *s, const struct job_state *job, struct error *err)
-{
-    int64_t until = clock_ms() + LOCK_SOON_MS;
-
-    while (!job_state_lock(s, job, err)) {
-        if (!sqlstate_is(err, JOB_LOCKED) || clock_ms() > until || !clock_sleep(POLL_MS))
-            return false;
-        error_clear(err);
-    }
-    return true;
-}
-
 /* Read what another process has changed in the job meanwhile. */
 static bool
 read_again(struct session *s, struct job_state *job, struct error *err)
@@ -244,7 +229,7 @@ read_again(struct session *s, struct job_state *job, struct error *err)
 static bool
 request_take_over(struct session *s, struct job_state *job, struct error *err)
 {
-    return lock_soon(s, job, err) && read_again(s, job, err) &&
+    return job_state_lock(s, job, err) && read_again(s, job, err) &&
            (job->ended ||
             (ending_orphans(s, job, err) && job_state_take(s, job, false, err) && read_again(s, job, err)));
 }
@@ -271,7 +256,7 @@ remove_current(struct session *s, struct job_state *job, struct error *err)
 static bool
 remove_older(struct session *s, struct job_state *job, struct error *err)
 {
-    return lock_soon(s, job, err) && ledger_undo_older(s, job, err) && job_state_end_older(s, job, err);
+    return job_state_lock(s, job, err) && ledger_undo_older(s, job, err) && job_state_end_older(s, job, err);
 }
 
 /* The job's state is gone, but not the objects that the job has made on the server. */

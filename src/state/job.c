@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/command.h"
 #include "core/mem.h"
 #include "fence.h"
@@ -12,6 +13,9 @@
 #include "statements.h"
 
 #define HOST_SIZE 256
+#define LOCK_SOON_MS                                                                                         \
+    3000 /* the server ends the session of an instance a moment after the instance itself has ended */
+#define LOCK_POLL_MS 50
 
 static const char *const phase_names[] = {"init",        "copy",     "index",   "catchup",
                                           "verify",      "ready",    "cutover", "reverse",
@@ -127,8 +131,8 @@ fence_run(struct session *s, struct result *out, struct error *err, const char *
     return ok;
 }
 
-bool
-job_state_lock(struct session *s, const struct job_state *job, struct error *err)
+static bool
+lock_once(struct session *s, const struct job_state *job, struct error *err)
 {
     struct result res = {0};
     struct params p = {0};
@@ -146,6 +150,19 @@ job_state_lock(struct session *s, const struct job_state *job, struct error *err
     }
     result_free(&res);
     return ok;
+}
+
+bool
+job_state_lock(struct session *s, const struct job_state *job, struct error *err)
+{
+    int64_t until = clock_ms() + LOCK_SOON_MS;
+
+    while (!lock_once(s, job, err)) {
+        if (!sqlstate_is(err, JOB_LOCKED) || clock_ms() > until || !clock_sleep(LOCK_POLL_MS))
+            return false;
+        error_clear(err);
+    }
+    return true;
 }
 
 bool

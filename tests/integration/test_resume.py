@@ -20,6 +20,7 @@ from servers import Server, drop_slot, wait_until
 from tables import assert_aborts, assert_resumable
 
 PHASES = ("copy", "index", "catchup", "verify", "ready", "cutover")
+JOB_LOCK_CLASS = 1885827683  # include/state/job.h
 SMALL_CHUNKS = ["--chunk-size=64kB"]
 
 
@@ -71,6 +72,27 @@ def test_asked_while_an_instance_begins(database):
             request = pgrecast.Running(database, ["cutover", JOB])
             wait_until(lambda: request.poll() is not None or asks(database), "the request")
         assert request.wait().status == DONE
+        rewrite.instance.wait_phase("reverse")
+        assert pgrecast.call(database, "finish", JOB).status == DONE
+    rewrite.assert_over()
+
+
+@pytest.mark.main_major
+def test_session_of_the_last_instance_lives_a_moment_longer(database):
+    """Its program has ended, the server has not noticed yet: a resume waits for the job's lock, and goes on."""
+    rewrite = Rewrite(database, rows=500, arguments=["--cutover=hold"])
+    with rewrite.load:
+        rewrite.go_on().wait_phase("ready")
+        rewrite.kill()
+        job_id = database.superuser("SELECT id FROM pgrecast.job")[0][0]
+        with contextlib.closing(database.connect("postgres")) as conn:
+            conn.cursor().execute(f"SELECT pg_advisory_lock({JOB_LOCK_CLASS}, {job_id})")
+            rewrite.go_on()
+            wait_until(lambda: rewrite.instance.poll() is not None or database.superuser(
+                "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"
+                " AND application_name = 'pgrecast control' AND query LIKE '%pg_try_advisory_lock%'"), "the instance to try")
+        rewrite.instance.wait_phase("ready")
+        assert pgrecast.call(database, "cutover", JOB).status == DONE
         rewrite.instance.wait_phase("reverse")
         assert pgrecast.call(database, "finish", JOB).status == DONE
     rewrite.assert_over()
