@@ -28,6 +28,8 @@ struct cli_options {
     char *target; /* path of the file that --target names */
     int map_count;
     const char *const *maps; /* "column=expression" */
+    char *tablespace;        /* of the tables, or NULL */
+    char *index_tablespace;  /* of their indexes, or NULL */
     bool json;
     bool all;
     int64_t record; /* 0: not given */

@@ -13,6 +13,7 @@
 #include "core/mem.h"
 #include "core/sqlstate.h"
 #include "pg/sqlstate.h"
+#include "plan/placement.h"
 #include "plan/plan.h"
 #include "plan/target_file.h"
 
@@ -47,6 +48,27 @@ read_target(const struct cli_options *o, const struct plan_options *plan, char *
     return true;
 }
 
+/* The statements, or the rebuild, become statements that move the tables too. */
+static bool
+read_placement(const struct cli_options *o, struct plan_options *plan, char **sql, struct error *err)
+{
+    struct placement placement = {.tablespace = o->tablespace, .indexes = o->index_tablespace};
+    struct session *s;
+    char *statements;
+
+    if (placement.tablespace == NULL && placement.indexes == NULL)
+        return true;
+    s = session_open(&o->connection, SESSION_SQL, "placement", err);
+    statements = s != NULL ? placement_statements(s, &placement, plan, err) : NULL;
+    session_close(s);
+    if (statements == NULL)
+        return false;
+    free(*sql);
+    plan->sql = *sql = statements;
+    plan->rebuild_table = NULL;
+    return true;
+}
+
 /*
  * Completes the options with the change to make, in the form that plan and run take. The caller frees *sql.
  */
@@ -71,15 +93,19 @@ read_change(const struct cli_options *o, struct plan_options *plan, char **sql, 
                                              : "-t goes with --rebuild or --target");
     if (o->map_count > 0 && o->target == NULL)
         return error_set(err, ERROR_USAGE, "--map goes with --target");
+    if (o->target != NULL && (o->tablespace != NULL || o->index_tablespace != NULL)) {
+        error_set(err, ERROR_USAGE, "--tablespace and --index-tablespace do not go with --target");
+        return error_hint(err, "Move the table in a job of its own, with --rebuild.");
+    }
     if (o->rebuild) {
         plan->rebuild_table = o->table;
-        return true;
+        return read_placement(o, plan, sql, err);
     }
     *sql = cli_read_sql(o, err);
     if (*sql != NULL && o->target != NULL && !read_target(o, plan, sql, err))
         return false;
     plan->sql = *sql;
-    return *sql != NULL;
+    return *sql != NULL && read_placement(o, plan, sql, err);
 }
 
 bool
