@@ -25,6 +25,7 @@ struct watched {
     char *versions;  /* of the rows in the catalogs; NULL: not read yet */
     char *text;      /* what was changed, for people; NULL: nothing */
     json_t *changes; /* what was changed, as JSON */
+    char *indexes;   /* changes of indexes that do not hold the job, as they were last logged; NULL: none */
     bool renamed;    /* the job's statements do not find the table under its name */
     bool hopeless;   /* the rows of the table are not those that the job knows */
 };

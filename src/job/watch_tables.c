@@ -24,18 +24,29 @@
 static void
 watched_clear(struct watched *w)
 {
+    char *indexes = w->indexes;
+
     free(w->versions);
     free(w->text);
     json_decref(w->changes);
     memset(w, 0, sizeof(*w));
+    w->indexes = indexes;
+}
+
+static void
+watched_forget(struct watched *w)
+{
+    watched_clear(w);
+    free(w->indexes);
+    w->indexes = NULL;
 }
 
 void
 watch_forget(struct engine *e)
 {
     for (int i = 0; i < e->table_count; i++) {
-        watched_clear(&e->tables[i].active);
-        watched_clear(&e->tables[i].inactive);
+        watched_forget(&e->tables[i].active);
+        watched_forget(&e->tables[i].inactive);
     }
 }
 
@@ -121,7 +132,7 @@ expect_active(const struct engine *e, int table)
         .definition = original ? t->definition : t->active_definition,
         /*
          * After a cutover changes of the active table's indexes do not count. A rollback takes this table
-         * away, so that losing such an index costs nothing but time.
+         * away, so that losing such an index costs nothing but time. They are logged.
          */
         .indexes = !job_is_reversed(&e->job),
     };
@@ -167,6 +178,29 @@ name_difference(struct engine *e, struct watched *w, const struct expected *x, c
     return ok;
 }
 
+/* Once for each state of the indexes: what a rollback would not take over. */
+static bool
+tell_indexes(struct engine *e, struct watched *w, const struct expected *x, const char *now,
+             struct error *err)
+{
+    struct result res = {0};
+    struct buffer text = {0};
+    bool ok = session_query(e->control, &res, err, sql_definition_difference, 3, x->definition, now, "true");
+
+    if (ok) {
+        watch_name_changes(e, &text, &res);
+        if (text.len > 0 && (w->indexes == NULL || strcmp(w->indexes, text.data) != 0))
+            log_warning("indexes of %s were changed after the cutover: %s. After a rollback the original has "
+                        "the indexes that it had",
+                        x->name, text.data);
+        free(w->indexes);
+        w->indexes = buffer_take(&text);
+    }
+    buffer_free(&text);
+    result_free(&res);
+    return ok;
+}
+
 static bool
 name_missing(struct watched *w, const struct expected *x)
 {
@@ -196,6 +230,8 @@ look_at(struct engine *e, struct watched *w, const struct expected *x, const cha
     ok = own != NULL && table_definition_read(e->control, x->oid, own, &now, err);
     if (ok && !table_fingerprint_same(now.fingerprint, x->fingerprint, x->indexes))
         ok = name_difference(e, w, x, now.text, err);
+    else if (ok && !x->indexes && strcmp(x->fingerprint, UNKNOWN) != 0)
+        ok = tell_indexes(e, w, x, now.text, err);
     if (ok)
         w->versions = mem_strdup(versions);
     table_definition_clear(&now);

@@ -115,6 +115,7 @@ line (object, property, value) AS (
         VALUES ('definition', pg_catalog.concat_ws(' ', pg_catalog.pg_get_indexdef(x.indexrelid), x.indisprimary, x.indisvalid,
                                                    x.indimmediate)),
                ('replica identity of the table', x.indisreplident::pg_catalog.text),
+               ('clustering', x.indisclustered::pg_catalog.text),
                ('statistics target', (SELECT pg_catalog.string_agg(a.attnum || ':' || a.attstattarget, ',' ORDER BY a.attnum)
                                       FROM pg_catalog.pg_attribute a
                                       WHERE a.attrelid = x.indexrelid AND a.attstattarget >= 0))
