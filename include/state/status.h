@@ -63,7 +63,7 @@ struct job_status {
     char *failed_message, *failed_at; /* why it was not, and when: ISO 8601 in UTC */
 
     int swaps;                         /* number of swaps so far; even: the original is active */
-    bool slot_kept;                    /* the replication slot exists and is not lost */
+    char *slot_lost;                   /* what became of the replication slot; NULL: the job can use it */
     char *window_ends;                 /* end of the rollback window, ISO 8601 in UTC; or NULL */
     char *window_ends_text;            /* the same, written for people; or NULL */
     bool window_over;                  /* the window has ended, but the job has not */

@@ -40,7 +40,7 @@ is_in(const struct job_status *j, enum job_phase phase)
 static bool
 is_hopeless(const struct job_status *j)
 {
-    return j->held_for_good || (!j->slot_kept && !is_in(j, PHASE_INIT));
+    return j->held_for_good || j->slot_lost != NULL;
 }
 
 static void

@@ -144,6 +144,8 @@ status_print(const struct job_status *j, const char *connection, FILE *out)
                 j->wal_retained_bytes / 1000000);
     if (j->held != NULL)
         fprintf(out, "  held         %s\n", j->held);
+    else if (j->slot_lost != NULL)
+        fprintf(out, "  lost         %s: the job cannot continue\n", j->slot_lost);
     if (j->error != NULL)
         fprintf(out, "  error        %s\n", j->error);
     if (j->failed_kind != NULL && !j->ended)
@@ -303,6 +305,7 @@ job_json(const struct job_status *j, const char *connection)
     json_object_set_new(object, "window_over", json_boolean(j->window_over));
     json_object_set_new(object, "verify", verify_json(j));
     json_object_set_new(object, "held", held_json(j));
+    json_object_set_new(object, "slot_lost", json_text(j->slot_lost));
     json_object_set_new(object, "error", json_text(j->error));
     json_object_set_new(object, "failed_request", failed_request_json(j));
     json_object_set_new(object, "objects", objects_json(j));

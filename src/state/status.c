@@ -11,7 +11,7 @@
 
 /* Whether a rollback is possible, as far as the catalogs show. */
 static void
-judge_rollback(struct job_status *j, const char *answer, bool slot, bool publication)
+judge_rollback(struct job_status *j, const char *answer, bool publication)
 {
     if (j->swaps % 2 == 0)
         j->rollback_reason = mem_strdup("the original is active");
@@ -23,8 +23,8 @@ judge_rollback(struct job_status *j, const char *answer, bool slot, bool publica
         j->rollback_reason = mem_strdup(j->held);
     else if (!publication)
         j->rollback_reason = mem_strdup("the job runs without a rollback window");
-    else if (!slot)
-        j->rollback_reason = mem_strdup("the replication slot is gone");
+    else if (j->slot_lost != NULL)
+        j->rollback_reason = mem_strdup(j->slot_lost);
     else if (j->blocked_rows > 0)
         j->rollback_reason = mem_printf("%" PRId64 " row%s of the new table cannot be held by the original",
                                         j->blocked_rows, j->blocked_rows == 1 ? "" : "s");
@@ -113,8 +113,8 @@ status_take_row(struct job_status *j, const struct result *r, int i)
     j->window_over = row_bool(r, i, "window_over");
     j->window_ends_text = row_copy(r, i, "window_ends_text");
     j->blocked_rows = row_int(r, i, "blocked_rows");
-    j->slot_kept = row_bool(r, i, "slot_kept");
-    judge_rollback(j, row_text(r, i, "rollback_failure"), j->slot_kept, row_bool(r, i, "back_published"));
+    j->slot_lost = row_copy(r, i, "slot_lost");
+    judge_rollback(j, row_text(r, i, "rollback_failure"), row_bool(r, i, "back_published"));
 }
 
 static bool
@@ -210,6 +210,7 @@ job_status_clear(struct job_status *j)
     free(j->error);
     free(j->held);
     free(j->held_changes);
+    free(j->slot_lost);
     free(j->failed_kind);
     free(j->failed_message);
     free(j->failed_at);

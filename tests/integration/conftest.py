@@ -112,6 +112,14 @@ def server(major):
 
 
 @pytest.fixture
+def lonely(major):
+    """A server of the test's own, with a database."""
+    with servers.Server(major) as server:
+        database = server.new_database()
+        yield server, database
+
+
+@pytest.fixture
 def new_database(server):
     """A function that makes databases, which end with the test."""
     made = []

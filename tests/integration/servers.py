@@ -510,6 +510,29 @@ class Database:
         server.execute(f'DROP DATABASE IF EXISTS "{self.name}" WITH (FORCE)')
 
 
+def lose_slot(server, database):
+    """
+    Write so much that the server invalidates the database's slot. A program that uses it meanwhile is sent away; the
+    slot of one that keeps up is lost too, as the log since the start of the oldest transaction is kept.
+    """
+    server.configure(max_slot_wal_keep_size="1MB", min_wal_size="32MB", max_wal_size="32MB")
+
+    def lost():
+        database.superuser("SELECT pg_switch_wal(); INSERT INTO wal SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
+        server.execute("CHECKPOINT")
+        return database.superuser("SELECT 1 FROM pg_replication_slots WHERE database = current_database() AND wal_status = 'lost'"
+                                  " UNION ALL SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_replication_slots"
+                                  " WHERE database = current_database())")
+
+    database.superuser("CREATE TABLE wal (x text)")
+    with database.connect() as oldest, oldest.cursor() as cursor:
+        oldest.autocommit = False
+        cursor.execute("SELECT pg_current_xact_id()")
+        wait_until(lost, "the slot to be lost")
+    oldest.close()
+    database.superuser("DROP TABLE wal")
+
+
 def drop_slot(server, slot):
     """Drop a slot, whoever streams from it."""
 

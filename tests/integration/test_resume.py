@@ -16,7 +16,7 @@ from conftest import rotate, spread
 from lost_answer import LostAnswer
 from pgrecast import DONE, FAILED, POINTS_BACK, POINTS_BEFORE_SWAP, POINTS_END, POINTS_FORWARD
 from rewrite import JOB, Rewrite
-from servers import Server, drop_slot, wait_until
+from servers import drop_slot, lose_slot, wait_until
 from tables import assert_aborts, assert_resumable
 
 PHASES = ("copy", "index", "catchup", "verify", "ready", "cutover")
@@ -334,14 +334,6 @@ def test_all_sessions_ended(database):
     rewrite.assert_over()
 
 
-@pytest.fixture
-def lonely(major):
-    """A server of the test's own, with a database."""
-    with Server(major) as server:
-        database = server.new_database()
-        yield server, database
-
-
 @pytest.mark.parametrize("major, case", rotate([(swap, end) for swap in ("cutover", "rollback") for end in ("session", "program")]))
 def test_lost_at_the_commit_of_the_swap(database, case):
     """The swap is committed, and nobody learns it: the program finds out, and continues from there."""
@@ -502,20 +494,6 @@ def refused(rewrite, *words):
     assert_aborts(rewrite.database, JOB)
     rewrite.assert_original()
     rewrite.assert_gone()
-
-
-def lose_slot(server, database):
-    """Write so much that the server gives up the slot of a job that nobody runs."""
-    server.configure(max_slot_wal_keep_size="1MB", min_wal_size="32MB", max_wal_size="32MB")
-
-    def lost():
-        database.superuser("SELECT pg_switch_wal(); INSERT INTO wal SELECT repeat('x', 1000) FROM generate_series(1, 1000)")
-        server.execute("CHECKPOINT")
-        return database.superuser("SELECT 1 FROM pg_replication_slots WHERE database = current_database() AND wal_status = 'lost'")
-
-    database.superuser("CREATE TABLE wal (x text)")
-    wait_until(lost, "the slot to be lost")
-    database.superuser("DROP TABLE wal")
 
 
 @pytest.mark.parametrize("major, phase", rotate(["copy", "index", "ready"]))

@@ -1,5 +1,7 @@
 """What others change while a job runs: its publications, the definition of its tables, what depends on them."""
 
+import signal
+
 import psycopg2
 import pytest
 from psycopg2.extras import LogicalReplicationConnection
@@ -7,7 +9,7 @@ from psycopg2.extras import LogicalReplicationConnection
 import pgrecast
 from conftest import rotate
 from pgrecast import DONE, FAILED, NO_ROLLBACK
-from servers import drop_slot, wait_until
+from servers import drop_slot, lose_slot, wait_until
 
 WIDEN = "ALTER TABLE t ALTER COLUMN id TYPE bigint"
 
@@ -327,6 +329,78 @@ def test_slot_dropped(database, until):
         assert pgrecast.call(database, "finish", "t").status == DONE
     held.assert_written()
     assert pgrecast.leftovers(database) == []
+
+
+def slot_lost_while_stopped(server, database):
+    """Status says so before anybody resumes, resume says so, and abort removes what is left."""
+    held = Held(database, "--job", "t")
+    slot = held.publication("slot_name")
+    held.instance.kill()
+    lose_slot(server, database)
+    held.write()
+    invalidated = f"replication slot {slot} was invalidated by the server"
+    found = held.status
+    assert found["slot_lost"].startswith(invalidated) and not found["running"] and found["phase"] == "ready", found
+    assert [entry["command"].split()[1] for entry in found["next"]] == ["abort"]
+    assert f"lost         {invalidated}" in pgrecast.call(database, "status", "t").stdout
+    outcome = pgrecast.resume(database, "t")
+    assert outcome.status == FAILED, str(outcome)
+    assert f'replication slot "{slot}" was invalidated by the server' in outcome.stderr, str(outcome)
+    assert "max_slot_wal_keep_size" in outcome.stderr and "pgrecast abort t" in outcome.stderr, str(outcome)
+    assert "was invalidated by the server" in held.status["error"]
+    assert pgrecast.call(database, "abort", "t").status == DONE
+    assert held.status["phase"] == "aborted" and held.status["slot_lost"] is None
+    held.assert_written()
+    assert pgrecast.leftovers(database) == []
+
+
+def slot_lost_while_held(server, database):
+    """The program runs and keeps up; it ends by itself, and removes the job."""
+    held = Held(database, "--job", "t")
+    slot = held.publication("slot_name")
+    database.execute("CREATE VIEW late AS SELECT id FROM t")
+    held.wait_held("view public.late added")
+    lose_slot(server, database)
+    held.write()
+    outcome = held.instance.wait(60)
+    assert outcome.status == FAILED, str(outcome)
+    assert f'replication slot "{slot}" was invalidated by the server' in outcome.stderr, str(outcome)
+    assert "max_slot_wal_keep_size" in outcome.stderr, str(outcome)
+    assert held.status["phase"] == "failed" and "was invalidated by the server" in held.status["error"]
+    held.assert_written()
+    assert database.value("SELECT count(*) FROM late") == 100 and held.id_type() == "integer"
+    assert pgrecast.leftovers(database) == []
+
+
+def slot_lost_while_halted(server, database):
+    """In the window, and the program neither reads nor ends: once it goes on, there is no rollback any more."""
+    held = Held(database, "--job", "t", window=None, until="reverse")
+    held.instance.kill(signal.SIGSTOP)
+    lose_slot(server, database)
+    held.write()
+    assert "was invalidated by the server" in held.status["rollback"]["reason"] and not held.status["rollback"]["possible"]
+    held.instance.kill(signal.SIGCONT)
+    outcome = held.instance.wait(60)
+    assert outcome.status == FAILED, str(outcome)
+    assert "was invalidated by the server" in outcome.stderr and "pgrecast finish t" in outcome.stderr, str(outcome)
+    found = held.status
+    assert found["phase"] == "reverse" and "was invalidated by the server" in found["slot_lost"]
+    assert [entry["command"].split()[1] for entry in found["next"]] == ["finish"]
+    outcome = pgrecast.call(database, "rollback", "t")
+    assert outcome.status == NO_ROLLBACK and "was invalidated by the server" in outcome.stderr, str(outcome)
+    assert pgrecast.call(database, "finish", "t").status == DONE
+    held.assert_written()
+    assert held.id_type() == "bigint" and pgrecast.leftovers(database) == []
+
+
+@pytest.mark.majors((14, 15, 18))
+def test_slot_invalidated(lonely):
+    """By the server itself, with max_slot_wal_keep_size: with the program stopped, running, and halted."""
+    server, database = lonely
+    for case in (slot_lost_while_stopped, slot_lost_while_held, slot_lost_while_halted):
+        case(server, database)
+        server.configure(max_slot_wal_keep_size="-1")
+        database = server.new_database()
 
 
 @pytest.mark.parametrize("major, program", rotate(["lost connection", "stopped"]))

@@ -39,13 +39,18 @@ SELECT j.id, j.name,
         ORDER BY r.id DESC LIMIT 1) AS rollback_failure,
        f.kind AS failed_kind, f.message AS failed_message,
        pg_catalog.to_char(f.ended_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS failed_at,
-       EXISTS (SELECT FROM pg_catalog.pg_replication_slots AS s
-               WHERE s.slot_name = x.slot_name AND s.database = pg_catalog.current_database()
-               AND coalesce(s.wal_status, 'lost') <> 'lost') AS slot_kept,
+       CASE WHEN j.ended_at IS NULL AND j.phase NOT IN ('init', 'finished') AND coalesce(slot.lost, true)
+            THEN 'replication slot ' || pg_catalog.quote_ident(x.slot_name)
+                 || CASE WHEN slot.lost THEN ' was invalidated by the server' || coalesce(': ' || slot.reason, '') ELSE ' is gone' END
+       END AS slot_lost,
        EXISTS (SELECT FROM pg_catalog.pg_publication AS p WHERE p.pubname = x.back_publication_name) AS back_published
 FROM pgrecast.job AS j
 JOIN pgrecast.progress AS p ON p.job_id = j.id
 JOIN pgrecast.stream AS x ON x.id = j.stream_id
+LEFT JOIN LATERAL (SELECT coalesce(s.wal_status, 'lost') = 'lost' OR r.reason IS NOT NULL AS lost, r.reason
+                   FROM pg_catalog.pg_replication_slots AS s
+                   CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(s) ->> 'invalidation_reason') AS r (reason) -- 17 and later
+                   WHERE s.slot_name = x.slot_name AND s.database = pg_catalog.current_database()) AS slot ON true
 LEFT JOIN LATERAL (SELECT l.* FROM (SELECT r.kind, r.outcome, r.message, r.ended_at FROM pgrecast.request AS r
                                     WHERE r.job_id = j.id AND r.ended_at IS NOT NULL AND r.kind <> 'release'
                                     ORDER BY r.ended_at DESC, r.id DESC LIMIT 1) AS l
