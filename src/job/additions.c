@@ -42,11 +42,20 @@ list_constraints(const struct plan *plan, struct buffer *names)
     list_indexes(plan, names);
 }
 
+/* Statistics objects are made last. */
+static void
+list_statistics(const struct plan *plan, bool complete, struct buffer *definitions)
+{
+    for (int i = 0; complete && i < plan->target->statistics_count; i++)
+        array_add(definitions, plan->target->statistics[i].definition);
+    array_end(definitions);
+}
+
 static bool
 find_additions(struct engine *e, int table, enum additions_when when, struct result *res, struct error *err)
 {
     bool complete = when == ADDITIONS_COMPLETE;
-    struct buffer constraints = {0}, indexes = {0};
+    struct buffer constraints = {0}, indexes = {0}, statistics = {0};
     const struct plan *plan = e->tables[table].plan;
     char *own = ledger_own(e->control, &e->job, err);
     struct buffer columns = {0};
@@ -67,7 +76,10 @@ find_additions(struct engine *e, int table, enum additions_when when, struct res
     params_text(&p, plan->target->owner);
     params_text(&p, plan->target->options);
     params_text(&p, plan->target->toast_options);
+    list_statistics(plan, complete, &statistics);
+    params_text(&p, statistics.data);
     ok = ok && session_query_with(e->control, res, err, sql_shadow_additions, &p);
+    buffer_free(&statistics);
     buffer_free(&columns);
     buffer_free(&constraints);
     buffer_free(&indexes);

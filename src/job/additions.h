@@ -13,7 +13,7 @@ enum additions_when {
 /*
  * Removes additions of others. To be called in the transaction that has made a new table, or that completes
  * it: what an event trigger, or somebody else, has added (row security, policies, triggers, rules,
- * privileges, publications, columns, constraints, indexes, another owner) is removed again. ERROR_REFUSED,
+ * privileges, publications, columns, constraints, indexes, statistics objects, another owner) is removed again. ERROR_REFUSED,
  * with the names of the event triggers, where that is not possible or where it appears again.
  */
 bool additions_remove(struct engine *e, int table, enum additions_when when, struct error *err);

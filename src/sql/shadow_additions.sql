@@ -3,7 +3,7 @@
 -- $1 oid of the table; $2 what the job has made: an array of "kind oid", from the ledger; $3 names of its columns; $4, $5
 -- whether it has to have row security, and force it; $6 rows are in it already; $7, $8 names of its constraints and
 -- indexes, null where they are not looked at; $9, $10, $11 owner, storage parameters, and those of its TOAST table, in the
--- form of catalog_table.sql
+-- form of catalog_table.sql; $12 definitions of its statistics objects, in the form of catalog_statistics.sql
 SELECT a.what, a.undo
 FROM pg_catalog.pg_class AS c
 CROSS JOIN LATERAL (
@@ -51,6 +51,23 @@ CROSS JOIN LATERAL (
     JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
     WHERE x.indrelid = c.oid AND i.relname::pg_catalog.text <> ALL ($8::pg_catalog.text[])
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.oid AND k.conrelid = c.oid)
+    UNION ALL
+    -- of several with a planned definition, the program's own have its suffix, or were created first
+    SELECT 1, 'statistics ' || pg_catalog.quote_ident(s.stxname), pg_catalog.format('DROP STATISTICS %I.%I', s.nspname, s.stxname)
+    FROM (SELECT e.stxname, m.nspname, d.definition,
+                 pg_catalog.row_number() OVER (PARTITION BY d.definition
+                                               ORDER BY pg_catalog.strpos(e.stxname, '_pgrecast_new') = 0, e.oid) AS number
+          FROM pg_catalog.pg_statistic_ext AS e
+          JOIN pg_catalog.pg_namespace AS m ON m.oid = e.stxnamespace
+          JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+          CROSS JOIN LATERAL (
+              SELECT pg_catalog.substr(pg_catalog.left(t.text, -pg_catalog.length(t.suffix)), pg_catalog.length(t.prefix) + 1)
+              FROM (SELECT pg_catalog.pg_get_statisticsobjdef(e.oid),
+                           pg_catalog.format('CREATE STATISTICS %I.%I ', m.nspname, e.stxname),
+                           pg_catalog.format(' FROM %I.%I', n.nspname, c.relname)) AS t (text, prefix, suffix)) AS d (definition)
+          WHERE e.stxrelid = c.oid) AS s
+    WHERE s.number > (SELECT pg_catalog.count(*) FROM pg_catalog.unnest($12::pg_catalog.text[]) AS planned (definition)
+                      WHERE planned.definition = s.definition)
     UNION ALL
     SELECT 1, 'owner ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)),
            pg_catalog.format('ALTER TABLE %s OWNER TO %I', c.oid::pg_catalog.regclass, $9::pg_catalog.text)

@@ -9,7 +9,7 @@ from psycopg2.extras import LogicalReplicationConnection
 import pgrecast
 from conftest import rotate
 from pgrecast import DONE, FAILED, NO_ROLLBACK
-from servers import drop_slot, lose_slot, wait_until
+from servers import APP_ROLE, drop_slot, lose_slot, wait_until
 
 WIDEN = "ALTER TABLE t ALTER COLUMN id TYPE bigint"
 
@@ -443,17 +443,18 @@ ADDED = {
     "grant": ("GRANT SELECT ON %s TO PUBLIC", True),
     "publication": ("ALTER PUBLICATION cdc ADD TABLE %s", False),
     "column": ("ALTER TABLE %s ADD COLUMN added integer", False),
+    "statistics": ("CREATE STATISTICS public.added ON id, n FROM %s", False),
 }
 
 
-def event_trigger(database, action, tag="CREATE TABLE"):
+def event_trigger(database, action, tag="CREATE TABLE", kind="table"):
     database.superuser("CREATE PUBLICATION cdc")
     database.superuser("CREATE FUNCTION halve() RETURNS trigger LANGUAGE plpgsql AS 'begin new.n := new.n / 2; return new; end'")
     database.superuser(
         "CREATE FUNCTION on_new() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $f$ DECLARE r record; BEGIN"
         " IF current_setting('pgrecast_test.inside', true) = 'yes' THEN RETURN; END IF;"
         " PERFORM set_config('pgrecast_test.inside', 'yes', true);"
-        " FOR r IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE schema_name = 'public' AND object_type = 'table'"
+        f" FOR r IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE schema_name = 'public' AND object_type = '{kind}'"
         f" LOOP EXECUTE format('{action}', r.object_identity); END LOOP;"
         " PERFORM set_config('pgrecast_test.inside', 'no', true); END $f$")
     database.superuser(f"CREATE EVENT TRIGGER on_new ON ddl_command_end WHEN TAG IN ('{tag}') EXECUTE FUNCTION on_new()")
@@ -486,6 +487,7 @@ ADDED_LATER = {
     "index": ("CREATE INDEX added ON {0} (n)", None),
     "constraint": ("ALTER TABLE {0} ADD CONSTRAINT added CHECK (n < 1000000)", None),
     "policy": ("CREATE POLICY added ON {0} USING (false)", None),
+    "statistics": ("CREATE STATISTICS added ON id, n FROM {0}", None),
     "default": ("ALTER TABLE {0} ALTER n SET DEFAULT 3", "ALTER TABLE {0} ALTER n DROP DEFAULT"),
     "parameters": ("ALTER TABLE {0} SET (fillfactor = 50)", "ALTER TABLE {0} RESET (fillfactor)"),
 }
@@ -510,7 +512,21 @@ def test_added_before_the_new_table_is_complete(database, case):
     assert database.value("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass") == 1
     assert database.value("SELECT count(*) FROM pg_constraint WHERE conrelid = 't'::regclass AND contype = 'c'") == 0
     assert database.value("SELECT count(*) FROM pg_policy") == 0
+    assert database.value("SELECT count(*) FROM pg_statistic_ext") == 0
     assert database.value("SELECT sum(n) FROM t") == 5050
+
+
+@pytest.mark.main_major
+def test_statistics_added_while_the_new_table_is_completed(database):
+    """By an event trigger, with those of the table: these stay, and what was added is removed."""
+    database.execute("CREATE TABLE t (id integer PRIMARY KEY, n integer); INSERT INTO t SELECT i, i FROM generate_series(1, 100) i;"
+                     " CREATE STATISTICS s ON id, n FROM t; CREATE STATISTICS s2 (ndistinct) ON n, id FROM t")
+    event_trigger(database, "CREATE STATISTICS IF NOT EXISTS public.added ON id, n FROM public.t_pgrecast_new;"
+                  f" ALTER STATISTICS public.added OWNER TO {APP_ROLE}", "CREATE STATISTICS", "statistics object")
+    before = database.execute("SELECT stxname, pg_get_statisticsobjdef(oid) FROM pg_statistic_ext ORDER BY 1")
+    outcome = pgrecast.run(database, "ALTER TABLE t ALTER COLUMN id TYPE bigint")
+    assert outcome.status == DONE and "statistics added" in outcome.stderr, str(outcome)
+    assert database.execute("SELECT stxname, pg_get_statisticsobjdef(oid) FROM pg_statistic_ext ORDER BY 1") == before
 
 
 @pytest.mark.main_major
