@@ -191,6 +191,8 @@ struct foreign_key {
     oid_t ref_oid; /* … and the referenced one; names are qualified, and quoted if necessary */
     char *ref_name;
     char *ref_columns;
+    /* new, to another table of the job: .ref_columns are the names that its columns have after the job */
+    bool ref_renamed;
     char *options; /* "ON DELETE CASCADE DEFERRABLE …", never NOT VALID */
     bool validated;
     char on_kind; /* pg_class.relkind of the referencing table */

@@ -33,17 +33,32 @@ struct referenced_list {
         char *name;  /* qualified, quoted if necessary */
         char *clone; /* the table that replaces it in the scratch schema, likewise */
         char *lock;  /* as in struct foreign_key */
+        /* another table of the job: the oid of its clone, on which its statements have been run; else 0 */
+        oid_t changed;
     } * items;
 };
 
 /*
- * Find them under the user's search_path, and make stand-ins for those that have none yet; after
- * foreign_keys_clone(). ERROR_USAGE if there is no such table, ERROR_REFUSED if it cannot be referred to.
+ * Find them under the user's search_path. ERROR_USAGE if there is no such table, ERROR_REFUSED if it cannot be
+ * referred to.
  */
-bool foreign_keys_reference(struct session *s, const struct table *source, const char *schema,
-                            const struct statement_list *statements, struct referenced_list *list,
-                            struct error *err);
+bool referenced_find(struct session *s, const struct statement_list *statements, struct referenced_list *list,
+                     struct error *err);
+
+/*
+ * Make stand-ins for those that have none yet; after foreign_keys_clone(). A table of the job (.changed) stands in
+ * as its statements leave it, because the keys are added after all tables have changed.
+ */
+bool referenced_make(struct session *s, const struct table *source, const char *schema,
+                     struct referenced_list *list, struct error *err);
 void referenced_free(struct referenced_list *list);
+
+/*
+ * The statements that drop, on the clone in the schema, those keys of another table of the job to the source which that
+ * table's own statements drop.
+ */
+void foreign_keys_dropped(const struct table *source, const char *schema, oid_t other,
+                          const struct statement_list *statements, struct string_list *out);
 
 /* The SQL of a statement or a clause, with the names of these tables on the clone. */
 char *referenced_sql(const struct referenced_list *list, const char *schema, const char *sql);

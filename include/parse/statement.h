@@ -3,9 +3,11 @@
  * libpg_query (the grammar of PostgreSQL 15). The table's name is replaced by that of the clone; everything
  * else stays as it was typed.
  *
- * No I/O. Refuses whatever is not an ALTER TABLE of one table, a statement on one of its indexes, or a
+ * What migration files have around their statements is passed over: transactions, timeouts, lines for psql.
+ *
+ * No I/O. Refuses whatever else is not an ALTER TABLE of one table, a statement on one of its indexes, or a
  * comment on it (ERROR_USAGE), and clauses that cannot be carried out this way (ERROR_REFUSED), with what to
- * do instead.
+ * do instead. In an SQL of several statements the place is named.
  */
 #ifndef PGRECAST_PARSE_STATEMENT_H
 #define PGRECAST_PARSE_STATEMENT_H
@@ -39,12 +41,13 @@ struct clause {
     struct string_list using_columns; /* columns the expression names */
     /* it names the row as a whole, or something that is no column, so it may read any column */
     bool using_row;
-    bool restarts;     /* ALTER COLUMN … RESTART: the identity sequence restarts */
-    bool sets_type;    /* ALTER COLUMN … TYPE */
-    bool drops_column; /* DROP COLUMN, without CASCADE */
-    bool adds_key;     /* a foreign key */
-    bool concurrent;   /* CREATE or DROP INDEX CONCURRENTLY */
-    bool on_index;     /* the lock is on an index, not on the table */
+    bool restarts;            /* ALTER COLUMN … RESTART: the identity sequence restarts */
+    bool sets_type;           /* ALTER COLUMN … TYPE */
+    bool drops_column;        /* DROP COLUMN, without CASCADE */
+    bool adds_key;            /* a foreign key */
+    char *dropped_constraint; /* DROP CONSTRAINT: its name, else NULL */
+    bool concurrent;          /* CREATE or DROP INDEX CONCURRENTLY */
+    bool on_index;            /* the lock is on an index, not on the table */
     bool sets_tablespace;
     enum lock_mode
         /* on a plain server. The server is asked whether the clause rewrites the table; the rest is known */
@@ -85,6 +88,9 @@ struct statement {
 struct statement_list {
     int count;
     struct statement *items;
+    struct string_list
+        ignored;       /* as typed: BEGIN, SET lock_timeout and others that have no meaning in a job */
+    char *search_path; /* that the SQL sets, as set_config() takes it; NULL: it sets none */
     int referenced_count;
     struct typed_name *referenced; /* as typed */
 };

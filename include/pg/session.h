@@ -62,6 +62,14 @@ struct session *session_open(const struct connection_options *options, enum sess
                              const char *purpose, struct error *err);
 void session_close(struct session *s); /* NULL-safe */
 
+/*
+ * The search_path that the user's SQL sets, as set_config() takes it; it is copied. NULL: that of the role and the
+ * database.
+ */
+void session_set_users_path(struct session *s, const char *path);
+/* Until the end of the transaction, names are resolved as in the user's SQL. */
+bool session_users_path(struct session *s, struct error *err);
+
 PGconn *session_conn(struct session *s); /* for COPY and replication; owned by the session */
 
 int session_version(const struct session *s); /* server_version_num, e.g. 150018 */

@@ -293,6 +293,7 @@ struct plan_set {
     struct plan_swap *rollback;      /* to the originals; NULL like back */
     struct plan_swap *cutover_again; /* to the new tables, after a rollback; NULL if again is NULL */
     struct string_list reverse_maps; /* in force, as typed */
+    char *search_path;               /* that the SQL sets, as set_config() takes it; NULL: none */
     bool recompute_generated;        /* stored generated columns may get other values */
     struct string_list trusted;      /* roles that were trusted when the job was started … */
     char *trusted_by;                /* … by this one */

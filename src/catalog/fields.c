@@ -142,25 +142,17 @@ static const struct field dependent_fields[] = {
 static SHAPE(dependent, 192);
 
 static const struct field foreign_key_fields[] = {
-    FIELD(struct foreign_key, oid),
-    FIELD(struct foreign_key, name),
-    FIELD(struct foreign_key, on_oid),
-    FIELD(struct foreign_key, on_name),
-    FIELD(struct foreign_key, columns),
-    FIELD(struct foreign_key, ref_oid),
-    FIELD(struct foreign_key, ref_name),
-    FIELD(struct foreign_key, ref_columns),
-    FIELD(struct foreign_key, options),
-    FIELD(struct foreign_key, validated),
-    FIELD(struct foreign_key, on_kind),
-    FIELD(struct foreign_key, comment),
-    FIELD(struct foreign_key, description),
-    FIELD(struct foreign_key, reason),
-    FIELD(struct foreign_key, lock),
-    FIELD(struct foreign_key, other_oid),
-    FIELD_LIST_STRUCT(struct foreign_key, leaves, NULL),
+    FIELD(struct foreign_key, oid),         FIELD(struct foreign_key, name),
+    FIELD(struct foreign_key, on_oid),      FIELD(struct foreign_key, on_name),
+    FIELD(struct foreign_key, columns),     FIELD(struct foreign_key, ref_oid),
+    FIELD(struct foreign_key, ref_name),    FIELD(struct foreign_key, ref_columns),
+    FIELD(struct foreign_key, ref_renamed), FIELD(struct foreign_key, options),
+    FIELD(struct foreign_key, validated),   FIELD(struct foreign_key, on_kind),
+    FIELD(struct foreign_key, comment),     FIELD(struct foreign_key, description),
+    FIELD(struct foreign_key, reason),      FIELD(struct foreign_key, lock),
+    FIELD(struct foreign_key, other_oid),   FIELD_LIST_STRUCT(struct foreign_key, leaves, NULL),
 };
-static SHAPE(foreign_key, 136);
+static SHAPE(foreign_key, 144);
 
 static const struct field table_fields[] = {
     FIELD(struct table, oid),

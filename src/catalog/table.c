@@ -172,7 +172,7 @@ table_read(struct session *s, const char *schema, const char *name, struct error
 }
 
 /*
- * Set the search_path that the role and the database give, for one statement. False leaves the transaction
+ * Resolve the name as in the user's SQL. False leaves the transaction
  * failed.
  */
 static bool
@@ -181,8 +181,7 @@ resolve_as_user(struct session *s, const char *typed, struct result *r, struct e
     bool own = PQtransactionStatus(session_conn(s)) != PQTRANS_INTRANS;
     bool ok = !own || session_execute(s, err, "BEGIN READ ONLY");
 
-    ok = ok && session_execute(s, err, "SET LOCAL search_path TO DEFAULT") &&
-         session_query(s, r, err, sql_catalog_resolve, 1, typed) &&
+    ok = ok && session_users_path(s, err) && session_query(s, r, err, sql_catalog_resolve, 1, typed) &&
          (own || session_execute(s, err, "SET LOCAL search_path TO ''"));
     if (own)
         session_rollback(s);

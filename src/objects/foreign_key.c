@@ -13,6 +13,7 @@
 #include "stand_in.h"
 
 #define STAND_IN "pgrecast_table_"
+#define STAND_IN_CHANGED "_changed"
 #define TAKE_OVER_LOCK_MS                                                                                    \
     200 /* for the locks of all partitions together, and again for the lock of the referenced table */
 
@@ -22,10 +23,15 @@ stand_in_name(const char *schema, oid_t oid)
     return mem_printf("%s." STAND_IN "%u", schema, oid);
 }
 
-bool
-stand_in_make(struct session *s, const char *schema, oid_t oid, bool *made, struct error *err)
+char *
+stand_in_changed_name(const char *schema, oid_t oid)
 {
-    char *name = stand_in_name(schema, oid);
+    return mem_printf("%s." STAND_IN "%u" STAND_IN_CHANGED, schema, oid);
+}
+
+bool
+stand_in_make(struct session *s, const char *name, oid_t oid, bool *made, struct error *err)
+{
     struct params p = {0};
     struct result r = {0};
     bool ok;
@@ -37,7 +43,6 @@ stand_in_make(struct session *s, const char *schema, oid_t oid, bool *made, stru
     for (int i = 0; ok && i < result_rows(&r); i++)
         ok = session_execute(s, err, row_text(&r, i, "sql"));
     result_free(&r);
-    free(name);
     return ok;
 }
 
@@ -114,7 +119,10 @@ foreign_keys_clone(struct session *s, const struct table *source, const char *sc
         if (f->other_oid == 0)
             continue;
         if (!had_before(source, i)) {
-            ok = stand_in_make(s, schema, f->other_oid, &made[i], err);
+            char *name = stand_in_name(schema, f->other_oid);
+
+            ok = stand_in_make(s, name, f->other_oid, &made[i], err);
+            free(name);
             continue;
         }
         for (int k = 0; k < i; k++)
@@ -225,6 +233,7 @@ foreign_keys_settle(const struct table *source, const struct referenced_list *li
     for (int i = 0; i < target->foreign_key_count; i++) {
         struct foreign_key *f = &target->foreign_keys[i];
 
+        f->ref_renamed = strstr(f->ref_name, STAND_IN_CHANGED) != NULL && real_oid(f->ref_name) != 0;
         settle_side(source, list, target, &f->on_oid, &f->on_name);
         settle_side(source, list, target, &f->ref_oid, &f->ref_name);
         f->other_oid = f->on_oid == f->ref_oid ? 0 : f->on_oid == source->oid ? f->ref_oid : f->on_oid;
@@ -405,8 +414,12 @@ name_real(oid_t oid, const char *real, char *text)
     char *stand_in = mem_printf(STAND_IN "%u", oid), *at;
 
     while (real != NULL && strlen(real) <= strlen(stand_in) && (at = strstr(text, stand_in)) != NULL) {
+        const char *rest = at + strlen(stand_in);
+
+        if (strncmp(rest, STAND_IN_CHANGED, strlen(STAND_IN_CHANGED)) == 0)
+            rest += strlen(STAND_IN_CHANGED);
         memcpy(at, real, strlen(real));
-        memmove(at + strlen(real), at + strlen(stand_in), strlen(at + strlen(stand_in)) + 1);
+        memmove(at + strlen(real), rest, strlen(rest) + 1);
     }
     free(stand_in);
 }

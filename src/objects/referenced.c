@@ -38,25 +38,11 @@ read_referenced(struct session *s, const char *typed, struct referenced *item, s
     return ok;
 }
 
-static bool
-has_stand_in(const struct table *source, const struct referenced_list *list, int number)
-{
-    oid_t oid = list->items[number].oid;
-    bool has = oid == source->oid;
-
-    for (int i = 0; i < source->foreign_key_count; i++)
-        has = has || source->foreign_keys[i].other_oid == oid;
-    for (int i = 0; i < number; i++)
-        has = has || list->items[i].oid == oid;
-    return has;
-}
-
 bool
-foreign_keys_reference(struct session *s, const struct table *source, const char *schema,
-                       const struct statement_list *statements, struct referenced_list *list,
-                       struct error *err)
+referenced_find(struct session *s, const struct statement_list *statements, struct referenced_list *list,
+                struct error *err)
 {
-    bool ok, made = true;
+    bool ok;
 
     if (statements->referenced_count == 0)
         return true;
@@ -69,13 +55,35 @@ foreign_keys_reference(struct session *s, const struct table *source, const char
         ok = read_referenced(s, typed, &list->items[i], err);
         free(typed);
     }
-    ok = ok && view_search_path(s, false, err);
+    return ok && view_search_path(s, false, err);
+}
+
+static bool
+has_stand_in(const struct table *source, const struct referenced_list *list, int number)
+{
+    oid_t oid = list->items[number].oid;
+    bool has = oid == source->oid;
+
+    for (int i = 0; i < source->foreign_key_count && list->items[number].changed == 0; i++)
+        has = has || source->foreign_keys[i].other_oid == oid;
+    for (int i = 0; i < number; i++)
+        has = has || list->items[i].oid == oid;
+    return has;
+}
+
+bool
+referenced_make(struct session *s, const struct table *source, const char *schema,
+                struct referenced_list *list, struct error *err)
+{
+    bool ok = true, made = true;
+
     for (int i = 0; ok && i < list->count; i++) {
         struct referenced *item = &list->items[i];
 
-        item->clone = stand_in_side(source, schema, item->oid);
+        item->clone = item->changed != 0 ? stand_in_changed_name(schema, item->oid)
+                                         : stand_in_side(source, schema, item->oid);
         if (!has_stand_in(source, list, i))
-            ok = stand_in_make(s, schema, item->oid, &made, err);
+            ok = stand_in_make(s, item->clone, item->changed != 0 ? item->changed : item->oid, &made, err);
         if (ok && !made)
             ok = error_set(err, ERROR_REFUSED, "table %s was dropped meanwhile", item->name);
     }
@@ -92,6 +100,37 @@ referenced_free(struct referenced_list *list)
     }
     free(list->items);
     *list = (struct referenced_list){0};
+}
+
+static bool
+drops(const struct statement_list *statements, const char *constraint)
+{
+    for (int i = 0; i < statements->count; i++)
+        for (int k = 0; k < statements->items[i].clause_count; k++) {
+            const char *dropped = statements->items[i].clauses[k].dropped_constraint;
+
+            if (dropped != NULL && strcmp(dropped, constraint) == 0)
+                return true;
+        }
+    return false;
+}
+
+void
+foreign_keys_dropped(const struct table *source, const char *schema, oid_t other,
+                     const struct statement_list *statements, struct string_list *out)
+{
+    for (int i = 0; i < source->foreign_key_count; i++) {
+        const struct foreign_key *f = &source->foreign_keys[i];
+        char *on, *name;
+
+        if (f->on_oid != other || f->ref_oid != source->oid || !drops(statements, f->name))
+            continue;
+        on = stand_in_side(source, schema, other);
+        name = name_quoted(f->name);
+        list_addf(out, "ALTER TABLE IF EXISTS %s DROP CONSTRAINT IF EXISTS %s", on, name);
+        free(name);
+        free(on);
+    }
 }
 
 /* The names are quoted: "schema"."pgrecast_referenced_0003". Nothing that the user typed has this schema in it. */

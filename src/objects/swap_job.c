@@ -86,7 +86,7 @@ detach_keys(const struct plan_set *set, enum direction direction, struct planned
 static const char *
 columns_there(const struct plan_set *set, enum direction direction, const struct foreign_key *f)
 {
-    for (int i = 0; i < set->table_count; i++) {
+    for (int i = 0; i < set->table_count && !f->ref_renamed; i++) {
         const struct table *t = plan_towards(&set->tables[i], direction)->target;
 
         if (set->tables[i].forward->source->oid != f->ref_oid || f->ref_oid == f->on_oid)

@@ -230,6 +230,8 @@ clause_describe(struct clause *clause, const PgQuery__AlterTableCmd *cmd, const 
         break;
     }
     clause->adds_key = adds_foreign_key(cmd);
+    if (cmd->subtype == AT(DropConstraint))
+        clause->dropped_constraint = mem_strdup(cmd->name);
     if (cmd->name != NULL && cmd->name[0] != '\0' && cmd->subtype != AT(AddConstraint) &&
         cmd->subtype != AT(DropConstraint) && cmd->subtype != AT(ValidateConstraint) &&
         cmd->subtype != AT(ClusterOn))

@@ -9,6 +9,7 @@
 #include "core/name.h"
 #include "parse/token.h"
 #include "clause.h"
+#include "framing.h"
 #include "tree.h"
 
 #define ONLY_THESE                                                                                           \
@@ -474,13 +475,10 @@ parse_comment(struct parse *p, struct statement_list *list, const PgQuery__Comme
     return true;
 }
 
-static bool
-parse_statement(struct parse *p, struct statement_list *list, const PgQuery__RawStmt *raw)
+static struct span
+statement_span(const struct token_text *tokens, const PgQuery__RawStmt *raw)
 {
-    const struct token_text *tokens = &p->tokens;
     struct span span = {.start = raw->stmt_location};
-    const PgQuery__Node *tree = raw->stmt;
-    char *text;
 
     span.end = raw->stmt_len > 0 ? span.start + raw->stmt_len : (int)strlen(tokens->sql);
     span.first = token_at(tokens, span.start);
@@ -491,6 +489,56 @@ parse_statement(struct parse *p, struct statement_list *list, const PgQuery__Raw
         span.start = tokens->tokens[span.first].start;
         span.end = tokens->tokens[span.last - 1].end;
     }
+    return span;
+}
+
+/* All names are resolved under one search_path, so it is set before the first of them. */
+static bool
+take_path(struct parse *p, struct statement_list *list, char *path, const char *text)
+{
+    bool same = list->search_path != NULL && strcmp(list->search_path, path) == 0;
+
+    if (list->count > 0 && !same) {
+        free(path);
+        error_set(p->err, ERROR_USAGE, "cannot do \"%s\": the search_path changes between the statements",
+                  text);
+        return error_hint(p->err,
+                          "Set it before the first statement, or write the names with their schemas.");
+    }
+    free(list->search_path);
+    list->search_path = path;
+    return true;
+}
+
+/* *done: the statement was one of those around the changes of tables. */
+static bool
+parse_framing(struct parse *p, struct statement_list *list, const PgQuery__Node *tree,
+              const struct span *span, bool *done)
+{
+    char *text = token_typed(&p->tokens, span->start, span->end);
+    char *path = NULL;
+    enum framing framing = framing_read(tree, text, &path, p->err);
+    bool ok = framing != FRAMING_REFUSED && (path == NULL || take_path(p, list, path, text));
+
+    *done = framing == FRAMING_IGNORED || framing == FRAMING_PATH;
+    if (ok && framing == FRAMING_IGNORED)
+        list_add(&list->ignored, text);
+    else
+        free(text);
+    return ok;
+}
+
+static bool
+parse_statement(struct parse *p, struct statement_list *list, const PgQuery__Node *tree, struct span span)
+{
+    const struct token_text *tokens = &p->tokens;
+    bool done;
+    char *text;
+
+    if (!parse_framing(p, list, tree, &span, &done))
+        return false;
+    if (done)
+        return true;
     switch (tree->node_case) {
     case PG_QUERY__NODE__NODE_ALTER_TABLE_STMT:
         return parse_alter(p, list, tree->alter_table_stmt, &span);
@@ -521,22 +569,40 @@ parse_statement(struct parse *p, struct statement_list *list, const PgQuery__Raw
     return false;
 }
 
+static bool
+parse_all(struct parse *p, struct statement_list *list, const PgQuery__ParseResult *tree)
+{
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < tree->n_stmts; i++) {
+        struct span span = statement_span(&p->tokens, tree->stmts[i]);
+
+        ok = parse_statement(p, list, tree->stmts[i]->stmt, span);
+        if (!ok && tree->n_stmts > 1 && p->err->detail == NULL)
+            tree_point(p->tokens.sql, span.start, p->err);
+    }
+    if (ok && list->count == 0)
+        ok = error_set(p->err, ERROR_USAGE, "there is no statement on a table in the SQL");
+    return ok;
+}
+
 bool
 statements_parse(const char *sql, const char *clone_schema, struct statement_list *list, struct error *err)
 {
     struct parse p = {.clone_schema = clone_schema, .err = err};
-    PgQuery__ParseResult *tree = tree_parse(sql, err);
-    bool ok = tree != NULL && tokens_scan(&p.tokens, sql, err);
+    char *text = framing_without_psql(sql, err);
+    PgQuery__ParseResult *tree = text != NULL ? tree_parse(text, err) : NULL;
+    bool ok = tree != NULL && tokens_scan(&p.tokens, text, err);
 
     *list = (struct statement_list){0};
     if (ok && tree->n_stmts == 0)
         ok = error_set(err, ERROR_USAGE, "there is no statement in the SQL");
-    for (size_t i = 0; ok && i < tree->n_stmts; i++)
-        ok = parse_statement(&p, list, tree->stmts[i]);
+    ok = ok && parse_all(&p, list, tree);
     tokens_free(&p.tokens);
     list_free(&p.replacements);
     if (tree != NULL)
         pg_query__parse_result__free_unpacked(tree, NULL);
+    free(text);
     if (!ok)
         statements_free(list);
     return ok;
@@ -581,6 +647,7 @@ statements_free(struct statement_list *list)
             free(s->clauses[k].text);
             free(s->clauses[k].sql);
             free(s->clauses[k].column);
+            free(s->clauses[k].dropped_constraint);
             free(s->clauses[k].using_expr);
             free(s->clauses[k].using_zone);
             list_free(&s->clauses[k].using_columns);
@@ -597,5 +664,7 @@ statements_free(struct statement_list *list)
         typed_name_free(&list->referenced[i]);
     free(list->referenced);
     free(list->items);
+    list_free(&list->ignored);
+    free(list->search_path);
     *list = (struct statement_list){0};
 }

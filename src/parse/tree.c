@@ -54,29 +54,45 @@ tree_has_constraint(PgQuery__Node *const *nodes, size_t count, PgQuery__ConstrTy
     return false;
 }
 
-/* "line 2, column 7" and the line with a caret under the character, which counts from 1. */
-static void
-point_at(const char *sql, int character, struct error *err)
+static bool
+is_within_character(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
+void
+tree_point(const char *sql, int byte, struct error *err)
 {
     const char *line = sql;
-    const char *at = sql;
     int number = 1;
     int column = 1;
     int bytes;
 
-    for (int i = 1; i < character && *at != '\0'; i++) {
+    for (const char *at = sql; at < sql + byte; at++) {
         if (*at == '\n') {
             line = at + 1;
             number++;
-            column = 0;
+            column = 1;
+        } else if (!is_within_character(at[1])) {
+            column++;
         }
-        at++;
-        while (((unsigned char)*at & 0xC0) == 0x80)
-            at++;
-        column++;
     }
     bytes = (int)strcspn(line, "\r\n");
     error_detail(err, "line %d, column %d:\n%.*s\n%*s^", number, column, bytes, line, column - 1, "");
+}
+
+/* The byte at which a character is that is counted from 1. */
+static int
+byte_of(const char *sql, int character)
+{
+    const char *at = sql;
+
+    for (int i = 1; i < character && *at != '\0'; i++) {
+        at++;
+        while (is_within_character(*at))
+            at++;
+    }
+    return (int)(at - sql);
 }
 
 PgQuery__ParseResult *
@@ -88,7 +104,7 @@ tree_parse(const char *sql, struct error *err)
     if (parsed.error != NULL) {
         error_set(err, ERROR_USAGE, "%s", parsed.error->message);
         if (parsed.error->cursorpos > 0)
-            point_at(sql, parsed.error->cursorpos, err);
+            tree_point(sql, byte_of(sql, parsed.error->cursorpos), err);
         error_hint(err,
                    "Statements are read with the grammar of PostgreSQL %s; newer syntax is not known yet.",
                    PG_MAJORVERSION);

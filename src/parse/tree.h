@@ -15,6 +15,9 @@
  */
 PgQuery__ParseResult *tree_parse(const char *sql, struct error *err);
 
+/* Add to the error where it is: "line 2, column 7", and the line with a mark under the byte (from 0). */
+void tree_point(const char *sql, int byte, struct error *err);
+
 /* The string that a node is, or NULL. */
 const char *tree_string(const PgQuery__Node *node);
 

@@ -206,6 +206,22 @@ session_settings_adopt(struct session *s, const struct session_settings *setting
     return session_pin(s, err) || error_context(err, "setting up the session as the job needs it");
 }
 
+void
+session_set_users_path(struct session *s, const char *path)
+{
+    free(s->users_path);
+    s->users_path = path != NULL ? mem_strdup(path) : NULL;
+}
+
+bool
+session_users_path(struct session *s, struct error *err)
+{
+    return s->users_path == NULL
+               ? session_execute(s, err, "SET LOCAL search_path TO DEFAULT")
+               : session_query(s, NULL, err, "SELECT pg_catalog.set_config('search_path', $1, true)", 1,
+                               s->users_path);
+}
+
 const struct session_settings *
 session_settings(struct session *s, struct error *err)
 {
@@ -354,6 +370,7 @@ session_close(struct session *s)
     PQfreeCancel(s->cancel);
     PQfinish(s->conn);
     session_settings_clear(&s->settings);
+    free(s->users_path);
     free(s->pin);
     free(s);
 }

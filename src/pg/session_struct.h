@@ -17,7 +17,8 @@ struct session {
         settings; /* the job's, or zeroed: then those that the session began with, once they have been read */
     bool adopted; /* .settings are the job's */
     struct session_limits limits;
-    char *pin; /* the text of session_pin_sql(), or NULL */
+    char *users_path; /* see session_set_users_path() */
+    char *pin;        /* the text of session_pin_sql(), or NULL */
 };
 
 #endif

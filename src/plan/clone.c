@@ -155,10 +155,13 @@ make_clone(struct clone *c, struct error *err)
             err->kind = ERROR_REFUSED;
         return error_context(err, "making an empty clone of the table");
     }
-    if (!foreign_keys_reference(c->s, c->source, c->schema, c->statements, &c->result->referenced, err))
+    if (c->result->referenced.count == 0 &&
+        !referenced_find(c->s, c->statements, &c->result->referenced, err))
+        return false;
+    if (!referenced_make(c->s, c->source, c->schema, &c->result->referenced, err))
         return false;
     c->result->before = table_read(c->s, c->schema, c->source->name, err);
-    if (c->result->before == NULL)
+    if (c->result->before == NULL || !clone_run_list(c, &c->result->before_all, err))
         return false;
     snprintf(c->oid, sizeof(c->oid), "%u", c->result->before->oid);
     return true;
@@ -388,6 +391,7 @@ clone_result_free(struct clone_result *result)
     verdicts_free(&result->verdicts);
     list_free(&result->notes);
     referenced_free(&result->referenced);
+    list_free(&result->before_all);
     free(result->restarts.items);
     table_uses_free(&result->uses);
     *result = (struct clone_result){0};

@@ -36,12 +36,13 @@ struct clone_result {
     struct string_list notes;
     struct restart_list restarts;
     struct referenced_list referenced; /* by the foreign keys that the statements add */
-    struct table_uses uses;            /* of .after, written as if it were in the table's schema */
+    struct string_list before_all; /* statements that are run before the user's (foreign_keys_dropped()) */
+    struct table_uses uses;        /* of .after, written as if it were in the table's schema */
 };
 
 /*
- * Runs in the session's open transaction, which the caller rolls back. Errors of the user's statements are
- * ERROR_USAGE. compare_stored: also make a second transform for the comparison, from the stored values that
+ * Runs in the session's open transaction, which the caller rolls back. The result is zeroed, or has .before_all, and
+ * .referenced as referenced_find() gives it. Errors of the user's statements are ERROR_USAGE. compare_stored: also make a second transform for the comparison, from the stored values that
  * the rows hold.
  */
 bool clone_run(struct session *s, const struct table *source, const char *schema,

@@ -111,8 +111,8 @@ clone_judge_statements(struct clone *c, struct error *err)
 {
     bool ok = session_execute(c->s, err,
                               "SAVEPOINT pgrecast_judge; SET LOCAL client_min_messages TO debug1; "
-                              "SET LOCAL search_path TO DEFAULT; "
-                              "SET LOCAL default_tablespace TO DEFAULT");
+                              "SET LOCAL default_tablespace TO DEFAULT") &&
+              session_users_path(c->s, err);
 
     for (int i = 0; ok && i < c->statements->count; i++) {
         const struct statement *statement = &c->statements->items[i];

@@ -182,13 +182,20 @@ read_statements(struct session *s, const char *sql, struct table_groups *groups,
 {
     struct statement_list list = {0};
     char *schema = clone_schema_name(s);
-    bool whole;
-    bool ok = statements_parse(sql, schema, &list, err) && group_statements(s, &list, groups, &whole, err);
+    bool whole = true;
+    bool ok = statements_parse(sql, schema, &list, err);
 
-    if (ok && whole && groups->count == 1) { /* one table: keep the whole text as it was typed */
+    if (ok)
+        session_set_users_path(s, list.search_path);
+    ok = ok && group_statements(s, &list, groups, &whole, err);
+    if (ok && whole && list.ignored.count == 0 && list.search_path == NULL &&
+        groups->count == 1) { /* one table: keep the whole text as it was typed */
         free(groups->items[0].sql);
         groups->items[0].sql = mem_strdup(sql);
     }
+    list_add_all(&groups->ignored, &list.ignored);
+    groups->search_path = list.search_path;
+    list.search_path = NULL;
     statements_free(&list);
     free(schema);
     return ok;
@@ -228,5 +235,7 @@ groups_free(struct table_groups *groups)
         free(groups->items[i].sql);
     }
     free(groups->items);
+    free(groups->search_path);
+    list_free(&groups->ignored);
     *groups = (struct table_groups){0};
 }

@@ -13,7 +13,9 @@ struct table_group {
 
 struct table_groups {
     int count;
-    struct table_group *items; /* the table that was named first comes first */
+    char *search_path;          /* that the SQL sets; the session uses it from now on */
+    struct string_list ignored; /* statements that are passed over (parse/statement.h) */
+    struct table_group *items;  /* the table that was named first comes first */
 };
 
 /*

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buffer.h"
 #include "core/list.h"
 #include "core/mem.h"
 #include "core/name.h"
@@ -124,7 +125,7 @@ take_verdicts(struct making *m, struct plan *p)
 
 /* Everything that needs the server. The rollback undoes what it does there. */
 static bool
-plan_explore(struct making *m, const struct making *others, struct plan *p)
+plan_explore(struct making *m, const struct making *others, int count, struct plan *p)
 {
     p->source = table_read(m->s, m->group->schema, m->group->name, m->err);
     if (p->source == NULL || !plan_read_names(m, others, p))
@@ -142,6 +143,9 @@ plan_explore(struct making *m, const struct making *others, struct plan *p)
         return false;
     if (!meaning_refuse_own(m->s, p->source, &m->notes, m->err))
         return false;
+    for (int i = 0; i < count; i++)
+        foreign_keys_dropped(p->source, m->clone_schema, others[i].group->oid, &others[i].statements,
+                             &m->clone.before_all);
     list_add(&m->names->relations, mem_strdup(p->names.shadow_name));
     list_add(&m->names->relations, mem_strdup(p->names.old_name));
     if (!clone_run(m->s, p->source, m->clone_schema, &m->statements, !m->options->recompute_generated,
@@ -247,37 +251,88 @@ check_names(const struct making *makings, int count, struct error *err)
     return true;
 }
 
-/* Its stand-in on the clone is the other table as it was before its own statements. */
-static bool
-refuse_referenced(const struct making *makings, int table, int count, struct error *err)
-{
-    const struct referenced_list *referenced = &makings[table].clone.referenced;
-
-    for (int i = 0; i < referenced->count; i++)
-        for (int k = 0; k < count; k++) {
-            if (k == table || makings[k].group->oid != referenced->items[i].oid)
-                continue;
-            error_set(err, ERROR_REFUSED,
-                      "a foreign key that is added to %s refers to %s, which the same job changes",
-                      makings[table].plans->forward->names.source_sql, referenced->items[i].name);
-            return error_hint(err,
-                              "Add the foreign key after the job: NOT VALID, and then VALIDATE CONSTRAINT.");
-        }
-    return true;
-}
-
 /* A table's statements, redirected to its own clone. */
 static bool
-plan_forward(struct making *m, const struct making *others)
+plan_parse(struct making *m)
+{
+    m->clone_schema = clone_schema_name(m->s);
+    return (m->group->sql == NULL ||
+            statements_parse(m->group->sql, m->clone_schema, &m->statements, m->err)) &&
+           referenced_find(m->s, &m->statements, &m->clone.referenced, m->err);
+}
+
+/* The clone of another table of the job, once it is planned. */
+static struct making *
+making_of(struct making *makings, int count, oid_t oid)
+{
+    for (int i = 0; i < count; i++)
+        if (makings[i].group->oid == oid)
+            return &makings[i];
+    return NULL;
+}
+
+/*
+ * Set on which clones the tables stand that new foreign keys refer to. *waits: the name of one that has not been
+ * planned yet; NULL: none.
+ */
+static void
+settle_referenced(struct making *m, struct making *makings, int count, const char **waits)
+{
+    *waits = NULL;
+    for (int i = 0; i < m->clone.referenced.count; i++) {
+        struct referenced *item = &m->clone.referenced.items[i];
+        const struct making *other = making_of(makings, count, item->oid);
+
+        if (other == NULL || other == m)
+            continue;
+        if (other->clone.before == NULL)
+            *waits = item->name;
+        else
+            item->changed = other->clone.before->oid;
+    }
+}
+
+static bool
+plan_forward(struct making *m, const struct making *others, int count)
 {
     struct plan *p = m->plans->forward = mem_alloc(sizeof(*p));
 
     p->sql = mem_strdup(m->group->sql);
-    m->clone_schema = clone_schema_name(m->s);
-    return (p->sql == NULL || statements_parse(p->sql, m->clone_schema, &m->statements, m->err)) &&
-           plan_explore(m, others, p) && decide(m, p) && sequences_warn(m->s, p, m->err) &&
+    return plan_explore(m, others, count, p) && decide(m, p) && sequences_warn(m->s, p, m->err) &&
            code_allow(m->s, p, m->clone_schema, m->err) &&
            (!m->options->sample || sample_generated(m->s, p, m->err));
+}
+
+/* A table to which new keys refer is planned before the tables that have them. */
+static bool
+plan_all_forward(struct making *makings, int count, struct error *err)
+{
+    const char *waits = NULL, *waiting = NULL;
+    bool ok = true;
+    int done = 0;
+
+    for (int i = 0; ok && i < count; i++)
+        ok = plan_parse(&makings[i]);
+    for (int before = -1; ok && done < count && done > before;) {
+        before = done;
+        for (int i = 0; ok && i < count; i++) {
+            if (makings[i].plans->forward != NULL)
+                continue;
+            settle_referenced(&makings[i], makings, count, &waits);
+            if (waits != NULL) {
+                waiting = waits;
+                continue;
+            }
+            ok = plan_forward(&makings[i], makings, count);
+            done++;
+        }
+    }
+    if (!ok || done == count)
+        return ok;
+    error_set(err, ERROR_REFUSED,
+              "new foreign keys between tables of the job refer to each other in a circle: see %s", waiting);
+    return error_hint(err,
+                      "Add one of the foreign keys after the job: NOT VALID, and then VALIDATE CONSTRAINT.");
 }
 
 static bool
@@ -378,13 +433,10 @@ static bool
 plan_tables(struct making *makings, const struct plan_options *options, struct plan_set *set,
             struct dependents_plan *dependents, struct error *err)
 {
-    bool ok = true;
+    bool ok = plan_all_forward(makings, set->table_count, err);
 
     for (int i = 0; ok && i < set->table_count; i++)
-        ok = plan_forward(&makings[i], makings);
-    for (int i = 0; ok && i < set->table_count; i++)
-        ok = refuse_referenced(makings, i, set->table_count, err) &&
-             violations_refuse(makings[i].s, set, makings[i].plans->forward, &makings[i].statements,
+        ok = violations_refuse(makings[i].s, set, makings[i].plans->forward, &makings[i].statements,
                                makings[i].clone_schema, err);
     if (!ok || !check_names(makings, set->table_count, err) ||
         !plan_dependents(makings, set, dependents, err))
@@ -406,6 +458,19 @@ by_oid(const void *a, const void *b)
     return x->oid < y->oid ? -1 : x->oid > y->oid;
 }
 
+static void
+note_ignored(const struct table_groups *groups, struct plan *p)
+{
+    struct buffer text = {0};
+
+    for (int i = 0; i < groups->ignored.count; i++)
+        buffer_printf(&text, "%s%s", i > 0 ? "; " : "", groups->ignored.items[i]);
+    if (groups->ignored.count > 0)
+        list_addf(&p->advice.notes,
+                  "not carried out, because a job has its own transactions and time limits: %s", text.data);
+    buffer_free(&text);
+}
+
 static bool
 plan_groups(struct session *s, const struct plan_options *options, struct table_groups *groups,
             struct plan_set *set, struct error *err)
@@ -417,6 +482,7 @@ plan_groups(struct session *s, const struct plan_options *options, struct table_
 
     set->table_count = groups->count;
     set->recompute_generated = options->recompute_generated;
+    set->search_path = groups->search_path != NULL ? mem_strdup(groups->search_path) : NULL;
     set->tables = mem_alloc((size_t)groups->count * sizeof(*set->tables));
     qsort(groups->items, (size_t)groups->count, sizeof(*groups->items), by_oid);
     for (int i = 0; i < groups->count; i++) {
@@ -425,8 +491,10 @@ plan_groups(struct session *s, const struct plan_options *options, struct table_
         set->first = groups->items[i].oid == first ? i : set->first;
     }
     ok = plan_tables(makings, options, set, &dependents, err);
-    if (ok)
+    if (ok) {
         swap_job_plan(set, &dependents);
+        note_ignored(groups, set->tables[set->first].forward);
+    }
     dependents_plan_free(&dependents);
     for (int i = 0; i < groups->count; i++)
         making_free(&makings[i]);
@@ -483,6 +551,7 @@ plan_set_make(struct session *s, const struct plan_options *options, struct erro
     if (!ok)
         refuse_unreadable(err);
     session_rollback(s);
+    session_set_users_path(s, NULL);
     groups_free(&groups);
     if (!ok) {
         plan_set_free(set);

@@ -97,18 +97,28 @@ remap_refuse(const struct string_list *reasons, struct error *err)
     return false;
 }
 
+static bool
+remap_parse(struct remaking *m)
+{
+    const char *sql = m->plans->forward->sql;
+
+    m->clone_schema = clone_schema_name(m->s);
+    return sql == NULL || statements_parse(sql, m->clone_schema, &m->statements, m->err);
+}
+
 /* Runs in the transaction that is rolled back. */
 static bool
-remap_explore(struct remaking *m)
+remap_explore(struct remaking *m, const struct remaking *all, int count)
 {
     const struct plan *forward = m->plans->forward;
     struct view_place place = {.s = m->s, .table = forward->source->name, .notes = &m->clone.notes};
     char oid[16];
 
-    m->clone_schema = clone_schema_name(m->s);
     place.schema = m->clone_schema;
-    if ((forward->sql != NULL && !statements_parse(forward->sql, m->clone_schema, &m->statements, m->err)) ||
-        !clone_run_apart(m->s, forward->source, m->clone_schema, &m->statements, m->compare_stored, &m->clone,
+    for (int i = 0; i < count; i++)
+        foreign_keys_dropped(forward->source, m->clone_schema, all[i].plans->forward->source->oid,
+                             &all[i].statements, &m->clone.before_all);
+    if (!clone_run_apart(m->s, forward->source, m->clone_schema, &m->statements, m->compare_stored, &m->clone,
                          m->err) ||
         !check_outcome(forward->target, m->clone.after, m->err))
         return false;
@@ -135,7 +145,9 @@ remake(struct session *s, struct remaking *tables, int count, struct error *err)
     bool ok = session_execute(s, err, PLANNING_BEGIN);
 
     for (int i = 0; ok && i < count; i++)
-        ok = remap_explore(&tables[i]);
+        ok = remap_parse(&tables[i]);
+    for (int i = 0; ok && i < count; i++)
+        ok = remap_explore(&tables[i], tables, count);
     session_rollback(s);
     for (int i = 0; ok && i < count; i++)
         ok = rollback_replan(&tables[i].rollback, tables[i].plans, &tables[i].clone.transform, err);
@@ -155,7 +167,9 @@ plan_set_remap(struct session *s, struct plan_set *set, int count, const char *c
     for (int i = 0; i < set->table_count; i++)
         tables[i] = (struct remaking){
             .s = s, .err = err, .plans = &set->tables[i], .compare_stored = !set->recompute_generated};
+    session_set_users_path(s, set->search_path);
     ok = join_maps(tables, set, count, maps, &all, err) && remake(s, tables, set->table_count, err);
+    session_set_users_path(s, NULL);
     if (ok) {
         list_free(&set->reverse_maps);
         set->reverse_maps = all;

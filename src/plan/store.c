@@ -199,11 +199,12 @@ static const struct field plan_set_fields[] = {
     FIELD_POINTER(struct plan_set, rollback, &plan_swap_shape),
     FIELD_POINTER(struct plan_set, cutover_again, &plan_swap_shape),
     FIELD_LIST_STRUCT(struct plan_set, reverse_maps, NULL),
+    FIELD(struct plan_set, search_path),
     FIELD(struct plan_set, recompute_generated),
     FIELD_LIST_STRUCT(struct plan_set, trusted, NULL),
     FIELD(struct plan_set, trusted_by),
 };
-SHAPE(plan_set, 88);
+SHAPE(plan_set, 96);
 
 /* The name of a plan in a set, for messages. */
 struct plan_name {

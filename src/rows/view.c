@@ -16,10 +16,11 @@
 bool
 view_search_path(struct session *s, bool users, struct error *err)
 {
-    return (users ? session_evaluate(s, err) : session_transport(s, err)) &&
-           session_execute(s, err,
-                           users ? "SET LOCAL search_path TO DEFAULT; SET LOCAL default_tablespace TO DEFAULT"
-                                 : "SET LOCAL search_path TO ''; SET LOCAL default_tablespace TO ''");
+    if (!users)
+        return session_transport(s, err) &&
+               session_execute(s, err, "SET LOCAL search_path TO ''; SET LOCAL default_tablespace TO ''");
+    return session_evaluate(s, err) && session_users_path(s, err) &&
+           session_execute(s, err, "SET LOCAL default_tablespace TO DEFAULT");
 }
 
 void

@@ -535,8 +535,6 @@ NOT_ADDED = {  # the statements, the exit status, what the refusal says; with wh
                  "it is not a permanent table"),
     "no_key": ("CREATE TABLE bare (id integer)", "ALTER TABLE t ADD FOREIGN KEY (n) REFERENCES bare (id)", USAGE,
                "there is no unique constraint matching given keys"),
-    "table_of_the_job": ("", "ALTER TABLE t ADD FOREIGN KEY (p) REFERENCES parent NOT VALID; ALTER TABLE parent ALTER id TYPE bigint",
-                         REFUSED, "which the same job changes"),
 }
 
 

@@ -174,6 +174,76 @@ test_a_typed_name_is_read_as_sql_reads_it(void **state)
     error_clear(&err);
 }
 
+static void
+test_what_surrounds_a_migration_is_passed_over(void **state)
+{
+    struct statement_list list;
+
+    (void)state;
+    parse(&list, "\\set ON_ERROR_STOP on\n"
+                 "BEGIN;\n"
+                 "SET LOCAL lock_timeout = '5s'; SET statement_timeout TO 0;\n"
+                 "  \\echo it's on\n"
+                 "SET CONSTRAINTS \"fk\" IMMEDIATE;\n"
+                 "ALTER TABLE t ADD a text DEFAULT 'a\n\\echo b';--> statement-breakpoint\n"
+                 "RESET lock_timeout; COMMIT;\n");
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.items[0].sql, "ALTER TABLE \"scratch\".\"t\" ADD a text DEFAULT 'a\n\\echo b'");
+    assert_int_equal(list.ignored.count, 6);
+    assert_string_equal(list.ignored.items[1], "SET LOCAL lock_timeout = '5s'");
+    assert_null(list.search_path);
+    statements_free(&list);
+}
+
+static void
+test_a_search_path_is_read(void **state)
+{
+    static const char *const cases[][2] = {
+        {"SET search_path = app, \"My Schema\"; ALTER TABLE t ADD a int", "\"app\", \"My Schema\""},
+        {"SET LOCAL search_path TO 'a, b'; ALTER TABLE t ADD a int", "\"a, b\""},
+        {"SELECT pg_catalog.set_config('search_path', '', false); ALTER TABLE s.t ADD a int", ""},
+        {"select set_config('search_path', 'a, b', true); ALTER TABLE t ADD a int; SET search_path = 'x'",
+         NULL},
+        {"SET search_path = x; ALTER TABLE t ADD a int; SET search_path = x", "\"x\""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct statement_list list;
+
+        if (cases[i][1] == NULL) {
+            refuse(cases[i][0], ERROR_USAGE,
+                   "cannot do \"SET search_path = 'x'\": the search_path changes between the statements",
+                   NULL);
+            continue;
+        }
+        parse(&list, cases[i][0]);
+        assert_int_equal(list.count, 1);
+        assert_string_equal(list.search_path, cases[i][1]);
+        statements_free(&list);
+    }
+}
+
+static void
+test_what_cannot_be_passed_over_is_refused_with_its_place(void **state)
+{
+    (void)state;
+    refuse("BEGIN;\nALTER TABLE t ADD a int;\n  ROLLBACK;", ERROR_USAGE,
+           "cannot do \"ROLLBACK\": of transactions, only BEGIN and COMMIT are read",
+           "line 3, column 3:\n  ROLLBACK;\n  ^");
+    refuse("SET datestyle = 'dmy'; ALTER TABLE t ADD a int", ERROR_USAGE,
+           "cannot do \"SET datestyle = 'dmy'\": of settings, only timeouts and the search_path are read",
+           "line 1, column 1:\nSET datestyle = 'dmy'; ALTER TABLE t ADD a int\n^");
+    refuse("ALTER TABLE t ADD a int;\n\\i more.sql\n", ERROR_USAGE,
+           "cannot do \"\\i more.sql\": a command of psql that can change the SQL",
+           "line 2, column 1:\n\\i more.sql\n^");
+    refuse("BEGIN; COMMIT", ERROR_USAGE, "there is no statement on a table in the SQL", NULL);
+    refuse("SELECT set_config('work_mem', '1GB', false)", ERROR_USAGE,
+           "only ALTER TABLE, CREATE INDEX, ALTER INDEX, DROP INDEX, ALTER SEQUENCE and COMMENT can be done: "
+           "\"SELECT set_config('work_mem', '1GB', false)\"",
+           NULL);
+}
+
 int
 main(void)
 {
@@ -185,6 +255,9 @@ main(void)
         cmocka_unit_test(test_what_cannot_be_done_is_refused_by_name),
         cmocka_unit_test(test_a_syntax_error_is_pointed_at),
         cmocka_unit_test(test_a_typed_name_is_read_as_sql_reads_it),
+        cmocka_unit_test(test_what_surrounds_a_migration_is_passed_over),
+        cmocka_unit_test(test_a_search_path_is_read),
+        cmocka_unit_test(test_what_cannot_be_passed_over_is_refused_with_its_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
