@@ -112,16 +112,14 @@ bool job_run_or_resume(const struct job_options *options, struct job_report *rep
 bool job_resume(const struct job_options *options, struct job_report *report, struct error *err);
 
 /*
- * Roll back to the original. job_request_rollback() asks a running instance to do so and waits for its
- * answer. It sets *done to false where no instance runs: then job_rollback() takes the job, rolls back, and
- * leaves it. ERROR_ROLLBACK where a rollback is not possible; the error says why. With
+ * Roll back to the original: by the instance that runs the job (*running), or here where none runs; then the job is left.
+ * ERROR_ROLLBACK where a rollback is not possible; the error says why. With
  * options->plan.reverse_maps these maps say how values are converted back. They hold from then on, also where
  * the rollback fails for another reason. ERROR_USAGE or ERROR_REFUSED where the maps are not valid; then
  * nothing was changed.
  */
-bool job_request_rollback(const struct job_options *options, bool *done, struct job_report *report,
-                          struct error *err);
-bool job_rollback(const struct job_options *options, struct job_report *report, struct error *err);
+bool job_rollback(const struct job_options *options, bool *running, struct job_report *report,
+                  struct error *err);
 void job_report_clear(struct job_report *report);
 
 /*

@@ -30,6 +30,11 @@
 struct state_access {
     const struct connection_options *connection;
     const char *owner; /* --state-owner; NULL: the session's role */
+    /*
+     * The job whose instance this process is about to become; NULL: none. Its session says so at once by a shared
+     * lock, so that a command that asks the job for something waits until the instance reads requests.
+     */
+    const char *begins;
 };
 
 /* Which state a database has. */

@@ -19,9 +19,13 @@
 #include "pg/session.h"
 
 #define JOB_FORMAT 4
-/* First keys of the advisory locks that a running instance holds; the second key is the job's id. */
+/*
+ * First keys of the advisory locks that a running instance holds. The second key is the job's id; that of the last one
+ * is the hash of the job's name, because the process has not read the job yet.
+ */
 #define JOB_LOCK_CLASS 1885827683  /* "pgrc": this is the only instance */
 #define JOB_READY_CLASS 1885827684 /* it reads requests: those made to its predecessor are answered */
+#define JOB_BEGIN_CLASS 1885827685 /* shared: it has connected, to become the instance */
 
 enum job_phase {
     PHASE_INIT,
@@ -166,8 +170,14 @@ bool job_state_end_older(struct session *s, struct job_state *job, struct error 
  */
 bool job_state_lock(struct session *s, const struct job_state *job, struct error *err);
 
-/* Whether some instance holds the job's lock, and whether it reads requests. */
-bool job_state_find_locks(struct session *s, const struct job_state *job, bool *taken, bool *ready,
+/* Which locks of a job other sessions hold. */
+struct job_locks {
+    bool recent; /* an instance has run within the last minute, and has not ended with an error */
+    bool begins; /* a process has connected to become the job's instance, see state_access.begins */
+    bool taken;  /* an instance holds the job's lock */
+    bool ready;  /* it reads requests */
+};
+bool job_state_find_locks(struct session *s, const struct job_state *job, struct job_locks *locks,
                           struct error *err);
 
 /*

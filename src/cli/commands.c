@@ -12,7 +12,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/sqlstate.h"
-#include "pg/sqlstate.h"
 #include "plan/placement.h"
 #include "plan/plan.h"
 #include "plan/target_file.h"
@@ -270,28 +269,19 @@ command_resume(const struct cli_options *o, struct error *err)
     return ok;
 }
 
-#define ROLLBACK_TRIES 5
-
 bool
 command_rollback(const struct cli_options *o, struct error *err)
 {
     struct job_report report = {0};
-    bool done = false, ok;
-    int left = ROLLBACK_TRIES;
+    bool running, ok = job_rollback(&o->job, &running, &report, err);
 
-    do { /* an instance that begins meanwhile has the job: it is asked then */
-        error_clear(err);
-        job_report_clear(&report);
-        ok = job_request_rollback(&o->job, &done, &report, err) &&
-             (done || job_rollback(&o->job, &report, err));
-    } while (!ok && sqlstate_is(err, JOB_LOCKED) && --left > 0);
     if (ok) {
         printf("rolled back: the original is active; lock held %.1f ms, attempts %d\n", report.lock_held_ms,
                report.cutover_attempts);
         print_command(
             o,
-            done ? "  next      to cut over again: " COMMAND("cutover --wait")
-                 : "  next      to keep the new table in sync, and cut over again: " COMMAND("resume"),
+            running ? "  next      to cut over again: " COMMAND("cutover --wait")
+                    : "  next      to keep the new table in sync, and cut over again: " COMMAND("resume"),
             o->job.name);
         print_command(o, "            or, to keep the original and drop the new table: " COMMAND("finish"),
                       o->job.name);

@@ -275,6 +275,7 @@ attach_take(struct engine *e, const char *name, int64_t instance, struct error *
     e->control = state_open(&e->access, "control", &presence, err);
     if (e->control == NULL || !require_state(e, presence, name, err))
         return false;
+    engine_kill_point("attach-begun");
     if (!job_state_read(e->control, name, &job, err))
         return false;
     job_state_clear(&e->job);

@@ -17,6 +17,7 @@
 #include "ending.h"
 #include "engine.h"
 #include "options.h"
+#include "run.h"
 #include "space.h"
 #include "state/guard.h"
 #include "state/ledger.h"
@@ -468,7 +469,8 @@ engine_open(struct engine *e, const struct job_options *options, struct job_repo
     e->options = *options;
     e->connection = *options->connection;
     e->options.connection = &e->connection;
-    e->access = (struct state_access){.connection = &e->connection, .owner = options->state_owner};
+    e->access = (struct state_access){
+        .connection = &e->connection, .owner = options->state_owner, .begins = options->name};
     e->report = report;
     e->began_ms = clock_ms();
     progress_init(&e->progress, options->progress);
@@ -565,7 +567,7 @@ job_ask_rollback(struct engine *e, struct error *err)
 }
 
 bool
-job_rollback(const struct job_options *options, struct job_report *report, struct error *err)
+run_rollback(const struct job_options *options, struct job_report *report, struct error *err)
 {
     struct engine e;
     bool ok = false;

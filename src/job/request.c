@@ -22,19 +22,25 @@
 #include "state/request.h"
 #include "options.h"
 #include "pg/sqlstate.h"
+#include "run.h"
 #include "validate.h"
 
 #define POLL_MS 200
 #define BACK_SOON_MS 2000   /* an instance that has lost its connection has a new one within this time */
-#define READY_SOON_MS 30000 /* within this time a new instance has ended the statements of the previous one */
-/* An instance that was started a moment ago holds the job's lock within this time. */
-#define START_SOON_MS 5000
-#define START_POLL_MS 500
+#define READY_SOON_MS 30000 /* within this time one that has connected holds the job and reads requests */
+/*
+ * Within this time a process that was started a moment ago, to become the instance, has connected; and an instance that ran
+ * a moment ago, and may only have lost its connection, has connected again.
+ */
+#define START_SOON_MS 500
+#define AGAIN_SOON_MS 5000
 #define TAKEN_SOON_MS                                                                                        \
     60000 /* an instance reads requests about twice a second, but not during long statements */
 
 /* A job to which a request is made, or that is ended here. */
 struct asked_job {
+    const struct state_access *access;
+    const char *name;
     struct session *s;
     struct job_state job;
     bool older; /* the job has another format: only its id, its name and whether it has ended are known */
@@ -49,7 +55,7 @@ asked_connect(struct asked_job *a, const struct state_access *access, const char
 {
     enum state_presence presence;
 
-    memset(a, 0, sizeof(*a));
+    *a = (struct asked_job){.access = access, .name = name};
     a->s = state_open(access, "control", &presence, err);
     if (a->s == NULL)
         return false;
@@ -87,38 +93,48 @@ asked_close(struct asked_job *a)
 {
     job_state_clear(&a->job);
     session_close(a->s);
+    a->s = NULL;
 }
 
-/* A new instance ends the requests of its predecessor when it takes the job. Wait until it has done so. */
-static bool
-is_running(struct session *s, const struct job_state *job, bool *running, struct error *err)
+/* For how long one waits for an instance, where only these locks are held. */
+static int64_t
+patience_ms(const struct job_locks *locks, bool start)
 {
-    int64_t until = clock_ms() + READY_SOON_MS;
-    bool ready, ok;
-
-    do
-        ok = job_state_find_locks(s, job, running, &ready, err);
-    while (ok && *running && !ready && clock_ms() < until && clock_sleep(POLL_MS));
-    return ok;
+    if (locks->taken || locks->begins)
+        return READY_SOON_MS;
+    return !start ? 0 : locks->recent ? AGAIN_SOON_MS : START_SOON_MS;
 }
 
 /*
- * Fails unless an instance holds the job's lock: such an instance will read the request. Waits for an
- * instance that is started at the same time, for example by a script.
+ * Whether an instance runs the job: then it will read the request. One that begins is waited for, because it ends the
+ * requests of its predecessor when it takes the job. start: also one that may not have connected yet.
  */
+static bool
+await_instance(struct session *s, const struct job_state *job, bool start, bool *running, struct error *err)
+{
+    int64_t began = clock_ms();
+    struct job_locks locks;
+    bool ok, wait;
+
+    do {
+        ok = job_state_find_locks(s, job, &locks, err);
+        wait = ok && !locks.ready && clock_ms() - began < patience_ms(&locks, start);
+    } while (wait && clock_sleep(POLL_MS));
+    *running = ok && locks.taken;
+    return ok;
+}
+
+/* Fails unless an instance runs the job, or begins to. */
 static bool
 require_running(struct session *s, const struct job_state *job, struct error *err)
 {
-    int64_t until = clock_ms() + START_SOON_MS;
     bool running, ok;
 
-    do
-        ok = is_running(s, job, &running, err);
-    while (ok && !running && !job->ended && clock_ms() < until && clock_sleep(START_POLL_MS));
-    if (!ok || running)
-        return ok;
     if (job->ended)
         return job_state_ended(job, err);
+    ok = await_instance(s, job, true, &running, err);
+    if (!ok || running)
+        return ok;
     error_set(err, ERROR_FAILED, "no instance is running job \"%s\" (it is in phase %s)", job->name,
               job_phase_name(job->phase));
     return error_hint(err, "To continue, run: " COMMAND("resume"), job->name);
@@ -149,8 +165,8 @@ request_is_over(const struct request_answer *answer, enum await what)
  * the user stops the wait. The outcome that the request has then is final.
  */
 static bool
-await(struct session *s, const struct job_state *job, int64_t id, enum await what,
-      struct request_answer *answer, struct error *err)
+await_outcome(struct session *s, const struct job_state *job, int64_t id, enum await what,
+              struct request_answer *answer, struct error *err)
 {
     int64_t until = clock_ms() + TAKEN_SOON_MS, seen = clock_ms();
     struct error why = {0};
@@ -166,7 +182,7 @@ await(struct session *s, const struct job_state *job, int64_t id, enum await wha
             error_set(&why, ERROR_FAILED, "stopped while waiting for the instance that runs the job");
             why.stopped = true;
         }
-        ok = is_running(s, job, &running, err);
+        ok = await_instance(s, job, false, &running, err);
         if (ok && running)
             seen = clock_ms();
     } while (ok && clock_ms() - seen < BACK_SOON_MS && why.message == NULL);
@@ -188,12 +204,13 @@ static bool
 ask(struct session *s, const struct job_state *job, enum request_kind kind, const char *arguments,
     struct request_answer *answer, bool *answered, struct error *err)
 {
-    bool running, ok = is_running(s, job, &running, err);
+    bool running, ok = await_instance(s, job, false, &running, err);
     int64_t id;
 
     *answered = false;
     if (ok && running) {
-        ok = request_add(s, job, kind, arguments, &id, err) && await(s, job, id, AWAIT_ANSWER, answer, err);
+        ok = request_add(s, job, kind, arguments, &id, err) &&
+             await_outcome(s, job, id, AWAIT_ANSWER, answer, err);
         *answered = ok && (answer->outcome == REQUEST_DONE || answer->outcome == REQUEST_REFUSED);
     }
     return ok;
@@ -232,6 +249,36 @@ request_take_over(struct session *s, struct job_state *job, struct error *err)
     return job_state_lock(s, job, err) && read_again(s, job, err) &&
            (job->ended ||
             (ending_orphans(s, job, err) && job_state_take(s, job, false, err) && read_again(s, job, err)));
+}
+
+/* What is asked of a job that need not run. */
+struct demand {
+    enum request_kind kind;
+    const char *arguments; /* JSON or NULL */
+    /* Do it here, where no instance runs the job. May close the session. JOB_LOCKED: an instance has begun meanwhile. */
+    bool (*here)(struct asked_job *a, const void *arg, struct error *err);
+    const void *arg; /* for .here */
+};
+
+#define DEMAND_TRIES 5
+
+/* Ask the instance that runs the job; where none runs, do it here (*answered is false). */
+static bool
+ask_or_do(struct asked_job *a, const struct demand *d, struct request_answer *answer, bool *answered,
+          struct error *err)
+{
+    for (int left = DEMAND_TRIES;; left--) {
+        if (a->s == NULL && !asked_open_current(a, a->access, a->name, err))
+            return false;
+        if (!ask(a->s, &a->job, d->kind, d->arguments, answer, answered, err))
+            return false;
+        if (*answered || d->here(a, d->arg, err))
+            return true;
+        if (!sqlstate_is(err, JOB_LOCKED) || left == 0)
+            return false;
+        error_clear(err);
+        request_answer_clear(answer);
+    }
 }
 
 static bool
@@ -284,23 +331,29 @@ remove_orphans(const struct state_access *access, const char *name, struct error
     return ok;
 }
 
+static bool
+abort_here(struct asked_job *a, const void *arg, struct error *err)
+{
+    (void)arg;
+    return remove_current(a->s, &a->job, err);
+}
+
 /*
- * Abort by the running instance, or here where none runs. If the instance refuses because it has just cut
- * over, that is the answer.
+ * Abort by the running instance, or here where none runs. What the instance has left is removed here. If the instance
+ * refuses because it has just cut over, that is the answer.
  */
 static bool
 abort_current(struct asked_job *a, struct error *err)
 {
+    struct demand demand = {.kind = REQUEST_ABORT, .here = abort_here};
     struct request_answer answer = {0};
     bool answered = false;
-    bool ok =
-        refuse_reversed(&a->job, err) && ask(a->s, &a->job, REQUEST_ABORT, NULL, &answer, &answered, err);
+    bool ok = refuse_reversed(&a->job, err) && ask_or_do(a, &demand, &answer, &answered, err);
 
-    if (ok && answered && answer.outcome == REQUEST_REFUSED && read_again(a->s, &a->job, err) &&
-        job_is_reversed(&a->job))
-        ok = take_answer(&answer, err);
-    ok = ok && read_again(a->s, &a->job, err) && refuse_reversed(&a->job, err) &&
-         remove_current(a->s, &a->job, err);
+    if (ok && answered)
+        ok = read_again(a->s, &a->job, err) &&
+             (answer.outcome != REQUEST_REFUSED || !job_is_reversed(&a->job) || take_answer(&answer, err)) &&
+             refuse_reversed(&a->job, err) && remove_current(a->s, &a->job, err);
     request_answer_clear(&answer);
     return ok;
 }
@@ -344,10 +397,13 @@ validate(struct session *s, const struct job_state *job, struct error *err)
     return ok;
 }
 
-/* As a running instance would. */
+/* As a running instance would. arg: whether the inactive table stays. */
 static bool
-finish_here(struct session *s, struct job_state *job, bool keep_original, struct error *err)
+finish_here(struct asked_job *a, const void *arg, struct error *err)
 {
+    bool keep_original = *(const bool *)arg;
+    struct session *s = a->s;
+    struct job_state *job = &a->job;
     struct job_options options = {0};
 
     if (!request_take_over(s, job, err))
@@ -365,15 +421,14 @@ finish_here(struct session *s, struct job_state *job, bool keep_original, struct
 static bool
 ask_finish(struct asked_job *a, bool keep_original, struct error *err)
 {
+    struct demand demand = {.kind = REQUEST_FINISH,
+                            .arguments = keep_original ? REQUEST_KEEP : NULL,
+                            .here = finish_here,
+                            .arg = &keep_original};
     struct request_answer answer = {0};
     bool answered = false;
-    bool ok =
-        ask(a->s, &a->job, REQUEST_FINISH, keep_original ? REQUEST_KEEP : NULL, &answer, &answered, err);
+    bool ok = ask_or_do(a, &demand, &answer, &answered, err) && (!answered || take_answer(&answer, err));
 
-    if (ok && answered)
-        ok = take_answer(&answer, err);
-    else if (ok)
-        ok = finish_here(a->s, &a->job, keep_original, err);
     request_answer_clear(&answer);
     return ok;
 }
@@ -415,19 +470,6 @@ job_finish(const struct state_access *access, const char *name, bool keep_origin
     return ok;
 }
 
-static bool
-request_ask_rollback(struct asked_job *a, const struct plan_options *plan, struct request_answer *answer,
-                     bool *answered, struct error *err)
-{
-    char *arguments = NULL;
-    bool ok = plan->reverse_map_count == 0 ||
-              (arguments = request_maps_write(plan->reverse_map_count, plan->reverse_maps, err)) != NULL;
-
-    ok = ok && ask(a->s, &a->job, REQUEST_ROLLBACK, arguments, answer, answered, err);
-    free(arguments);
-    return ok;
-}
-
 /* Read the figures of the swap. An instance that died right after the swap has not written them. */
 static void
 take_figures(const struct request_answer *answer, struct job_report *report)
@@ -441,29 +483,67 @@ take_figures(const struct request_answer *answer, struct job_report *report)
     json_decref(json);
 }
 
+struct rollback_here {
+    const struct job_options *options;
+    struct job_report *report;
+};
+
+/* The job runs here with sessions of its own, until it is rolled back. */
+static bool
+request_rollback_here(struct asked_job *a, const void *arg, struct error *err)
+{
+    const struct rollback_here *here = arg;
+
+    asked_close(a);
+    job_report_clear(here->report);
+    return run_rollback(here->options, here->report, err);
+}
+
+static bool
+refuse_finishing(const struct job_state *job, struct error *err)
+{
+    if (job->ended || job->phase != PHASE_FINISHED)
+        return true;
+    error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: a rollback is no longer possible",
+              job->name);
+    return error_hint(err, "Complete it with: " COMMAND("finish"), job->name);
+}
+
+static bool
+ask_rollback(struct asked_job *a, const struct job_options *options, const char *arguments, bool *answered,
+             struct job_report *report, struct error *err)
+{
+    struct rollback_here here = {.options = options, .report = report};
+    struct demand demand = {
+        .kind = REQUEST_ROLLBACK, .arguments = arguments, .here = request_rollback_here, .arg = &here};
+    struct request_answer answer = {0};
+    bool ok = ask_or_do(a, &demand, &answer, answered, err) && (!*answered || take_answer(&answer, err));
+
+    if (ok && *answered)
+        take_figures(&answer, report);
+    request_answer_clear(&answer);
+    return ok;
+}
+
 bool
-job_request_rollback(const struct job_options *options, bool *done, struct job_report *report,
-                     struct error *err)
+job_rollback(const struct job_options *options, bool *running, struct job_report *report, struct error *err)
 {
     struct state_access access = {.connection = options->connection, .owner = options->state_owner};
-    struct request_answer answer = {0};
+    const struct plan_options *plan = &options->plan;
+    char *arguments = NULL;
     struct asked_job a;
-    bool ok = asked_open_current(&a, &access, options->name, err);
+    bool ok = asked_open_current(&a, &access, options->name, err) && refuse_finishing(&a.job, err);
 
-    *done = false;
-    if (ok && !a.job.ended && a.job.phase == PHASE_FINISHED) {
-        ok = error_set(err, ERROR_ROLLBACK, "job \"%s\" is being finished: a rollback is no longer possible",
-                       a.job.name);
-        error_hint(err, "Complete it with: " COMMAND("finish"), a.job.name);
-    } else if (ok) {
-        ok = request_ask_rollback(&a, &options->plan, &answer, done, err) &&
-             (!*done || take_answer(&answer, err));
+    *running = false;
+    *report = (struct job_report){0};
+    if (ok) {
+        ok = (plan->reverse_map_count == 0 ||
+              (arguments = request_maps_write(plan->reverse_map_count, plan->reverse_maps, err)) != NULL) &&
+             ask_rollback(&a, options, arguments, running, report, err);
         if (!ok && err->kind == ERROR_FAILED && !err->stopped && !err->connection_lost)
             err->kind = ERROR_ROLLBACK;
     }
-    if (ok && *done)
-        take_figures(&answer, report);
-    request_answer_clear(&answer);
+    free(arguments);
     asked_close(&a);
     return ok;
 }
@@ -493,7 +573,7 @@ static bool
 await_cutover(struct asked_job *a, int64_t id, struct request_answer *answer, struct job_report *report,
               struct error *err)
 {
-    if (!await(a->s, &a->job, id, AWAIT_ANSWER, answer, err))
+    if (!await_outcome(a->s, &a->job, id, AWAIT_ANSWER, answer, err))
         return false;
     if (answer->outcome == REQUEST_REFUSED)
         return take_answer(answer, err);
@@ -514,7 +594,7 @@ await_cutover(struct asked_job *a, int64_t id, struct request_answer *answer, st
 static bool
 await_taken(struct asked_job *a, int64_t id, struct request_answer *answer, struct error *err)
 {
-    bool ok = await(a->s, &a->job, id, AWAIT_TAKEN, answer, err);
+    bool ok = await_outcome(a->s, &a->job, id, AWAIT_TAKEN, answer, err);
 
     if (ok && answer->outcome == REQUEST_REFUSED)
         ok = take_answer(answer, err);

@@ -133,13 +133,29 @@ state_check(struct session *s, const struct state_access *access, enum state_pre
     return ok && (!current || read_version(s, presence, err));
 }
 
+/* The lock is shared, so it is refused only if somebody else holds the key: then nobody sees this process begin. */
+static bool
+announce(struct session *s, const struct state_access *access, struct error *err)
+{
+    struct params p = {0};
+
+    if (access->begins == NULL)
+        return true;
+    params_int(&p, JOB_BEGIN_CLASS);
+    params_text(&p, access->begins);
+    return session_query_with(s, NULL, err,
+                              "SELECT pg_catalog.pg_try_advisory_lock_shared($1::pg_catalog.int4, "
+                              "pg_catalog.hashtext($2))",
+                              &p);
+}
+
 struct session *
 state_open(const struct state_access *access, const char *purpose, enum state_presence *presence,
            struct error *err)
 {
     struct session *s = session_open(access->connection, SESSION_SQL, purpose, err);
 
-    if (s != NULL && session_execute(s, err, "SET synchronous_commit = local") &&
+    if (s != NULL && announce(s, access, err) && session_execute(s, err, "SET synchronous_commit = local") &&
         state_check(s, access, presence, err))
         return s;
     session_close(s);

@@ -166,7 +166,7 @@ job_state_lock(struct session *s, const struct job_state *job, struct error *err
 }
 
 bool
-job_state_find_locks(struct session *s, const struct job_state *job, bool *taken, bool *ready,
+job_state_find_locks(struct session *s, const struct job_state *job, struct job_locks *locks,
                      struct error *err)
 {
     struct result res = {0};
@@ -176,9 +176,13 @@ job_state_find_locks(struct session *s, const struct job_state *job, bool *taken
     params_int(&p, job->id);
     params_int(&p, JOB_LOCK_CLASS);
     params_int(&p, JOB_READY_CLASS);
+    params_int(&p, JOB_BEGIN_CLASS);
+    params_text(&p, job->name);
     ok = session_row_with(s, &res, err, state_sql_job_running, &p);
-    *taken = ok && row_bool(&res, 0, "taken");
-    *ready = ok && row_bool(&res, 0, "ready");
+    locks->taken = ok && row_bool(&res, 0, "taken");
+    locks->ready = ok && row_bool(&res, 0, "ready");
+    locks->recent = ok && row_bool(&res, 0, "recent");
+    locks->begins = ok && row_bool(&res, 0, "begins");
     result_free(&res);
     return ok;
 }

@@ -692,13 +692,14 @@ def test_state_of_an_older_version(database):
 @pytest.mark.main_major
 @pytest.mark.parametrize("request_", ["verify", "cutover"])
 def test_a_request_while_an_instance_begins(database, request_):
-    """`resume &`, then a request: it is carried out, however slowly the instance begins."""
+    """`resume &`, then a request: it is carried out, however slowly the instance begins after it has connected."""
     rewrite = Rewrite(database, rows=1000)
     rewrite.run("--cutover=hold").wait_phase("ready")
     rewrite.kill()
+    rewrite.resume(pause="attach-begun").wait_paused()
     asked = pgrecast.Running(database, [request_, JOB])
-    rewrite.wait_for("SELECT 1 FROM pg_stat_activity WHERE application_name = 'pgrecast control'", "the request to be on its way")
-    rewrite.resume()
+    wait_until(lambda: asked.poll() is not None or asks(database), "the request")
+    rewrite.instance.kill(signal.SIGCONT)
     outcome = asked.wait()
     assert outcome.status == DONE, str(outcome)
     if request_ == "verify":

@@ -38,10 +38,11 @@
     {"control", "-- The tables of a job", .params = {"7"}, .columns = TABLE_COLUMNS,                          \
      .rows = {"public|t|16400|16401|a.b|5|c.d|{}|{}|e.f|{}|w|0/5"}}
 #define RUNNING(how)                                                                                         \
-    {"control", "-- Whether an instance holds", .columns = "taken|ready", .rows = {how}}
-/* No instance has held the lock for so long that none comes back. */
-#define GONE                                                                                                 \
-    {"control", "-- Whether an instance holds", .columns = "taken|ready", .rows = {"f|f"}, .meanwhile = pass_time}
+    {"control", "-- Whether an instance holds", .columns = "taken|ready|begins|recent", .rows = {how}}
+/* The same, and then some time passes: so much that an instance that is gone does not come back. */
+#define LATER(how)                                                                                                 \
+    {"control", "-- Whether an instance holds", .columns = "taken|ready|begins|recent", .rows = {how}, .meanwhile = pass_time}
+#define GONE LATER("f|f|f|f")
 #define ASKED(kind)                                                                                          \
     {"control", "-- Ask job", .params = {"7", kind, FAKE_NULL}, .columns = "id", .rows = {"12"}}
 /* Its own request, and no other. */
@@ -82,13 +83,13 @@ static void
 test_done(void **state)
 {
     static const struct fake_step steps[] = {OPENED("1"),
-                                             RUNNING("t|t"),
-                                             RUNNING("t|t"),
+                                             RUNNING("t|t|f|f"),
+                                             RUNNING("t|t|f|f"),
                                              ASKED("verify"),
                                              PENDING,
-                                             RUNNING("t|t"),
+                                             RUNNING("t|t|f|f"),
                                              TAKEN,
-                                             RUNNING("t|t"),
+                                             RUNNING("t|t|f|f"),
                                              BECAME("done|t|t|\\N|\\N|\\N|\\N|{\"lsn\": \"0/10\", \"rows\": "
                                                     "5, \"mismatches\": 0, \"hash\": \"ab\"}|f")};
     struct state_verification v = {0};
@@ -107,7 +108,7 @@ static void
 test_refused(void **state)
 {
     static const struct fake_step steps[] = {
-        OPENED("1"), RUNNING("t|t"), RUNNING("t|t"), ASKED("verify"),
+        OPENED("1"), RUNNING("t|t|f|f"), RUNNING("t|t|f|f"), ASKED("verify"),
         BECAME("failed|t|t|4|parity failed: 1 key differs|missing in t: (1)|Look.|\\N|f")};
     struct state_verification v = {0};
     struct error err = {0};
@@ -125,9 +126,14 @@ test_refused(void **state)
 static void
 test_instance_ends(void **state)
 {
-    static const struct fake_step steps[] = {
-        OPENED("1"), RUNNING("t|t"), RUNNING("t|t"), ASKED("verify"),
-        TAKEN,       GONE,           WITHDRAWN,      BECAME("withdrawn|t|t|\\N|\\N|\\N|\\N|\\N|f")};
+    static const struct fake_step steps[] = {OPENED("1"),
+                                             RUNNING("t|t|f|f"),
+                                             RUNNING("t|t|f|f"),
+                                             ASKED("verify"),
+                                             TAKEN,
+                                             GONE,
+                                             WITHDRAWN,
+                                             BECAME("withdrawn|t|t|\\N|\\N|\\N|\\N|\\N|f")};
     struct state_verification v = {0};
     struct error err = {0};
 
@@ -142,13 +148,13 @@ static void
 test_instance_comes_back(void **state)
 {
     static const struct fake_step steps[] = {OPENED("1"),
-                                             RUNNING("t|t"),
-                                             RUNNING("t|t"),
+                                             RUNNING("t|t|f|f"),
+                                             RUNNING("t|t|f|f"),
                                              ASKED("verify"),
                                              TAKEN,
-                                             RUNNING("f|f"),
+                                             RUNNING("f|f|f|f"),
                                              TAKEN,
-                                             RUNNING("t|t"),
+                                             RUNNING("t|t|f|f"),
                                              BECAME("done|t|t|\\N|\\N|\\N|\\N|{\"lsn\": \"0/10\", \"rows\": "
                                                     "5, \"mismatches\": 0, \"hash\": \"ab\"}|f")};
     struct state_verification v = {0};
@@ -164,8 +170,8 @@ static void
 test_carried_out_before_the_withdrawal(void **state)
 {
     static const struct fake_step steps[] = {OPENED("1"),
-                                             RUNNING("t|t"),
-                                             RUNNING("t|t"),
+                                             RUNNING("t|t|f|f"),
+                                             RUNNING("t|t|f|f"),
                                              ASKED("verify"),
                                              TAKEN,
                                              GONE,
@@ -191,15 +197,15 @@ static void
 test_not_taken(void **state)
 {
     static const struct fake_step steps[] = {OPENED("1"),
-                                             RUNNING("t|t"),
-                                             RUNNING("t|t"),
+                                             RUNNING("t|t|f|f"),
+                                             RUNNING("t|t|f|f"),
                                              ASKED("verify"),
                                              PENDING,
                                              {"control", "-- Whether an instance holds",
-                                              .columns = "taken|ready", .rows = {"t|t"},
+                                              .columns = "taken|ready|begins|recent", .rows = {"t|t|f|f"},
                                               .meanwhile = much_later},
                                              PENDING,
-                                             RUNNING("t|t"),
+                                             RUNNING("t|t|f|f"),
                                              WITHDRAWN,
                                              BECAME("withdrawn|t|f|\\N|\\N|\\N|\\N|\\N|f")};
     struct state_verification v = {0};
@@ -213,13 +219,12 @@ test_not_taken(void **state)
                  "the instance that runs job \"t\" has not taken the request within 60 s: it is withdrawn");
 }
 
+/* No process has connected to become the instance: the answer comes at once, after a moment for one that was just started. */
 static void
 test_nobody_runs_the_job(void **state)
 {
-    /* For five seconds one is waited for that may have been started just now. */
-    static const struct fake_step steps[] = {OPENED("1"),    RUNNING("f|f"), RUNNING("f|f"), RUNNING("f|f"),
-                                             RUNNING("f|f"), RUNNING("f|f"), RUNNING("f|f"), RUNNING("f|f"),
-                                             RUNNING("f|f"), RUNNING("f|f"), RUNNING("f|f"), RUNNING("f|f")};
+    static const struct fake_step steps[] = {OPENED("1"), RUNNING("f|f|f|f"), RUNNING("f|f|f|f"),
+                                             RUNNING("f|f|f|f"), RUNNING("f|f|f|f")};
     struct state_verification v = {0};
     struct error err = {0};
 
@@ -228,16 +233,15 @@ test_nobody_runs_the_job(void **state)
     assert_error(&err, "no instance is running job \"t\" (it is in phase reverse)");
 }
 
-/* `resume &`, then a request: the instance is not there yet, and has the request as soon as it is. */
+/* An instance ran a moment ago. It may have lost its connection, and have a new one soon. */
 static void
-test_an_instance_is_started(void **state)
+test_an_instance_ran_a_moment_ago(void **state)
 {
     static const struct fake_step steps[] = {OPENED("1"),
-                                             RUNNING("f|f"),
-                                             RUNNING("f|f"),
-                                             RUNNING("t|f"),
-                                             RUNNING("t|t"),
-                                             RUNNING("t|t"),
+                                             LATER("f|f|f|t"),
+                                             LATER("f|f|f|t"),
+                                             RUNNING("t|t|t|t"),
+                                             RUNNING("t|t|t|t"),
                                              ASKED("verify"),
                                              BECAME("done|t|t|\\N|\\N|\\N|\\N|{\"lsn\": \"0/10\", \"rows\": "
                                                     "5, \"mismatches\": 0, \"hash\": \"ab\"}|f")};
@@ -249,15 +253,50 @@ test_an_instance_is_started(void **state)
     assert_int_equal(v.rows, 5);
 }
 
+/* `resume &`, then a request: the instance has connected, and has the request as soon as it reads requests. */
+static void
+test_an_instance_is_started(void **state)
+{
+    static const struct fake_step steps[] = {OPENED("1"),
+                                             RUNNING("f|f|f|f"),
+                                             LATER("f|f|t|f"),
+                                             LATER("f|f|t|f"),
+                                             RUNNING("t|f|t|f"),
+                                             RUNNING("t|t|t|f"),
+                                             RUNNING("t|t|t|f"),
+                                             ASKED("verify"),
+                                             BECAME("done|t|t|\\N|\\N|\\N|\\N|{\"lsn\": \"0/10\", \"rows\": "
+                                                    "5, \"mismatches\": 0, \"hash\": \"ab\"}|f")};
+    struct state_verification v = {0};
+    struct error err = {0};
+
+    (void)state;
+    assert_ok(VERIFY(steps, &v, &err), &err);
+    assert_int_equal(v.rows, 5);
+}
+
+/* It has connected, and ends without the job. */
+static void
+test_an_instance_fails_to_begin(void **state)
+{
+    static const struct fake_step steps[] = {OPENED("1"), LATER("f|f|t|f"), RUNNING("f|f|f|f")};
+    struct state_verification v = {0};
+    struct error err = {0};
+
+    (void)state;
+    assert_false(VERIFY(steps, &v, &err));
+    assert_error(&err, "no instance is running job \"t\" (it is in phase reverse)");
+}
+
 /* A new instance holds the job, but does not read requests yet: nothing is asked before it does. */
 static void
 test_an_instance_begins(void **state)
 {
     static const struct fake_step steps[] = {OPENED("1"),
-                                             RUNNING("t|f"),
-                                             RUNNING("t|f"),
-                                             RUNNING("t|t"),
-                                             RUNNING("t|t"),
+                                             RUNNING("t|f|f|f"),
+                                             RUNNING("t|f|f|f"),
+                                             RUNNING("t|t|f|f"),
+                                             RUNNING("t|t|f|f"),
                                              ASKED("verify"),
                                              BECAME("not_taken|t|f|\\N|\\N|\\N|\\N|\\N|f")};
     struct state_verification v = {0};
@@ -303,6 +342,8 @@ main(void)
         cmocka_unit_test(test_not_taken),
         cmocka_unit_test(test_nobody_runs_the_job),
         cmocka_unit_test(test_an_instance_is_started),
+        cmocka_unit_test(test_an_instance_ran_a_moment_ago),
+        cmocka_unit_test(test_an_instance_fails_to_begin),
         cmocka_unit_test(test_an_instance_begins),
         cmocka_unit_test(test_state_is_not_trusted),
     };
