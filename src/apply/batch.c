@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "core/count.h"
 #include "core/encoding.h"
 #include "core/mem.h"
 
@@ -341,8 +342,8 @@ batch_add(struct batch *b, const struct message *m, struct error *err)
 
     if ((has_new && m->row.new_row.count != b->column_count) ||
         (m->row.has_old && m->row.old_row.count != b->column_count))
-        return error_set(err, ERROR_FAILED, "a change in the stream does not have the table's %d columns",
-                         b->column_count);
+        return error_set(err, ERROR_FAILED, "a change in the stream does not have the table's %d %s",
+                         b->column_count, count_word(b->column_count, "column", "columns"));
     b->changes++;
     switch (m->kind) {
     case MESSAGE_INSERT:

@@ -9,6 +9,7 @@
 #include "control/print_status.h"
 #include "core/clock.h"
 #include "core/command.h"
+#include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/sqlstate.h"
@@ -150,8 +151,8 @@ print_verified(const struct job_report *r, const char *why_not)
     char lsn[LSN_TEXT_SIZE];
 
     if (r->verified)
-        printf("  verified  %" PRId64 " rows equal at %s, hash %s\n", r->rows_verified,
-               lsn_format(r->verify_lsn, lsn), r->hash);
+        printf("  verified  %" PRId64 " %s equal at %s, hash %s\n", r->rows_verified,
+               count_word(r->rows_verified, "row", "rows"), lsn_format(r->verify_lsn, lsn), r->hash);
     else if (why_not != NULL)
         printf("  verified  no (%s)\n", why_not);
 }
@@ -190,9 +191,10 @@ print_report(const struct cli_options *o, const struct job_report *r, bool verif
     }
     printf("job %s is %s, after %s\n", r->name, ends[r->outcome], clock_format_duration(r->seconds, text));
     if (r->rows > 0)
-        printf("  copied    %" PRId64 " rows, %.0f rows/s over the whole job\n", r->rows,
-               r->seconds > 0 ? (double)r->rows / r->seconds : 0);
-    printf("  applied   %" PRIu64 " changes that came meanwhile\n", r->changes_applied);
+        printf("  copied    %" PRId64 " %s, %.0f rows/s over the whole job\n", r->rows,
+               count_word(r->rows, "row", "rows"), r->seconds > 0 ? (double)r->rows / r->seconds : 0);
+    printf("  applied   %" PRIu64 " %s that came meanwhile\n", r->changes_applied,
+           count_word((int64_t)r->changes_applied, "change", "changes"));
     print_verified(r, verify ? NULL : "--no-verify");
     command_print_swap(r, "swapped");
     if (r->outcome == JOB_LEFT && r->reversed)
@@ -418,7 +420,8 @@ command_forget(const struct cli_options *o, struct error *err)
               job_state_forget(s, o->job.name, o->record, &count, err);
 
     if (ok)
-        printf("%" PRId64 " record%s of job %s removed\n", count, count == 1 ? "" : "s", o->job.name);
+        printf("%" PRId64 " %s of job %s removed\n", count, count_word(count, "record", "records"),
+               o->job.name);
     session_close(s);
     return ok;
 }
@@ -458,8 +461,9 @@ command_verify(const struct cli_options *o, struct error *err)
         printf("{\"lsn\": \"%s\", \"rows\": %" PRId64 ", \"mismatches\": %" PRId64 ", \"hash\": \"%s\"}\n",
                lsn, v.rows, v.mismatches, v.hash);
     else
-        printf("%" PRId64 " rows compared at %s, %" PRId64 " differ, hash %s\n", v.rows, lsn, v.mismatches,
-               v.hash);
+        printf("%" PRId64 " %s compared at %s, %" PRId64 " %s, hash %s\n", v.rows,
+               count_word(v.rows, "row", "rows"), lsn, v.mismatches,
+               count_word(v.mismatches, "differs", "differ"), v.hash);
     return ok;
 }
 

@@ -8,6 +8,7 @@
 #include "control/next.h"
 #include "core/buffer.h"
 #include "core/clock.h"
+#include "core/count.h"
 #include "core/mem.h"
 
 /* "a.b, c.d". The caller frees it. */
@@ -123,8 +124,8 @@ status_print(const struct job_status *j, const char *connection, FILE *out)
             clock_format_duration(j->age_seconds, text), j->created_at, j->ended_at);
     print_instance(j, out);
     print_active(j, out);
-    fprintf(out, "  copied       %" PRId64 " rows, %" PRId64 " of %" PRId64 " MB\n", j->rows_copied,
-            j->bytes_copied / 1000000, j->bytes_total / 1000000);
+    fprintf(out, "  copied       %" PRId64 " %s, %" PRId64 " of %" PRId64 " MB\n", j->rows_copied,
+            count_word(j->rows_copied, "row", "rows"), j->bytes_copied / 1000000, j->bytes_total / 1000000);
     fprintf(out, "  changes      %" PRId64 " received, %" PRId64 " applied", j->changes_spooled,
             j->changes_applied);
     if (j->lag_bytes >= 0 && !j->ended)
@@ -133,8 +134,9 @@ status_print(const struct job_status *j, const char *connection, FILE *out)
     if (j->eta_seconds >= 0 && !j->ended)
         fprintf(out, "  time left    about %s in this phase\n", clock_format_duration(j->eta_seconds, text));
     if (j->verify_lsn != 0)
-        fprintf(out, "  verified     %" PRId64 " rows at %s, %" PRId64 " differ, hash %s\n", j->verify_rows,
-                lsn_format(j->verify_lsn, lsn), j->verify_mismatches, j->verify_hash);
+        fprintf(out, "  verified     %" PRId64 " %s at %s, %" PRId64 " %s, hash %s\n", j->verify_rows,
+                count_word(j->verify_rows, "row", "rows"), lsn_format(j->verify_lsn, lsn),
+                j->verify_mismatches, count_word(j->verify_mismatches, "differs", "differ"), j->verify_hash);
     if (j->lock_held_ms >= 0)
         fprintf(out, "  %-12s lock held %.1f ms, attempts %d\n",
                 j->swaps > 0 && j->swaps % 2 == 0 ? "rollback" : "cutover", j->lock_held_ms,

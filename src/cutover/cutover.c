@@ -6,6 +6,7 @@
 
 #include "core/buffer.h"
 #include "core/clock.h"
+#include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
@@ -499,5 +500,6 @@ cutover_run(const struct cutover_request *request, struct cutover_report *report
             return false;
         }
     }
-    return error_context(err, "no %s within %d attempts", request->name, report->attempts);
+    return error_context(err, "no %s within %d %s", request->name, report->attempts,
+                         count_word(report->attempts, "attempt", "attempts"));
 }

@@ -8,6 +8,7 @@
 #include "core/buffer.h"
 #include "core/clock.h"
 #include "core/command.h"
+#include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
@@ -38,9 +39,9 @@ follow_refuse_blocked(struct engine *e, struct error *err)
     struct error ignored = {0};
 
     error_set(err, ERROR_ROLLBACK,
-              "rollback is not possible: %" PRId64
-              " row%s of the new table%s cannot be held by the original%s",
-              engine_blocked(e), engine_blocked(e) == 1 ? "" : "s", engine_plural(e), engine_plural(e));
+              "rollback is not possible: %" PRId64 " %s of the new table%s cannot be held by the original%s",
+              engine_blocked(e), count_word(engine_blocked(e), "row", "rows"), engine_plural(e),
+              engine_plural(e));
     if (state_blocked_some(e->control, e->job.id, &some, &ignored)) {
         struct buffer text = {0};
 

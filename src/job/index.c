@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/count.h"
 #include "core/list.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -205,7 +206,7 @@ phase_index(struct engine *e, struct error *err)
     if (!ok)
         return STEP_FAILED;
     engine_kill_point("index-done");
-    log_info("built %d index%s in %s", index_count(e), index_count(e) == 1 ? "" : "es",
+    log_info("built %d %s in %s", index_count(e), count_word(index_count(e), "index", "indexes"),
              engine_phase_time(e, text));
     return STEP_NEXT;
 }

@@ -11,6 +11,7 @@
 #include "state/status.h"
 #include "core/clock.h"
 #include "core/command.h"
+#include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
@@ -504,8 +505,8 @@ log_start(const struct engine *e)
         for (int k = 0; k < plan->advice.warnings.count; k++)
             log_warning("%s", plan->advice.warnings.items[k]);
         if (t->estimated_rows >= 0)
-            log_info("job %s: %s, about %" PRId64 " rows, %" PRId64 " MB", e->job.name,
-                     plan->names.source_sql, t->estimated_rows, t->bytes / 1000000);
+            log_info("job %s: %s, about %" PRId64 " %s, %" PRId64 " MB", e->job.name, plan->names.source_sql,
+                     t->estimated_rows, count_word(t->estimated_rows, "row", "rows"), t->bytes / 1000000);
         else
             log_info("job %s: %s, %" PRId64 " MB, never analyzed", e->job.name, plan->names.source_sql,
                      t->bytes / 1000000);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/count.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -166,7 +167,8 @@ phase_copy(struct engine *e, struct error *err)
     e->report->rows = 0;
     for (int i = 0; i < e->table_count; i++)
         e->report->rows += atomic_load(&e->tables[i].copied.rows);
-    log_info("copied %" PRId64 " rows in %s, %.0f rows/s", e->report->rows, engine_phase_time(e, text),
+    log_info("copied %" PRId64 " %s in %s, %.0f rows/s", e->report->rows,
+             count_word(e->report->rows, "row", "rows"), engine_phase_time(e, text),
              (double)e->report->rows / engine_phase_seconds(e));
     return note_exact(e, err) ? STEP_NEXT : STEP_FAILED;
 }
@@ -258,8 +260,9 @@ sweep_table(struct engine *e, int table, struct error *err)
         return error_context(err, "looking for old rows that look new in %s",
                              e->tables[table].plan->names.source_sql);
     if (rows > 0)
-        log_info("%" PRId64 " old rows of %s carried the numbers of recent transactions and were copied now",
-                 rows, e->tables[table].plan->names.source_sql);
+        log_info("%" PRId64 " old %s of %s carried the numbers of recent transactions and %s copied now",
+                 rows, count_word(rows, "row", "rows"), e->tables[table].plan->names.source_sql,
+                 count_word(rows, "was", "were"));
     return true;
 }
 
@@ -303,6 +306,7 @@ phase_catchup(struct engine *e, struct error *err)
     if (!ok)
         return STEP_FAILED;
     engine_kill_point("catchup-done");
-    log_info("caught up in %s: %" PRIu64 " changes applied", engine_phase_time(e, text), engine_changes(e));
+    log_info("caught up in %s: %" PRIu64 " %s applied", engine_phase_time(e, text), engine_changes(e),
+             count_word((int64_t)engine_changes(e), "change", "changes"));
     return STEP_NEXT;
 }

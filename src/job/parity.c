@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/command.h"
+#include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
@@ -249,8 +250,8 @@ parity_failed(struct engine *e, int table, struct session *s, const struct plan 
     int shown = 0;
 
     error_set(err, ERROR_PARITY, "parity failed: %s%" PRIu64 " %s%s%s, nothing was swapped",
-              r->count_is_least ? "at least " : "", count, count == 1 ? "key differs" : "keys differ",
-              e->table_count > 1 ? " in " : "",
+              r->count_is_least ? "at least " : "", count,
+              count_word((int64_t)count, "key differs", "keys differ"), e->table_count > 1 ? " in " : "",
               e->table_count > 1 ? e->tables[table].plan->names.shadow_sql : "");
     for (int i = 0; i < r->kept && shown < MISMATCHES_SHOWN; i++, shown++)
         buffer_printf(&text, "%s%s in %s: %s", i > 0 ? "\n" : "", what[r->mismatches[i].difference],
@@ -420,8 +421,8 @@ verify_once(struct engine *e, struct error *err)
     else if (err->kind == ERROR_PARITY && total.mismatches > 0)
         save_unequal(e, &total, lsn, err);
     if (ok)
-        log_info("verified in %s: %" PRId64 " rows are equal at %s, hash %s",
-                 clock_format_duration(seconds, took), total.rows, lsn_format(lsn, text), total.hash);
+        log_info("verified in %s: %" PRId64 " %s equal at %s, hash %s", clock_format_duration(seconds, took),
+                 total.rows, count_word(total.rows, "row is", "rows are"), lsn_format(lsn, text), total.hash);
     free_results(results, e->table_count);
     return ok;
 }

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "sql/sql.h"
@@ -76,11 +77,12 @@ sessions_fit(struct session *s, int *jobs, char **why, struct error *err)
     while (*jobs > 1 && sessions_needed(*jobs) > room.free)
         --*jobs;
     if (sessions_needed(*jobs) > room.free)
-        *why = mem_printf("A job needs up to %d sessions, and only %lld are free: see %s.",
-                          sessions_needed(*jobs), (long long)room.free, room.limit);
+        *why = mem_printf("A job needs up to %d sessions, and only %lld %s free: see %s.",
+                          sessions_needed(*jobs), (long long)room.free, count_word(room.free, "is", "are"),
+                          room.limit);
     else if (*jobs < wanted)
-        log_info("--jobs=%d instead of %d: only %lld sessions are free, see %s", *jobs, wanted,
-                 (long long)room.free, room.limit);
+        log_info("--jobs=%d instead of %d: only %lld %s free, see %s", *jobs, wanted, (long long)room.free,
+                 count_word(room.free, "session is", "sessions are"), room.limit);
     free(room.limit);
     return *why == NULL;
 }

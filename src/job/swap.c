@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/command.h"
+#include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
@@ -443,7 +444,8 @@ count_attempts(struct engine *e, bool done, struct error *err)
     e->attempts_lost = 0;
     err->connection_lost = false;
     err->kind = ERROR_LOCK;
-    return error_context(err, "no %s within %d attempts", swap_name(e), attempts);
+    return error_context(err, "no %s within %d %s", swap_name(e), attempts,
+                         count_word(attempts, "attempt", "attempts"));
 }
 
 /* A change that was found under the lock is named after the lock is released. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/command.h"
+#include "core/count.h"
 #include "core/log.h"
 #include "engine.h"
 
@@ -19,7 +20,7 @@ unequal_take_job(struct engine *e)
         return;
     error_set(&e->unequal, ERROR_PARITY,
               "parity failed: the last verification found %" PRId64 " %s, nothing was swapped",
-              e->job.mismatches, e->job.mismatches == 1 ? "key that differs" : "keys that differ");
+              e->job.mismatches, count_word(e->job.mismatches, "key that differs", "keys that differ"));
 }
 
 bool

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/count.h"
 #include "core/mem.h"
 #include "objects/generate.h"
 #include "plan/plan.h"
@@ -61,10 +62,11 @@ print_head(const struct plan *p, FILE *out)
     char *indexes = print_size_text(print_index_bytes(p->source));
 
     fprintf(out, "%s of table %s\n", p->sql != NULL ? "Change" : "Rebuild", p->names.source_sql);
-    fprintf(out, "  %s, and %s in %d index%s", heap, indexes, p->source->index_count,
-            p->source->index_count == 1 ? "" : "es");
+    fprintf(out, "  %s, and %s in %d %s", heap, indexes, p->source->index_count,
+            count_word(p->source->index_count, "index", "indexes"));
     if (p->source->estimated_rows >= 0)
-        fprintf(out, "; about %lld rows", (long long)p->source->estimated_rows);
+        fprintf(out, "; about %lld %s", (long long)p->source->estimated_rows,
+                count_word(p->source->estimated_rows, "row", "rows"));
     fprintf(out, "\n");
     free(heap);
     free(indexes);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/buffer.h"
+#include "core/count.h"
 #include "core/list.h"
 #include "core/mem.h"
 #include "plan/plan.h"
@@ -116,7 +117,8 @@ print_steps(const struct plan_set *set, FILE *out)
                 "are\n  compared, one transaction in which they are swapped.\n",
                 set->table_count);
     print_other_locks(set, out);
-    fprintf(out, "  The swap is %d statements; it reads no table.\n", set->cutover->statements.count);
+    fprintf(out, "  The swap is %d %s; it reads no table.\n", set->cutover->statements.count,
+            count_word(set->cutover->statements.count, "statement", "statements"));
     print_lock_time(set, out);
 }
 

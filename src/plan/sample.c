@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/buffer.h"
+#include "core/count.h"
 #include "core/list.h"
 
 #define SAMPLE_BYTES (8.0 * 1024 * 1024)
@@ -55,11 +56,12 @@ note_sample(struct plan *p, const struct result *r)
             continue;
         list_addf(
             &p->advice.notes,
-            "generated column \"%s\" holds other values than its expression gives now: in %lld of %lld rows "
+            "generated column \"%s\" holds other values than its expression gives now: in %lld of %lld %s "
             "looked at, one of them %s. ALTER TABLE keeps the old values, which a new table cannot have: a "
             "job refuses before its cutover, unless --recompute-generated says that the new ones are wanted",
             p->rows.compare.stored.items[i], (long long)row_int(r, 0, count),
-            (long long)row_int(r, 0, "rows"), row_text(r, 0, key));
+            (long long)row_int(r, 0, "rows"), count_word(row_int(r, 0, "rows"), "row", "rows"),
+            row_text(r, 0, key));
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/count.h"
 #include "core/mem.h"
 #include "state/job.h"
 #include "statements.h"
@@ -26,11 +27,12 @@ judge_rollback(struct job_status *j, const char *answer, bool publication)
     else if (j->slot_lost != NULL)
         j->rollback_reason = mem_strdup(j->slot_lost);
     else if (j->blocked_rows > 0)
-        j->rollback_reason = mem_printf("%" PRId64 " row%s of the new table cannot be held by the original",
-                                        j->blocked_rows, j->blocked_rows == 1 ? "" : "s");
+        j->rollback_reason = mem_printf("%" PRId64 " %s of the new table cannot be held by the original",
+                                        j->blocked_rows, count_word(j->blocked_rows, "row", "rows"));
     else if (j->verify_mismatches > 0)
-        j->rollback_reason = mem_printf("the last verification found %" PRId64 " key%s", j->verify_mismatches,
-                                        j->verify_mismatches == 1 ? " that differs" : "s that differ");
+        j->rollback_reason =
+            mem_printf("the last verification found %" PRId64 " %s", j->verify_mismatches,
+                       count_word(j->verify_mismatches, "key that differs", "keys that differ"));
     j->rollback_possible = j->rollback_reason == NULL;
     if (j->rollback_possible && answer != NULL) /* the answer to the last attempt */
         j->rollback_reason = mem_strdup(answer);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/count.h"
 #include "core/cursor.h"
 
 #define EXTENSION_MOST (64 * 1024)
@@ -181,7 +182,7 @@ copy_reader_end(const struct copy_reader *r, struct error *err)
 {
     if (r->state != COPY_ENDED || r->pending.len > 0)
         return error_set(err, ERROR_FAILED,
-                         "the server's binary COPY ended before its trailer, after %lld rows",
-                         (long long)r->tuples);
+                         "the server's binary COPY ended before its trailer, after %lld %s",
+                         (long long)r->tuples, count_word((int64_t)r->tuples, "row", "rows"));
     return true;
 }

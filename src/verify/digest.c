@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "core/count.h"
 #include "core/cursor.h"
 #include "core/mem.h"
 
@@ -68,11 +69,12 @@ digest_hash_fields(const void *tuple, size_t len, int key_count, int field_count
     int fields = (int16_t)cursor_u16(&cur);
     const unsigned char *first = cur.next;
     size_t key_len, row_len;
+    int least = field_count < key_count ? key_count : field_count;
 
     if (fields < field_count || field_count < key_count || key_count < 0)
-        return error_set(err, ERROR_FAILED,
-                         "a row of a binary COPY has %d fields where at least %d were expected", fields,
-                         field_count < key_count ? key_count : field_count);
+        return error_set(err, ERROR_FAILED, "a row of a binary COPY has %d %s where at least %d %s expected",
+                         fields, count_word(fields, "field", "fields"), least,
+                         count_word(least, "was", "were"));
     skip_fields(&cur, key_count);
     key_len = (size_t)(cur.next - first);
     skip_fields(&cur, field_count - key_count);
@@ -97,13 +99,13 @@ digest_hash_row(const void *tuple, size_t len, int key_count, struct digest_row 
     size_t used;
 
     if (cursor_failed(&cur) || fields < key_count)
-        return error_set(err, ERROR_FAILED, "a row of a binary COPY lacks the %d fields of its key",
-                         key_count);
+        return error_set(err, ERROR_FAILED, "a row of a binary COPY lacks the %d %s of its key", key_count,
+                         count_word(key_count, "field", "fields"));
     if (!digest_hash_fields(tuple, len, key_count, fields, out, &used, err))
         return false;
     if (used != len)
-        return error_set(err, ERROR_FAILED, "a row of a binary COPY has %zu bytes after its last field",
-                         len - used);
+        return error_set(err, ERROR_FAILED, "a row of a binary COPY has %zu %s after its last field",
+                         len - used, count_word((int64_t)(len - used), "byte", "bytes"));
     return true;
 }
 

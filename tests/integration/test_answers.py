@@ -374,7 +374,7 @@ def test_no_lock_for_a_rollback(job):
         reader.rollback()
     reader.close()
     message, *_, hint = masked(outcome.stderr).splitlines()
-    assert message == ('pgrecast: no rollback within 1 attempts: the lock on "public"."items" was not free within TIME'), str(outcome)
+    assert message == ('pgrecast: no rollback within 1 attempt: the lock on "public"."items" was not free within TIME'), str(outcome)
     assert hint == ("  hint: The new table is active, and the job stays in sync. Try again with: pgrecast rollback CONNECTION"
                     " 'it'\\''s; a job'"), str(outcome)
     (command,) = hints.commands(outcome.stderr)

@@ -90,7 +90,7 @@ def test_a_lost_attempt_is_the_last(database):
     rewrite.instance.kill(signal.SIGCONT)
     outcome = rewrite.instance.wait()
     assert outcome.status == NO_LOCK, str(outcome)
-    assert "no cutover within 1 attempts" in outcome.stderr, str(outcome)
+    assert "no cutover within 1 attempt" in outcome.stderr, str(outcome)
     assert_aborts(database, JOB)
     rewrite.assert_over_with_original()
 

@@ -107,7 +107,7 @@ test_shadow_not_free(void **state)
     (void)state;
     assert_false(CUT_OVER(&f, steps));
     expect(&f, ERROR_LOCK,
-           "no cutover within 1 attempts: the lock on \"public\".\"t_new\" was not free within 1500 ms", 1);
+           "no cutover within 1 attempt: the lock on \"public\".\"t_new\" was not free within 1500 ms", 1);
     cutover_fixture_free(&f);
 }
 
@@ -201,7 +201,7 @@ test_later_lock_is_named(void **state)
     (void)state;
     assert_false(CUT_OVER(&f, steps));
     expect(&f, ERROR_LOCK,
-           "no cutover within 1 attempts: the lock on \"public\".\"u\" was not free within 100 ms", 1);
+           "no cutover within 1 attempt: the lock on \"public\".\"u\" was not free within 100 ms", 1);
     cutover_fixture_free(&f);
 }
 
@@ -396,7 +396,7 @@ test_an_autovacuum_does_not_give_way(void **state)
 
     (void)state;
     assert_false(CUT_OVER(&f, steps));
-    expect(&f, ERROR_LOCK, "no cutover within 1 attempts: an autovacuum of t has not given way", 1);
+    expect(&f, ERROR_LOCK, "no cutover within 1 attempt: an autovacuum of t has not given way", 1);
     assert_string_equal(
         f.err.detail,
         "Process 55 (autovacuum) holds ShareUpdateExclusiveLock on t, in a transaction that is 30 s old.");
@@ -418,7 +418,7 @@ test_attempts_used_up_under_the_lock(void **state)
     (void)state;
     assert_false(CUT_OVER(&f, steps));
     assert_string_equal(f.err.message,
-                        "no cutover within 1 attempts: UPDATE job: canceling statement due to lock timeout");
+                        "no cutover within 1 attempt: UPDATE job: canceling statement due to lock timeout");
     assert_int_equal(f.err.kind, ERROR_LOCK);
     cutover_fixture_free(&f);
 }

@@ -296,14 +296,14 @@ test_malformed_tuples_are_refused(void **state)
     struct buffer tuple = make_tuple(1, "abc");
     (void)state;
 
-    assert_refused(tuple.data, 0, 1, "a row of a binary COPY lacks the 1 fields of its key");
-    assert_refused(tuple.data, 1, 1, "a row of a binary COPY lacks the 1 fields of its key");
+    assert_refused(tuple.data, 0, 1, "a row of a binary COPY lacks the 1 field of its key");
+    assert_refused(tuple.data, 1, 1, "a row of a binary COPY lacks the 1 field of its key");
     for (size_t len = 2; len < tuple.len; len++)
         assert_refused(tuple.data, len, 1, "a row of a binary COPY ends within a field");
     assert_refused(tuple.data, tuple.len, 4, "a row of a binary COPY lacks the 4 fields of its key");
-    assert_refused("\xff\xff", 2, 1, "a row of a binary COPY lacks the 1 fields of its key");
+    assert_refused("\xff\xff", 2, 1, "a row of a binary COPY lacks the 1 field of its key");
     buffer_add_char(&tuple, 'x');
-    assert_refused(tuple.data, tuple.len, 1, "a row of a binary COPY has 1 bytes after its last field");
+    assert_refused(tuple.data, tuple.len, 1, "a row of a binary COPY has 1 byte after its last field");
     tuple.data[2] = (char)0xff; /* the length of the first field: below -1 */
     assert_refused(tuple.data, tuple.len, 1, "a row of a binary COPY ends within a field");
     buffer_free(&tuple);
