@@ -220,8 +220,9 @@ struct table {
     bool owner_is_ours; /* the session's role is the owner or a member of the owner */
     char *session_role;
     bool owner_is_session; /* the owner is the session's role itself */
-    /* ALTER … OWNER TO the owner will succeed: the owner may create in the schema */
-    bool owner_may_be_given;
+    /* ALTER … OWNER TO the owner succeeds if the session's role may SET ROLE to it, and it may create in the schema */
+    bool owner_may_be_set;
+    bool owner_may_create;
     bool may_create_in_schema; /* the session's role may create in the schema */
     char *tablespace;          /* or NULL: the database's default */
     char *database_tablespace; /* the database's default */

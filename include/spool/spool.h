@@ -105,6 +105,16 @@ bool spool_trim(struct spool *s, struct spool_position before, struct error *err
 uint64_t spool_bytes(const struct spool *s);   /* bytes on disk now */
 uint64_t spool_changes(const struct spool *s); /* changes appended since the spool was opened */
 
+/*
+ * Whether a job may make its directory in this one, whose path is absolute and which need not exist: ERROR_REFUSED if it,
+ * or the link that leads to it, belongs to another user than this one and root, or if every user can replace what is in
+ * it or in a directory above it.
+ */
+bool spool_check_place(const char *directory, struct error *err);
+
+/* The same for a directory that only this program makes: it belongs to this user, and is no link. */
+bool spool_check_own(const char *directory, struct error *err);
+
 /* True when there is a spool in the directory: at least one segment. */
 bool spool_exists(const char *directory);
 

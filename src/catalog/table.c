@@ -109,7 +109,8 @@ table_fill(struct table *t, const struct result *r)
     t->is_system = row_bool(r, 0, "is_system");
     t->session_role = row_copy(r, 0, "session_role");
     t->owner_is_session = strcmp(t->session_role, t->owner) == 0;
-    t->owner_may_be_given = row_bool(r, 0, "owner_may_be_given");
+    t->owner_may_be_set = row_bool(r, 0, "owner_may_be_set");
+    t->owner_may_create = row_bool(r, 0, "owner_may_create");
     t->may_create_in_schema = row_bool(r, 0, "may_create_in_schema");
     t->force_row_security = row_bool(r, 0, "relforcerowsecurity");
     t->row_security_active = row_bool(r, 0, "row_security_active");

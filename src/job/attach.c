@@ -13,6 +13,7 @@
 #include "options.h"
 #include "pg/sqlstate.h"
 #include "sessions.h"
+#include "space.h"
 #include "state/guard.h"
 #include "rows/code.h"
 #include "stream/timeline.h"
@@ -90,7 +91,7 @@ require_state(struct engine *e, enum state_presence presence, const char *name, 
 static bool
 remove_later_spools(const struct engine *e, struct error *err)
 {
-    bool ok = true, there = true;
+    bool ok = spool_check_own(e->job.spool_directory, err), there = true;
 
     for (int swaps = e->job.swaps + 1; ok && there; swaps++) {
         char *directory = stages_spool_directory(e, swaps);
@@ -247,10 +248,14 @@ forget_plans(struct engine *e)
 static void
 move_spool(struct engine *e)
 {
+    char *parent;
+
     if (e->options.spool_directory == NULL)
         return;
+    parent = space_spool_parent(&e->options);
     free(e->job.spool_directory);
-    e->job.spool_directory = mem_printf("%s/%s", e->options.spool_directory, e->job.slot_name);
+    e->job.spool_directory = mem_printf("%s/%s", parent, e->job.slot_name);
+    free(parent);
 }
 
 bool

@@ -69,6 +69,21 @@ check_rights(const struct result *r, struct reasons *reasons)
     }
     if (!row_bool(r, 0, "may_create_temporary"))
         add_reason(reasons, "The role may not create temporary tables. GRANT TEMPORARY ON DATABASE to it.");
+    if (!row_bool(r, 0, "may_use_slots")) {
+        char *reason =
+            mem_printf("The sessions of role %s have the role %s (ALTER ROLE ... SET role), which may "
+                       "not use replication slots. ALTER ROLE ... RESET role, or give it the "
+                       "REPLICATION attribute.",
+                       row_text(r, 0, "session_role"), row_text(r, 0, "role"));
+        add_reason(reasons, reason);
+        free(reason);
+    }
+    if (!row_null(r, 0, "may_not_call")) {
+        char *reason = mem_printf("Role %s may not execute %s. GRANT EXECUTE ON FUNCTION to it.",
+                                  row_text(r, 0, "role"), row_text(r, 0, "may_not_call"));
+        add_reason(reasons, reason);
+        free(reason);
+    }
 }
 
 /*

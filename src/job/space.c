@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/mem.h"
+#include "spool/spool.h"
 #include "sql/sql.h"
 
 /* Two segments of the spool, each with a large transaction's end: with less room nothing works. */
@@ -28,10 +29,21 @@ default_spool_parent(void)
     return mem_printf("/var/tmp/pgrecast-%ld", (long)getuid());
 }
 
+/* A relative path is that of the present directory; a later command may run in another one. */
+static char *
+absolute(const char *path)
+{
+    char *here = path[0] != '/' ? getcwd(NULL, 0) : NULL;
+    char *whole = here != NULL ? mem_printf("%s/%s", here, path) : mem_strdup(path);
+
+    free(here);
+    return whole;
+}
+
 char *
 space_spool_parent(const struct job_options *o)
 {
-    return o->spool_directory != NULL ? mem_strdup(o->spool_directory) : default_spool_parent();
+    return o->spool_directory != NULL ? absolute(o->spool_directory) : default_spool_parent();
 }
 
 /* The directory, or the one in which it would be made. */
@@ -105,6 +117,7 @@ job_spool_space(struct session *s, const struct plan_set *plans, const struct jo
 
     *text = NULL;
     *enough = true;
+    ok = ok && spool_check_place(part, err);
     if (!ok)
         goto out;
     if (statvfs(part, &disk) != 0 || access(part, W_OK | X_OK) != 0) {

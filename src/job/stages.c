@@ -74,7 +74,8 @@ open_spool(struct engine *e, struct error *err)
 {
     struct spool_identity identity = stages_spool_identity(e, e->job.timeline);
     char *directory = stages_spool_directory(e, e->job.swaps);
-    bool ok = make_directories(e->job.spool_directory, err) &&
+    bool ok = make_directories(e->job.spool_directory, err) && spool_check_own(e->job.spool_directory, err) &&
+              spool_check_own(directory, err) &&
               ledger_enter(e->control, &e->job, LEDGER_SPOOL, directory, err);
     if (ok)
         e->spool = spool_open(directory, &identity, SEGMENT_BYTES, err);

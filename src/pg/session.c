@@ -317,6 +317,28 @@ is_replica(struct session *s)
     return replica;
 }
 
+#define BEGIN_TRIES 50
+
+/*
+ * A default of the role or the database can be so short a statement_timeout that it ends the statement which sets
+ * up the session. So the limit is lifted first, by a statement that is as short as can be, and what was ended is
+ * tried again. Behind a pooler nothing may be set.
+ */
+static bool
+session_begin(struct session *s, struct error *err)
+{
+    bool ok = false;
+
+    for (int i = 0; !ok && i < BEGIN_TRIES; i++) {
+        error_clear(err);
+        ok = (s->kind == SESSION_REPLICATION || check_direct(s, err)) &&
+             session_execute(s, err, "SET statement_timeout = 0") && session_pin(s, err);
+        if (!ok && !sqlstate_is(err, SQLSTATE_QUERY_CANCELED))
+            break;
+    }
+    return ok;
+}
+
 static bool
 explain_pin(struct session *s, struct error *err)
 {
@@ -345,8 +367,7 @@ session_open(const struct connection_options *options, enum session_kind kind, c
         return NULL;
     }
     s->cancel = PQgetCancel(s->conn);
-    if ((kind != SESSION_REPLICATION && !check_direct(s, err)) || !session_pin(s, err) ||
-        !prepare_evaluation(s, err)) {
+    if (!session_begin(s, err) || !prepare_evaluation(s, err)) {
         if (err->kind != ERROR_REFUSED)
             explain_pin(s, err);
         session_close(s);

@@ -57,7 +57,14 @@ refuse_rights(const struct table *t, struct string_list *reasons, struct string_
         list_addf(reasons, "it belongs to role \"%s\", which the session's role is not a member of",
                   t->owner);
         list_addf(hints, "Connect as the owner, or as a member of that role.");
-    } else if (!t->owner_is_session && !t->owner_may_be_given) {
+    } else if (!t->owner_may_be_set) {
+        list_addf(
+            reasons,
+            "the session's role is a member of its owner \"%s\" WITH SET FALSE, and the new table cannot "
+            "be given to that role",
+            t->owner);
+        list_addf(hints, "Connect as the owner, or GRANT the owner's role WITH SET TRUE.");
+    } else if (!t->owner_is_session && !t->owner_may_create) {
         list_addf(reasons,
                   "the shadow cannot be given to its owner \"%s\", who may not create in schema \"%s\"",
                   t->owner, t->schema);

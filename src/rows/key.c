@@ -71,6 +71,16 @@ has_deferrable_key(const struct table *t)
     return false;
 }
 
+/* What is wrong with the primary key, or that there is none. */
+static const char *
+lacking_key(const struct table *t)
+{
+    for (int i = 0; i < t->index_count; i++)
+        if (t->indexes[i].primary && index_is_temporal(t, &t->indexes[i]))
+            return "a primary key WITHOUT OVERLAPS, by which the server does not say which row was changed";
+    return has_deferrable_key(t) ? "a primary key that is deferrable" : "no primary key";
+}
+
 static bool
 refuse_keyless(const struct table *t, struct error *err)
 {
@@ -86,7 +96,7 @@ refuse_keyless(const struct table *t, struct error *err)
                   "table \"%s\" has REPLICA IDENTITY NOTHING: rows cannot be found by a key", t->name);
     else
         error_set(err, ERROR_REFUSED, "table \"%s\" has %s: rows cannot be found by a key", t->name,
-                  has_deferrable_key(t) ? "a primary key that is deferrable" : "no primary key");
+                  lacking_key(t));
     if (t->replica_identity == 'f')
         return error_hint(err, "Add a primary key. The replica identity may stay as it is.");
     if (usable == NULL)

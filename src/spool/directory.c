@@ -56,10 +56,72 @@ directory_make(const char *directory, struct error *err)
     return ok;
 }
 
+static bool
+refuse_place(const char *directory, const char *why, struct error *err)
+{
+    error_set(err, ERROR_REFUSED, "the spool cannot be in \"%s\": %s", directory, why);
+    error_detail(err, "A spool has rows of tables, and what it has is written to the tables.");
+    return error_hint(err, "Name a directory of your own with --spool-dir.");
+}
+
+static bool
+is_ours(const struct stat *st)
+{
+    return st->st_uid == geteuid() || st->st_uid == 0;
+}
+
+/* The directory itself, or one above it. A sticky directory is like /tmp: only the owner of a file replaces it. */
+static bool
+is_replaceable(const char *directory)
+{
+    char *path = mem_strdup(directory), *slash;
+    struct stat st;
+    bool found;
+
+    do {
+        found = stat(path, &st) == 0 && (st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0;
+        slash = strrchr(path, '/');
+        if (slash != NULL)
+            *slash = '\0';
+    } while (!found && slash != NULL);
+    free(path);
+    return found;
+}
+
+bool
+spool_check_place(const char *directory, struct error *err)
+{
+    struct stat st;
+
+    if (is_replaceable(directory))
+        return refuse_place(directory, "every user can replace what is in it", err);
+    if (lstat(directory, &st) != 0)
+        return true; /* it will be created, or the error is met then */
+    if (S_ISLNK(st.st_mode) && !is_ours(&st))
+        return refuse_place(directory, "it is a symbolic link of another user", err);
+    if (stat(directory, &st) == 0 && !is_ours(&st))
+        return refuse_place(directory, "it belongs to another user", err);
+    return true;
+}
+
+bool
+spool_check_own(const char *directory, struct error *err)
+{
+    struct stat st;
+
+    if (lstat(directory, &st) != 0)
+        return true;
+    if (!S_ISDIR(st.st_mode))
+        return refuse_place(directory, "it is there already, and is no directory", err);
+    if (st.st_uid != geteuid())
+        return refuse_place(directory, "it is there already, and belongs to another user", err);
+    return true;
+}
+
 int
 directory_open_locked(const char *directory, struct error *err)
 {
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0) {
         segment_io_error(directory, "", "open directory", errno, err);
@@ -80,7 +142,7 @@ directory_open_locked(const char *directory, struct error *err)
 bool
 spool_exists(const char *directory)
 {
-    int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct error ignored = {0};
     uint64_t *numbers = NULL;
     char *foreign = NULL;
@@ -104,7 +166,7 @@ spool_read_identity(const char *directory, struct spool_identity *out, lsn_t *re
     uint64_t *numbers = NULL;
     char *foreign = NULL;
     size_t count = 0;
-    int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+    int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), fd = -1;
     bool ok = dirfd >= 0 || segment_io_error(directory, "", "open directory", errno, err);
 
     ok = ok && segment_list(dirfd, directory, false, &numbers, &count, &foreign, err);
@@ -129,7 +191,7 @@ spool_read_identity(const char *directory, struct spool_identity *out, lsn_t *re
 bool
 spool_in_use(const char *directory)
 {
-    int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dirfd = open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     bool locked = dirfd >= 0 && flock(dirfd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 
     if (dirfd >= 0)

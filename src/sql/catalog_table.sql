@@ -26,8 +26,10 @@ SELECT c.oid,
        c.relispartition,
        n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_(toast|temp)' AS is_system,
        current_user AS session_role,
-       pg_catalog.pg_has_role(c.relowner, 'MEMBER') AND pg_catalog.has_schema_privilege(c.relowner, n.oid, 'CREATE')
-           AS owner_may_be_given,
+       -- SET ROLE, and so OWNER TO, needs a membership WITH SET from 16 on
+       pg_catalog.pg_has_role(c.relowner, CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000
+                                               THEN 'SET' ELSE 'MEMBER' END) AS owner_may_be_set,
+       pg_catalog.has_schema_privilege(c.relowner, n.oid, 'CREATE') AS owner_may_create,
        pg_catalog.has_schema_privilege(n.oid, 'CREATE') AS may_create_in_schema,
        c.relforcerowsecurity,
        pg_catalog.row_security_active(c.oid) AS row_security_active,

@@ -127,7 +127,7 @@ answer_unasked(struct fake_session *c, const struct fake_params *params)
     else if (begins(sql, "SELECT FROM pg_catalog.pg_prepared_statements WHERE name = $1"))
         *made = (struct fake_step){.columns = "",
                                    .rows = {prepared_find(c, params->values[0]) != NULL ? "" : NULL}};
-    else if (begins(sql, "SET plan_cache_mode"))
+    else if (begins(sql, "SET plan_cache_mode") || begins(sql, "SET statement_timeout = 0"))
         *made = (struct fake_step){.tag = "SET"};
     else if (begins(sql, "EXPLAIN EXECUTE "))
         *made = (struct fake_step){.columns = "QUERY PLAN", .rows = {"Result"}};

@@ -1,0 +1,127 @@
+"""What a job could not do at its end is refused before it begins, with the reason, and what can be done is not refused."""
+
+import os
+
+import pytest
+
+import pgrecast
+from pgrecast import DONE, REFUSED
+from servers import APP_ROLE
+from tables import describe
+
+TABLE = "CREATE TABLE t (id integer PRIMARY KEY, a integer); INSERT INTO t SELECT g, g FROM generate_series(1, 5) g;"
+ALTER = "ALTER TABLE t ALTER COLUMN a TYPE bigint"
+
+
+def words(outcome):
+    return " ".join(outcome.stderr.split())
+
+
+def refused(database, *expected, sql=ALTER):
+    """plan and run refuse with the same reasons, and nothing was created."""
+    before, things = describe(database, "t"), pgrecast.leftovers(database)
+    for outcome in (pgrecast.call(database, "plan", "--sql", sql), pgrecast.run(database, sql)):
+        assert outcome.status == REFUSED, str(outcome)
+        for text in expected:
+            assert text in words(outcome), str(outcome)
+    assert describe(database, "t") == before and pgrecast.leftovers(database) == things
+    assert database.superuser("SELECT to_regnamespace('pgrecast')") == [(None,)]
+
+
+FUNCTIONS = ["pg_logical_emit_message", "pg_export_snapshot", "pg_drop_replication_slot", "pg_create_logical_replication_slot",
+             "pg_visible_in_snapshot"]
+
+
+def test_functions_that_a_run_needs(database):
+    """All of them are named at once."""
+    database.execute(TABLE)
+    for verb, preposition in (("REVOKE", "FROM"), ("GRANT", "TO")):
+        for name, in database.superuser(f"SELECT oid::regprocedure FROM pg_proc WHERE proname = ANY (ARRAY{FUNCTIONS})"):
+            database.superuser(f"{verb} EXECUTE ON FUNCTION {name} {preposition} PUBLIC")
+        if verb == "REVOKE":
+            refused(database, f"Role {APP_ROLE} may not execute ", *(f"{name}(" for name in FUNCTIONS), "GRANT EXECUTE ON FUNCTION")
+    assert pgrecast.run(database, ALTER).status == DONE
+
+
+def test_a_statement_timeout_of_the_role(database):
+    """Even the statement that sets up a session takes longer than this."""
+    database.execute(TABLE)
+    database.superuser(f"ALTER ROLE {APP_ROLE} IN DATABASE {database.name} SET statement_timeout = '1ms'")
+    outcome = pgrecast.run(database, ALTER)
+    assert outcome.status == DONE, str(outcome)
+
+
+@pytest.mark.majors((16, 18))  # memberships have no SET option before 16
+def test_a_membership_that_cannot_be_set(database):
+    database.execute(TABLE)
+    owner = f"{database.name}_owner"
+    database.superuser(f"CREATE ROLE {owner}; GRANT {owner} TO {APP_ROLE} WITH SET FALSE; GRANT CREATE ON SCHEMA public TO {owner}; "
+                       f"ALTER TABLE t OWNER TO {owner}")
+    try:
+        refused(database, f'the session\'s role is a member of its owner "{owner}" WITH SET FALSE')
+    finally:
+        database.superuser(f"ALTER TABLE t OWNER TO {APP_ROLE}; DROP OWNED BY {owner}; DROP ROLE {owner}")
+
+
+def test_a_role_that_sessions_get_by_default(database):
+    """ALTER ROLE ... SET role: the sessions have a role that may not use slots."""
+    database.execute(TABLE)
+    other = f"{database.name}_other"
+    database.superuser(f"CREATE ROLE {other}; GRANT {other} TO {APP_ROLE}; GRANT ALL ON SCHEMA public TO {other}; "
+                       f"GRANT CREATE, TEMPORARY ON DATABASE {database.name} TO {other}; ALTER TABLE t OWNER TO {other}; "
+                       f"ALTER ROLE {APP_ROLE} IN DATABASE {database.name} SET role TO {other}")
+    try:
+        refused(database, f"The sessions of role {APP_ROLE} have the role {other}", "which may not use replication slots")
+        database.superuser(f"ALTER ROLE {other} REPLICATION")
+        assert pgrecast.run(database, ALTER).status == DONE
+    finally:
+        database.superuser(f"DROP SCHEMA IF EXISTS pgrecast CASCADE; ALTER ROLE {APP_ROLE} IN DATABASE {database.name} RESET role; "
+                           f"DROP OWNED BY {other}; DROP ROLE {other}")
+
+
+@pytest.mark.majors((18,))
+def test_a_temporal_key(database):
+    database.superuser("CREATE EXTENSION btree_gist")
+    database.execute("CREATE TABLE t (id integer, during daterange, a integer, PRIMARY KEY (id, during WITHOUT OVERLAPS))")
+    refused(database, 'table "t" has a primary key WITHOUT OVERLAPS, by which the server does not say which row was changed')
+
+
+@pytest.mark.main_major
+def test_places_of_the_spool(database, tmp_path):
+    """Where others could have planted it, or could replace it."""
+    database.execute(TABLE)
+    everyone, other, link = tmp_path / "everyone", tmp_path / "other", tmp_path / "link"
+    everyone.mkdir()
+    everyone.chmod(0o777)
+    other.mkdir()
+    link.symlink_to(everyone)
+    (everyone / "mine").mkdir()
+    replaceable = "every user can replace what is in it"
+    cases = [(place, replaceable) for place in (everyone, everyone / "mine", everyone / "below", link)]
+    if os.getuid() == 0:
+        os.chown(other, 4711, 4711)
+        cases += [(other, "it belongs to another user"), (other / "below", "it belongs to another user")]
+    for number, (place, reason) in enumerate(cases):
+        outcome = pgrecast.call(database, ("plan", "run")[number % 2], "--sql", ALTER, "--spool-dir", str(place))
+        assert outcome.status == REFUSED and 'the spool cannot be in "' in words(outcome) and reason in words(outcome), str(outcome)
+    everyone.chmod(0o1777)
+    job = pgrecast.start_run(database, ALTER, spool=str(everyone), hold="init")
+    job.wait_phase("init")
+    (everyone / database.value("SELECT slot_name FROM pgrecast.stream")).symlink_to(other)
+    job.release()
+    outcome = job.wait()
+    assert outcome.status == REFUSED and "it is there already, and is no directory" in words(outcome), str(outcome)
+    assert list(other.iterdir()) == []
+    assert pgrecast.leftovers(database) == []
+
+
+@pytest.mark.main_major
+def test_a_relative_place_of_the_spool(database, tmp_path, monkeypatch):
+    """It is stored as an absolute path: a later command may run elsewhere."""
+    database.execute(TABLE)
+    monkeypatch.chdir(tmp_path)
+    job = pgrecast.start_run(database, ALTER, spool="here", hold="copy")
+    job.wait_phase("copy")
+    assert database.value("SELECT spool_directory FROM pgrecast.stream").startswith(f"{tmp_path}/here/")
+    job.release()
+    assert job.wait().status == DONE
