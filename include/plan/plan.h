@@ -36,6 +36,11 @@ struct plan_options {
     int reverse_map_count;
     /* "column=expression": a column of the original from the new table's; "table.column=expression" */
     const char *const *reverse_maps;
+    /*
+     * Sets *job to the name of the ended job that has kept this table (the caller frees it), or to NULL. May be
+     * NULL: no job is known.
+     */
+    bool (*kept_by)(struct session *s, oid_t table, char **job, struct error *err);
 };
 
 /* Why the set has no .cutover_again, as a clause; NULL if that is not known. */

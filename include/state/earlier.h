@@ -3,6 +3,7 @@
 #define PGRECAST_STATE_EARLIER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/error.h"
 #include "pg/session.h"
@@ -21,5 +22,11 @@ struct earlier_job {
  */
 bool earlier_find(struct session *s, const char *name, const char *sql, const char *table,
                   struct earlier_job *job, struct error *err);
+
+/*
+ * The ended job whose original or new table this is, in a state of the current format: *job is its name (the
+ * caller frees it), or NULL.
+ */
+bool earlier_kept_by(struct session *s, uint32_t table, char **job, struct error *err);
 
 #endif

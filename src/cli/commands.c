@@ -16,6 +16,7 @@
 #include "plan/placement.h"
 #include "plan/plan.h"
 #include "plan/target_file.h"
+#include "state/earlier.h"
 
 #define NO_JOBS "there are no jobs in this database"
 
@@ -127,6 +128,7 @@ command_plan(const struct cli_options *o, struct error *err)
     s = state_open(&access, "plan", &presence, err); /* a role that may not enter a job gets the error here */
     if (s == NULL)
         goto out;
+    change.kept_by = presence == STATE_CURRENT ? earlier_kept_by : NULL;
     plans = plan_set_make(s, &change, err);
     if (plans == NULL)
         goto out;

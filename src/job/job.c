@@ -20,6 +20,7 @@
 #include "options.h"
 #include "run.h"
 #include "space.h"
+#include "state/earlier.h"
 #include "state/guard.h"
 #include "state/ledger.h"
 #include "validate.h"
@@ -227,6 +228,7 @@ job_prepare(struct engine *e, struct error *err)
         return false;
     if (!attach_settings(e, NULL, err))
         return false;
+    e->options.plan.kept_by = presence == STATE_CURRENT ? earlier_kept_by : NULL;
     plans = plan_set_make(e->control, &e->options.plan, err);
     if (plans == NULL)
         return false;

@@ -26,6 +26,7 @@
 #include "refuse.h"
 #include "sample.h"
 #include "sequences.h"
+#include "table_names.h"
 #include "target.h"
 #include "violations.h"
 #include "rollback.h"
@@ -136,7 +137,8 @@ plan_explore(struct making *m, const struct making *others, int count, struct pl
     refuse_encoding(p->source, session_encoding(m->s), &m->reasons);
     if (m->reasons.count == 0)
         refuse_dependents(p->source, m->options, &m->reasons, &m->hints);
-    refuse_names(p, &m->names->existing, &m->reasons, &m->hints);
+    if (!table_names_refuse(m->s, p, &m->names->existing, m->options, &m->reasons, &m->hints, m->err))
+        return false;
     if (!code_refuse(m->s, p, &m->statements, m->options, &m->reasons, &m->hints, m->err))
         return false;
     if (!refuse_if(p->source, &m->reasons, &m->hints, m->err))
@@ -300,6 +302,8 @@ plan_forward(struct making *m, const struct making *others, int count)
     p->sql = mem_strdup(m->group->sql);
     return plan_explore(m, others, count, p) && decide(m, p) && sequences_warn(m->s, p, m->err) &&
            code_allow(m->s, p, m->clone_schema, m->err) &&
+           sample_expressions(m->s, p, m->clone_schema, &m->reasons, &m->hints, m->err) &&
+           refuse_if(p->source, &m->reasons, &m->hints, m->err) &&
            (!m->options->sample || sample_generated(m->s, p, m->err));
 }
 

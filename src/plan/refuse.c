@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/buffer.h"
-#include "core/command.h"
 #include "core/encoding.h"
 #include "core/list.h"
 #include "core/mem.h"
@@ -221,23 +220,6 @@ refuse_target(const struct plan *p, struct string_list *reasons)
         for (const struct owned_sequence *q = p->source->columns[i].sequence; q != NULL; q = q->next)
             if (q->used_elsewhere && !target_keeps(p->target, q))
                 list_addf(reasons, "sequence \"%s\" would be dropped, but something else uses it", q->name);
-}
-
-void
-refuse_names(const struct plan *p, const struct string_list *relations, struct string_list *reasons,
-             struct string_list *hints)
-{
-    const char *names[] = {p->names.shadow_name, p->names.old_name};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (!list_has(relations, names[i]))
-            continue;
-        list_addf(reasons, "a relation or type \"%s\" exists already", names[i]);
-        if (hints->count == 0)
-            list_addf(hints,
-                      "Drop or rename it if it is an original that was kept (finish --keep-original). If it "
-                      "belongs to another job, end that one first: " COMMAND_PLAIN("jobs"));
-    }
 }
 
 void

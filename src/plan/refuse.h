@@ -18,10 +18,6 @@ void refuse_dependents(struct table *t, const struct plan_options *options, stru
 /* Compares the target with the source: sequences that would be dropped although others use them. */
 void refuse_target(const struct plan *p, struct string_list *reasons);
 
-/* Names that are already in use. */
-void refuse_names(const struct plan *p, const struct string_list *relations, struct string_list *reasons,
-                  struct string_list *hints);
-
 /*
  * A table that must not be published as it is: 18 and later, replica identity FULL with generated columns
  * (CheckCmdReplicaIdentity(), execReplication.c).

@@ -14,4 +14,15 @@
  */
 bool sample_generated(struct session *s, struct plan *p, struct error *err);
 
+/*
+ * Writes some rows, as they are, to a new table like the source, because a job evaluates every CHECK, stored generated
+ * column and expression of an index again, and ALTER TABLE does not. Adds to reasons what cannot be evaluated, or
+ * does not hold any more: a CHECK that reads the time, a function that needs another search_path. Looks only at
+ * tables with such an expression. What the statements drop or replace is left out. The rows are read under ACCESS
+ * SHARE, for two seconds at most in each attempt; no trigger of the table fires. If the table belongs to another role
+ * that is not trusted, nothing is evaluated. False only if the session is lost.
+ */
+bool sample_expressions(struct session *s, struct plan *p, const char *clone_schema,
+                        struct string_list *reasons, struct string_list *hints, struct error *err);
+
 #endif

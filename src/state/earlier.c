@@ -24,3 +24,17 @@ earlier_find(struct session *s, const char *name, const char *sql, const char *t
     result_free(&r);
     return ok;
 }
+
+bool
+earlier_kept_by(struct session *s, uint32_t table, char **job, struct error *err)
+{
+    struct params p = {0};
+    struct result r = {0};
+    bool ok;
+
+    params_uint(&p, table);
+    ok = session_query_with(s, &r, err, state_sql_kept_by, &p);
+    *job = ok && result_rows(&r) > 0 ? row_copy(&r, 0, "name") : NULL;
+    result_free(&r);
+    return ok;
+}

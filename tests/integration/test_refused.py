@@ -5,6 +5,7 @@ import os
 import pytest
 
 import pgrecast
+from conftest import rotate, spread
 from pgrecast import DONE, REFUSED
 from servers import APP_ROLE
 from tables import describe
@@ -26,6 +27,33 @@ def refused(database, *expected, sql=ALTER):
             assert text in words(outcome), str(outcome)
     assert describe(database, "t") == before and pgrecast.leftovers(database) == things
     assert database.superuser("SELECT to_regnamespace('pgrecast')") == [(None,)]
+
+
+@pytest.mark.parametrize("major, case", rotate(["type", "domain", "row", "sequence", "view"]))
+def test_names_that_the_swap_needs(database, case):
+    statement, what = {
+        "type": ("CREATE TYPE t_pgrecast_old AS ENUM ('a')", 'a relation or type "t_pgrecast_old" exists already: it is a type'),
+        "domain": ("CREATE DOMAIN t_pgrecast_new AS integer", 'a relation or type "t_pgrecast_new" exists already: it is a type'),
+        "row": ("CREATE TYPE t_pgrecast_old AS (a integer)", 'a relation or type "t_pgrecast_old" exists already: it is a type'),
+        "sequence": ("CREATE SEQUENCE t_pgrecast_old", 'a relation or type "t_pgrecast_old" exists already: it is a sequence'),
+        "view": ("CREATE VIEW t_pgrecast_new AS SELECT 1", 'a relation or type "t_pgrecast_new" exists already: it is a view'),
+    }[case]
+    database.execute(TABLE + statement)
+    refused(database, what, "Rename it, or drop it if it is not needed.")
+
+
+@pytest.mark.main_major
+def test_a_kept_original_is_called_that(database):
+    """The next job names the job that kept it, and the statement that drops it."""
+    database.execute(TABLE)
+    assert pgrecast.run(database, ALTER, "--job", "first", "--keep-original").status == DONE
+    outcome = pgrecast.run(database, "ALTER TABLE t ALTER COLUMN id TYPE bigint")
+    assert outcome.status == REFUSED, str(outcome)
+    assert 'a relation or type "t_pgrecast_old" exists already: the ended job "first" has kept this table' in words(outcome)
+    drop = words(outcome).split("not needed any more: ")[1].strip()
+    assert drop == "DROP TABLE public.t_pgrecast_old"
+    database.execute(drop)
+    assert pgrecast.run(database, "ALTER TABLE t ALTER COLUMN id TYPE bigint").status == DONE
 
 
 FUNCTIONS = ["pg_logical_emit_message", "pg_export_snapshot", "pg_drop_replication_slot", "pg_create_logical_replication_slot",
@@ -125,3 +153,66 @@ def test_a_relative_place_of_the_spool(database, tmp_path, monkeypatch):
     assert database.value("SELECT spool_directory FROM pgrecast.stream").startswith(f"{tmp_path}/here/")
     job.release()
     assert job.wait().status == DONE
+
+
+CODES = """
+CREATE FUNCTION plain(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+CREATE FUNCTION slug(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN plain($1); END';
+ALTER TABLE t ADD c text DEFAULT 'x';
+"""
+# created without rows, because of the search_path that CREATE INDEX has from 17 on
+REFILLED = "CREATE TABLE r AS TABLE t; TRUNCATE t; {}; INSERT INTO t TABLE r;"
+EVALUATED = {
+    "time": ("ALTER TABLE t ADD until timestamptz DEFAULT clock_timestamp() + interval '20 ms', ADD CONSTRAINT k CHECK (until > now());"
+             "SELECT pg_sleep(0.03)", 'CHECK constraint "k" does not hold any more for a row that is in the table',
+             "ALTER TABLE t DROP CONSTRAINT k"),
+    "check": (CODES + "ALTER TABLE t ADD CONSTRAINT k CHECK (slug(c) = 'x')", 'CHECK constraint "k" cannot be evaluated',
+              "ALTER TABLE t DROP CONSTRAINT k"),
+    "index": (CODES + REFILLED.format("CREATE INDEX i ON t (slug(c))"), 'the expression of index "i" cannot be evaluated', "DROP INDEX i"),
+    "predicate": (CODES + REFILLED.format("CREATE INDEX i ON t (id) WHERE slug(c) = 'x'"), 'the expression of index "i" cannot be evaluated',
+                  "DROP INDEX i"),
+    "generated": (CODES + "ALTER TABLE t ADD g text GENERATED ALWAYS AS (slug(c)) STORED",
+                  "the expression of a generated column cannot be evaluated", "ALTER TABLE t DROP COLUMN g"),
+}
+
+
+@pytest.mark.parametrize("major, case", spread(EVALUATED))
+def test_what_is_evaluated_again(database, case):
+    """ALTER TABLE does not evaluate these. Once the object is gone, the job runs; what the statements drop is no reason."""
+    statements, reason, drop = EVALUATED[case]
+    database.execute(TABLE)
+    database.execute(statements)
+    if case not in ("index", "predicate") or database.major < 17:  # from 17 on indexes are built with a search_path of their own
+        database.execute("BEGIN; " + ALTER + "; ROLLBACK")
+    refused(database, reason, "ALTER FUNCTION ... SET search_path")
+    if case in ("time", "check", "generated"):
+        assert pgrecast.call(database, "plan", "--sql", f"{ALTER}; {drop}").status == DONE
+    if case == "time":
+        replace = "ALTER TABLE t DROP CONSTRAINT k, ADD CONSTRAINT k CHECK (until > '2020-01-01')"
+        assert pgrecast.call(database, "plan", "--sql", f"{ALTER}; {replace}").status == DONE
+    database.execute(drop)
+    assert pgrecast.run(database, ALTER).status == DONE
+
+
+def test_what_is_evaluated_again_and_holds(database):
+    """With a search_path of its own the function is no reason; nor is a CHECK that is NOT VALID, or one that still holds."""
+    database.execute(TABLE + CODES)
+    database.execute("""ALTER FUNCTION slug(text) SET search_path = public;
+        ALTER TABLE t ADD CHECK (slug(c) = 'x'), ADD g text GENERATED ALWAYS AS (slug(c)) STORED NOT NULL, ADD at timestamptz DEFAULT now(),
+            ADD CONSTRAINT past CHECK (at <= clock_timestamp());
+        CREATE UNIQUE INDEX ON t (slug(c || id));
+        ALTER TABLE t ADD CONSTRAINT future CHECK (at > now() + interval '1 day') NOT VALID""")
+    outcome = pgrecast.call(database, "plan", "--sql", ALTER)
+    assert outcome.status == DONE, str(outcome)
+
+
+@pytest.mark.main_major
+def test_nothing_is_evaluated_for_another_role(database):
+    """The rows of a role that is not trusted are not tried, as nothing else of its table is evaluated by plan."""
+    database.execute(TABLE)
+    database.execute(EVALUATED["time"][0])
+    outcome = pgrecast.call(database, "plan", "--sql", ALTER, user="postgres")
+    note = "still accept the rows was not tried: the table belongs to another role"
+    assert outcome.status == DONE and note in " ".join(outcome.text.split()), str(outcome)
+    outcome = pgrecast.call(database, "plan", "--sql", ALTER, f"--trust-owner={APP_ROLE}", user="postgres")
+    assert outcome.status == REFUSED and EVALUATED["time"][1] in words(outcome), str(outcome)

@@ -11,5 +11,5 @@ WHERE p.pubname ~ $1
 UNION ALL
 SELECT 'table', c.oid::pg_catalog.regclass::pg_catalog.text, c.oid, 'DROP TABLE ' || c.oid::pg_catalog.regclass
 FROM pg_catalog.pg_class AS c
-WHERE $2::pg_catalog.bool AND c.relkind IN ('r', 'p') AND c.relname ~ '_pgrecast_new$'
+WHERE $2::pg_catalog.bool AND c.relkind IN ('r', 'p') AND c.relname ~ '_pgrecast_new[0-9]*$'
 ORDER BY 1, 2
