@@ -24,15 +24,19 @@ enum statement_kind {
     STATEMENT_CREATE_INDEX,
     STATEMENT_INDEX, /* DROP INDEX, ALTER INDEX: names indexes, not the table */
     STATEMENT_COMMENT,
+    STATEMENT_BACKFILL, /* UPDATE of a column that was added before it (src/parse/backfill.h) */
     STATEMENT_SEQUENCE, /* ALTER SEQUENCE AS: names a sequence, which a column of the table owns */
 };
 
 #define LAST_CLAUSE_PASS 3
 
 struct clause {
-    char *text;   /* as typed */
-    char *sql;    /* the clause as a statement of its own on the clone */
-    char *column; /* the column it names, or NULL */
+    char *text;         /* as typed */
+    char *sql;          /* the clause as a statement of its own on the clone */
+    char *column;       /* the column it names, or NULL */
+    char *added_column; /* ADD COLUMN: its name, else NULL … */
+    char *added_type;   /* … and its type, with COLLATE */
+    bool updates;       /* a backfill: PostgreSQL would update every row */
     bool has_using;
     char *using_expr; /* ALTER COLUMN … TYPE … USING: the expression, with the clone's name; else NULL */
     bool using_literal; /* the expression is one literal without a type, which gets the type of the column */

@@ -6,6 +6,7 @@
 #include "core/mem.h"
 
 #define CATALOG_ONLY "it changes the catalog only", "Run it plainly: it needs no rewrite."
+#define TYPE_PASS 1
 #define AT(name) PG_QUERY__ALTER_TABLE_TYPE__AT_##name
 
 /* Clauses that are refused, why, and what to do instead. */
@@ -177,7 +178,7 @@ pass_of(const PgQuery__AlterTableCmd *cmd)
     case AT(ColumnDefault):
         return cmd->def == NULL ? 0 : 3;
     case AT(AlterColumnType):
-        return 1;
+        return TYPE_PASS;
     case AT(AddColumn):
         return 2;
     default:
@@ -245,4 +246,14 @@ clause_describe(struct clause *clause, const PgQuery__AlterTableCmd *cmd, const 
     if (cmd->subtype == AT(AlterColumnType) && cmd->def != NULL &&
         cmd->def->node_case == PG_QUERY__NODE__NODE_COLUMN_DEF && cmd->def->column_def->raw_default != NULL)
         describe_using(clause, cmd->def->column_def->raw_default, table);
+}
+
+void
+clause_backfill(struct clause *clause, const PgQuery__ResTarget *target, const char *table)
+{
+    clause->column = mem_strdup(target->name);
+    clause->pass = TYPE_PASS;
+    clause->updates = true;
+    clause->lock = LOCK_NONE;
+    describe_using(clause, target->val, table);
 }

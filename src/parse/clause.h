@@ -10,6 +10,9 @@
  */
 void clause_describe(struct clause *clause, const PgQuery__AlterTableCmd *cmd, const char *table);
 
+/* The same for one SET of a backfill. */
+void clause_backfill(struct clause *clause, const PgQuery__ResTarget *target, const char *table);
+
 /* False if the clause is refused, with the reason and what to do instead. */
 bool clause_allowed(const PgQuery__AlterTableCmd *cmd, const char *text, struct error *err);
 

@@ -8,30 +8,15 @@
 #include "core/mem.h"
 #include "core/name.h"
 #include "parse/token.h"
+#include "backfill.h"
 #include "clause.h"
 #include "framing.h"
-#include "tree.h"
+#include "parsing.h"
 
 #define ONLY_THESE                                                                                           \
     "only ALTER TABLE, CREATE INDEX, ALTER INDEX, DROP INDEX, ALTER SEQUENCE and COMMENT can be done"
 
-/* What the parts of one parse share. */
-struct parse {
-    struct token_text tokens;
-    const char *clone_schema;
-    struct string_list replacements; /* the texts of the edits */
-    struct error *err;
-};
-
-/* The bytes of one statement, and its tokens [first, last). */
-struct span {
-    int start;
-    int end;
-    int first;
-    int last;
-};
-
-static struct typed_name
+struct typed_name
 typed_name_make(const char *schema, const char *name)
 {
     return (struct typed_name){.schema = schema == NULL || schema[0] == '\0' ? NULL : mem_strdup(schema),
@@ -60,9 +45,8 @@ redirect_to(struct parse *p, const PgQuery__RangeVar *relation, const char *name
     return after;
 }
 
-/* The table's name by the clone's. */
-static int
-redirect(struct parse *p, const PgQuery__RangeVar *relation)
+int
+parsing_redirect(struct parse *p, const PgQuery__RangeVar *relation)
 {
     return redirect_to(p, relation, relation->relname);
 }
@@ -91,9 +75,17 @@ redirect_reference(void *arg, const PgQuery__ColumnRef *ref)
     token_edit(tokens, tokens->tokens[first].start, tokens->tokens[first + 2 * (int)table].start, "");
 }
 
-static struct statement *
-statement_add(struct statement_list *list, enum statement_kind kind, const struct parse *p,
-              const struct span *span)
+void
+parsing_redirect_references(struct parse *p, const ProtobufCMessage *tree, const char *table)
+{
+    struct reference_scope scope = {p, table};
+
+    tree_column_refs(tree, redirect_reference, &scope);
+}
+
+struct statement *
+parsing_statement(struct statement_list *list, enum statement_kind kind, const struct parse *p,
+                  const struct span *span)
 {
     struct statement *s;
 
@@ -103,8 +95,8 @@ statement_add(struct statement_list *list, enum statement_kind kind, const struc
     return s;
 }
 
-static struct clause *
-clause_add(struct statement *s, char *text, char *sql)
+struct clause *
+parsing_clause(struct statement *s, char *text, char *sql)
 {
     s->clauses = mem_array(s->clauses, (size_t)s->clause_count + 1, sizeof(*s->clauses));
     s->clauses[s->clause_count] = (struct clause){.text = text, .sql = sql, .lock = LOCK_ACCESS_EXCLUSIVE};
@@ -115,7 +107,7 @@ clause_add(struct statement *s, char *text, char *sql)
 static struct clause *
 clause_whole(struct statement *s)
 {
-    return clause_add(s, mem_strdup(s->text), mem_strdup(s->sql));
+    return parsing_clause(s, mem_strdup(s->text), mem_strdup(s->sql));
 }
 
 static void
@@ -125,8 +117,8 @@ index_add(struct statement *s, const char *schema, const char *name)
     s->indexes[s->index_count++] = typed_name_make(schema, name);
 }
 
-static bool
-one_database(struct parse *p, const PgQuery__RangeVar *relation)
+bool
+parsing_one_database(struct parse *p, const PgQuery__RangeVar *relation)
 {
     if (relation->catalogname == NULL || relation->catalogname[0] == '\0')
         return true;
@@ -154,8 +146,8 @@ redirect_constraint(struct parse *p, struct statement_list *list, const PgQuery_
     if (constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN || other == NULL)
         return true;
     if (is_typed_like(table, other)) {
-        redirect(p, other);
-        return one_database(p, other);
+        parsing_redirect(p, other);
+        return parsing_one_database(p, other);
     }
     if (list->referenced_count > 9999)
         return error_set(p->err, ERROR_USAGE, "too many foreign keys");
@@ -165,7 +157,7 @@ redirect_constraint(struct parse *p, struct statement_list *list, const PgQuery_
     name = mem_printf(REFERENCED_TABLE "%04d", list->referenced_count++);
     redirect_to(p, other, name);
     free(name);
-    return one_database(p, other);
+    return parsing_one_database(p, other);
 }
 
 static bool
@@ -206,10 +198,12 @@ parse_clauses(struct parse *p, struct statement *s, const PgQuery__AlterTableStm
         int end = tokens->tokens[comma - 1].end;
         char *body = token_render(tokens, start, end);
         struct clause *clause =
-            clause_add(s, token_typed(tokens, start, end), mem_printf("ALTER TABLE %s %s", clone, body));
+            parsing_clause(s, token_typed(tokens, start, end), mem_printf("ALTER TABLE %s %s", clone, body));
 
         free(body);
         clause_describe(clause, cmd, tree->relation->relname);
+        if (cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn)
+            backfill_note_column(p, cmd->def->column_def, comma, clause);
         if (clause->has_using) {
             int using = token_find_outside(tokens, first, comma, PG_QUERY__TOKEN__USING);
 
@@ -228,14 +222,13 @@ static bool
 parse_alter(struct parse *p, struct statement_list *list, const PgQuery__AlterTableStmt *tree,
             const struct span *span)
 {
-    struct reference_scope scope = {p, tree->relation->relname};
     struct statement *s;
     struct clause *clause;
     int after;
 
     if (tree->objtype == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX) {
-        redirect(p, tree->relation);
-        s = statement_add(list, STATEMENT_INDEX, p, span);
+        parsing_redirect(p, tree->relation);
+        s = parsing_statement(list, STATEMENT_INDEX, p, span);
         s->missing_ok = tree->missing_ok;
         s->sql = token_render(&p->tokens, span->start, span->end);
         index_add(s, tree->relation->schemaname, tree->relation->relname);
@@ -244,21 +237,21 @@ parse_alter(struct parse *p, struct statement_list *list, const PgQuery__AlterTa
         clause->sets_tablespace = tree->n_cmds == 1 && tree->cmds[0]->alter_table_cmd->subtype ==
                                                            PG_QUERY__ALTER_TABLE_TYPE__AT_SetTableSpace;
         clause->lock = clause->sets_tablespace ? LOCK_ACCESS_EXCLUSIVE : LOCK_SHARE_UPDATE_EXCLUSIVE;
-        return one_database(p, tree->relation);
+        return parsing_one_database(p, tree->relation);
     }
-    s = statement_add(list, STATEMENT_ALTER_TABLE, p, span);
+    s = parsing_statement(list, STATEMENT_ALTER_TABLE, p, span);
     s->missing_ok = tree->missing_ok;
     if (tree->objtype != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE)
         return error_set(p->err, ERROR_USAGE, "not a statement on a table: \"%s\"", s->text);
     s->table = typed_name_make(tree->relation->schemaname, tree->relation->relname);
-    after = redirect(p, tree->relation);
+    after = parsing_redirect(p, tree->relation);
     if (token_is(&p->tokens, after, '*'))
         after++;
-    tree_column_refs(&tree->base, redirect_reference, &scope);
+    parsing_redirect_references(p, &tree->base, tree->relation->relname);
     if (!redirect_referenced(p, list, tree))
         return false;
     s->sql = token_render(&p->tokens, span->start, span->end);
-    return one_database(p, tree->relation) && parse_clauses(p, s, tree, after, span);
+    return parsing_one_database(p, tree->relation) && parse_clauses(p, s, tree, after, span);
 }
 
 static bool
@@ -266,7 +259,7 @@ parse_rename(struct parse *p, struct statement_list *list, const PgQuery__Rename
              const struct span *span)
 {
     bool index = tree->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX;
-    struct statement *s = statement_add(list, index ? STATEMENT_INDEX : STATEMENT_RENAME, p, span);
+    struct statement *s = parsing_statement(list, index ? STATEMENT_INDEX : STATEMENT_RENAME, p, span);
     struct clause *clause;
 
     s->missing_ok = tree->missing_ok;
@@ -281,7 +274,7 @@ parse_rename(struct parse *p, struct statement_list *list, const PgQuery__Rename
     if (!index && tree->relation_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE &&
         tree->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN)
         return error_set(p->err, ERROR_USAGE, "not a statement on a table: \"%s\"", s->text);
-    redirect(p, tree->relation);
+    parsing_redirect(p, tree->relation);
     s->sql = token_render(&p->tokens, span->start, span->end);
     if (index)
         index_add(s, tree->relation->schemaname, tree->relation->relname);
@@ -290,20 +283,19 @@ parse_rename(struct parse *p, struct statement_list *list, const PgQuery__Rename
     clause = clause_whole(s);
     clause->on_index = index;
     clause->lock = index ? LOCK_SHARE_UPDATE_EXCLUSIVE : LOCK_ACCESS_EXCLUSIVE;
-    return one_database(p, tree->relation);
+    return parsing_one_database(p, tree->relation);
 }
 
 static bool
 parse_create_index(struct parse *p, struct statement_list *list, const PgQuery__IndexStmt *tree,
                    const struct span *span)
 {
-    struct reference_scope scope = {p, tree->relation->relname};
-    struct statement *s = statement_add(list, STATEMENT_CREATE_INDEX, p, span);
+    struct statement *s = parsing_statement(list, STATEMENT_CREATE_INDEX, p, span);
     struct clause *clause;
 
     s->table = typed_name_make(tree->relation->schemaname, tree->relation->relname);
-    redirect(p, tree->relation);
-    tree_column_refs(&tree->base, redirect_reference, &scope);
+    parsing_redirect(p, tree->relation);
+    parsing_redirect_references(p, &tree->base, tree->relation->relname);
     if (tree->concurrent) {
         int at = token_find_outside(&p->tokens, span->first, span->last, PG_QUERY__TOKEN__CONCURRENTLY);
 
@@ -313,7 +305,7 @@ parse_create_index(struct parse *p, struct statement_list *list, const PgQuery__
     clause = clause_whole(s);
     clause->concurrent = tree->concurrent;
     clause->lock = tree->concurrent ? LOCK_SHARE_UPDATE_EXCLUSIVE : LOCK_SHARE;
-    return one_database(p, tree->relation);
+    return parsing_one_database(p, tree->relation);
 }
 
 /* ALTER SEQUENCE may change the type only: its other properties do not belong to a rewrite. */
@@ -321,7 +313,7 @@ static bool
 parse_alter_sequence(struct parse *p, struct statement_list *list, const PgQuery__AlterSeqStmt *tree,
                      const struct span *span)
 {
-    struct statement *s = statement_add(list, STATEMENT_SEQUENCE, p, span);
+    struct statement *s = parsing_statement(list, STATEMENT_SEQUENCE, p, span);
 
     s->missing_ok = tree->missing_ok;
     for (size_t i = 0; i < tree->n_options; i++) {
@@ -335,11 +327,11 @@ parse_alter_sequence(struct parse *p, struct statement_list *list, const PgQuery
         return error_hint(p->err,
                           "Write ALTER SEQUENCE name AS type, and run the rest plainly, before or after.");
     }
-    redirect(p, tree->sequence);
+    parsing_redirect(p, tree->sequence);
     s->sql = token_render(&p->tokens, span->start, span->end);
     index_add(s, tree->sequence->schemaname, tree->sequence->relname);
     clause_whole(s)->lock = LOCK_SHARE_ROW_EXCLUSIVE; /* on the sequence: nextval waits */
-    return one_database(p, tree->sequence);
+    return parsing_one_database(p, tree->sequence);
 }
 
 /* "name" or "schema.name" as a list of strings; false for anything else. */
@@ -358,7 +350,7 @@ static bool
 parse_drop(struct parse *p, struct statement_list *list, const PgQuery__DropStmt *tree,
            const struct span *span)
 {
-    struct statement *s = statement_add(list, STATEMENT_INDEX, p, span);
+    struct statement *s = parsing_statement(list, STATEMENT_INDEX, p, span);
     struct clause *clause;
     struct buffer sql = {0};
 
@@ -438,7 +430,7 @@ static bool
 parse_comment(struct parse *p, struct statement_list *list, const PgQuery__CommentStmt *tree,
               const struct span *span)
 {
-    struct statement *s = statement_add(list, STATEMENT_COMMENT, p, span);
+    struct statement *s = parsing_statement(list, STATEMENT_COMMENT, p, span);
     struct commented on = commented_by(tree);
     struct buffer sql = {0};
     char *clone;
@@ -552,6 +544,8 @@ parse_statement(struct parse *p, struct statement_list *list, const PgQuery__Nod
         return parse_alter_sequence(p, list, tree->alter_seq_stmt, &span);
     case PG_QUERY__NODE__NODE_DROP_STMT:
         return parse_drop(p, list, tree->drop_stmt, &span);
+    case PG_QUERY__NODE__NODE_UPDATE_STMT:
+        return backfill_parse(p, list, tree->update_stmt, &span);
     case PG_QUERY__NODE__NODE_COMMENT_STMT:
         return parse_comment(p, list, tree->comment_stmt, &span);
     default:
@@ -648,6 +642,8 @@ statements_free(struct statement_list *list)
             free(s->clauses[k].sql);
             free(s->clauses[k].column);
             free(s->clauses[k].dropped_constraint);
+            free(s->clauses[k].added_column);
+            free(s->clauses[k].added_type);
             free(s->clauses[k].using_expr);
             free(s->clauses[k].using_zone);
             list_free(&s->clauses[k].using_columns);

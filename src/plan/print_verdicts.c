@@ -43,6 +43,8 @@ verdict_does(const struct plan_verdict *v)
     case VERDICT_MOVES:
         return v->on_index ? "copies the index to the other tablespace"
                            : "copies the table to the other tablespace";
+    case VERDICT_UPDATES:
+        return "writes every row anew";
     case VERDICT_REWRITES:
         return "rewrites the table and its indexes";
     case VERDICT_SCANS:
@@ -84,7 +86,9 @@ verdict_text(const struct plan_verdict *v)
     struct buffer text = {0};
 
     buffer_printf(&text, "%s: %s", v->clause, verdict_does(v));
-    if (v->kind == VERDICT_REFUSED)
+    if (v->kind == VERDICT_UPDATES)
+        buffer_add_text(&text, " (each row is locked until the transaction ends)");
+    else if (v->kind == VERDICT_REFUSED)
         buffer_printf(&text, ": %s %s", v->users, "would have to be dropped first; pgrecast carries it over");
     else
         add_lock(&text, v);
@@ -99,7 +103,8 @@ verdict_advice(const struct plan_verdict_list *list)
     for (int i = 0; i < list->count; i++) {
         const struct plan_verdict *v = &list->items[i];
 
-        if (v->kind == VERDICT_REWRITES || v->kind == VERDICT_MOVES || v->kind == VERDICT_REFUSED)
+        if (v->kind == VERDICT_REWRITES || v->kind == VERDICT_UPDATES || v->kind == VERDICT_MOVES ||
+            v->kind == VERDICT_REFUSED)
             return NULL;
         any_long = any_long || is_long(v);
         any_blocks = any_blocks || blocks(v);
@@ -144,8 +149,8 @@ plan_set_is_needed(const struct plan_set *set)
         for (int k = 0; k < list->count; k++) {
             enum verdict_kind kind = list->items[k].kind;
 
-            if (kind == VERDICT_REWRITES || kind == VERDICT_MOVES || kind == VERDICT_REFUSED ||
-                blocks(&list->items[k]))
+            if (kind == VERDICT_REWRITES || kind == VERDICT_UPDATES || kind == VERDICT_MOVES ||
+                kind == VERDICT_REFUSED || blocks(&list->items[k]))
                 return true;
         }
     }

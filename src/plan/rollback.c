@@ -144,15 +144,27 @@ plan_back(const struct rollback *w, const struct plan *forward, const struct swa
     return p;
 }
 
-/* Columns that were added by the change have values of their own once the new table has been active. */
+static bool
+depends_on_any(const struct column_value *v, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (v->depends_on != NULL && v->depends_on[i])
+            return true;
+    return false;
+}
+
+/*
+ * Columns that were added by the change have values of their own once the new table has been active. One that is computed of
+ * the row is computed again for a row of the original that changes.
+ */
 static void
 keep_added(struct transform *t, const struct table *original)
 {
     for (int i = 0; i < t->count; i++)
-        t->values[i].kept =
-            t->values[i].kept ||
-            (t->values[i].attnum > original->column_count &&
-             (t->values[i].origin == COLUMN_CONSTANT || t->values[i].origin == COLUMN_FROM_ROW));
+        t->values[i].kept = t->values[i].kept || (t->values[i].attnum > original->column_count &&
+                                                  (t->values[i].origin == COLUMN_CONSTANT ||
+                                                   (t->values[i].origin == COLUMN_FROM_ROW &&
+                                                    !depends_on_any(&t->values[i], original->column_count))));
 }
 
 /* So have columns of which an expression of the user fills the original. */

@@ -25,7 +25,10 @@ verdict_of(const char *notices, const char *text, const struct clause *clause)
                                    .on_index = clause->on_index,
                                    .concurrent = clause->concurrent};
 
-    if (clause->sets_tablespace) {
+    if (clause->updates) {
+        verdict.kind = VERDICT_UPDATES;
+        verdict.lock = LOCK_NONE;
+    } else if (clause->sets_tablespace) {
         verdict.kind = VERDICT_MOVES;
     } else if (strstr(notices, "rewriting table") != NULL) {
         verdict.kind = VERDICT_REWRITES;

@@ -13,6 +13,7 @@ import oracle
 import pgrecast
 from conftest import spread
 from pgrecast import DONE, REFUSED, USAGE
+from rewrite import Rewrite
 from servers import wait_until
 from tables import relations
 
@@ -178,6 +179,68 @@ def test_new_key_to_what_the_same_file_changes(database, tmp_path):
     assert database.execute(FK) == [("FOREIGN KEY (order_id) REFERENCES shop.orders(uid)", True, True)]
     assert database.execute("SELECT count(*) FROM shop.items JOIN shop.orders ON order_id = uid") == [(2000,)]
     assert pgrecast.leftovers(database) == []
+
+
+BACKFILL = """
+BEGIN;
+ALTER TABLE orders ADD COLUMN label varchar(40) COLLATE "C" DEFAULT 'none', ADD COLUMN twice bigint;
+UPDATE orders SET label = upper(orders.note), twice = code * 2;
+ALTER TABLE orders ALTER COLUMN twice SET NOT NULL;
+COMMIT;
+"""
+# Rows whose added columns are not what the backfill makes of the others.
+OWN = "SELECT id, label, twice FROM orders WHERE (label, twice) IS DISTINCT FROM (upper(note), code * 2) ORDER BY id"
+
+
+@pytest.mark.parametrize("major, end", spread(["finish"]))
+def test_backfill(database, tmp_path, end):
+    """
+    Until the cutover the expression holds for all rows, then the application's own values do. Another cutover computes them anew for
+    rows that have changed in between.
+    """
+    database.execute("CREATE TABLE orders (id integer PRIMARY KEY, note text, code integer);"
+                     "INSERT INTO orders SELECT g, 'note ' || g, g FROM generate_series(1, 500) g")
+    job = pgrecast.start_run(database, None, "-f", write(tmp_path, BACKFILL), window=None, hold="ready")
+    with contextlib.ExitStack() as after:
+        after.callback(job.kill)
+        job.wait_phase("ready")
+        database.execute("UPDATE orders SET note = 'changed' WHERE id = 1; INSERT INTO orders VALUES (501, 'new', 501);"
+                         " DELETE FROM orders WHERE id = 9")
+        job.release()
+        job.wait_phase("reverse")
+        assert database.execute(OWN) == [] and database.execute("SELECT count(*) FROM orders") == [(500,)]
+        database.execute("UPDATE orders SET label = 'own' WHERE id IN (2, 3); INSERT INTO orders VALUES (502, 'new', 502, 'own', 7)")
+        own = [(2, "own", 4), (3, "own", 6), (502, "own", 7)]
+        assert database.execute(OWN) == own
+        assert pgrecast.call(database, "rollback", "orders").status == DONE
+        database.execute("UPDATE orders SET note = 'again' WHERE id IN (3, 4)")
+        assert pgrecast.call(database, "cutover", "--wait", "orders").status == DONE
+        assert database.execute(OWN) == [own[0], own[2]]
+        assert pgrecast.call(database, end, "orders").status == DONE
+        assert job.wait().status == DONE
+        after.pop_all()
+    assert database.execute("SELECT attcollation::regcollation::text FROM pg_attribute WHERE attrelid = 'orders'::regclass"
+                            " AND attname = 'label'") == [('"C"',)]
+    assert pgrecast.leftovers(database) == []
+
+
+@pytest.mark.main_major
+def test_backfill_under_load(database):
+    rewrite = Rewrite(database, rows=1000)
+    rewrite.ignore = ("size",)  # the mirror does not have it
+    rewrite.workload.alter = "ALTER TABLE items ADD size bigint; UPDATE items SET size = length(note) * id; " + rewrite.workload.alter
+    with rewrite.load:
+        rewrite.run(kill="copy-chunk").wait_killed()
+        rewrite.resume().wait_phase("reverse")
+        rewrite.wait_traffic()
+        rewrite.assert_serves()
+        rewrite.roll_back()
+        rewrite.wait_traffic()
+        rewrite.assert_serves()
+        rewrite.roll_forward()
+        rewrite.wait_traffic()
+        rewrite.assert_serves()
+    rewrite.finish()
 
 
 @pytest.mark.main_major

@@ -1,6 +1,7 @@
 /* The user's SQL: what is taken, redirected and refused, and where an error is. */
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,6 +197,54 @@ test_what_surrounds_a_migration_is_passed_over(void **state)
 }
 
 static void
+test_a_backfill_is_a_change_of_type(void **state)
+{
+    struct statement_list list;
+    const struct statement *s;
+
+    (void)state;
+    parse(&list, "ALTER TABLE s.t ADD a numeric(10, 2) NOT NULL COLLATE \"C\" DEFAULT 0, ADD b text[];\n"
+                 "UPDATE s.t SET b = ARRAY[c, s.t.d], a = coalesce(e, 0)");
+    assert_int_equal(list.count, 2);
+    s = &list.items[1];
+    assert_int_equal(s->kind, STATEMENT_BACKFILL);
+    assert_string_equal(s->sql,
+                        "ALTER TABLE \"scratch\".\"t\" ALTER COLUMN \"b\" TYPE text[] USING (ARRAY[c, t.d]), "
+                        "ALTER COLUMN \"a\" TYPE numeric(10, 2) COLLATE \"C\" USING (coalesce(e, 0))");
+    assert_int_equal(s->clause_count, 2);
+    assert_string_equal(s->clauses[1].using_expr, "coalesce(e, 0)");
+    assert_true(list_has(&s->clauses[0].using_columns, "d"));
+    statements_free(&list);
+}
+
+static void
+test_what_is_no_backfill_is_refused(void **state)
+{
+    static const char *const cases[][2] = {
+        {"UPDATE t SET a = 1", "the statements before it do not add the column"},
+        {"ALTER TABLE t ADD a int; UPDATE u SET a = 1", "the statements before it do not add the column"},
+        {"ALTER TABLE t ADD a int, ALTER a TYPE text; UPDATE t SET a = 1",
+         "the statements before it do not add the column"},
+        {"ALTER TABLE t ADD a int; UPDATE t SET a = 1 WHERE b > 0", "it has a condition"},
+        {"ALTER TABLE t ADD a int; UPDATE t SET a = u.b FROM u", "it reads other tables"},
+        {"ALTER TABLE t ADD a int; UPDATE t AS x SET a = 1", "it has more than SET"},
+        {"ALTER TABLE t ADD a int[]; UPDATE t SET a[1] = 1", "it sets a part of a column"},
+        {"ALTER TABLE t ADD a int; UPDATE t SET (a, b) = (SELECT 1, 2)", "it sets several columns at once"},
+        {"ALTER TABLE t ADD a int; UPDATE t SET a = DEFAULT",
+         "it sets a default, which the column has already"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *update = strstr(cases[i][0], "UPDATE");
+        char message[200];
+
+        snprintf(message, sizeof(message), "cannot do \"%s\": %s", update, cases[i][1]);
+        refuse(cases[i][0], ERROR_USAGE, message, NULL);
+    }
+}
+
+static void
 test_a_search_path_is_read(void **state)
 {
     static const char *const cases[][2] = {
@@ -256,6 +305,8 @@ main(void)
         cmocka_unit_test(test_a_syntax_error_is_pointed_at),
         cmocka_unit_test(test_a_typed_name_is_read_as_sql_reads_it),
         cmocka_unit_test(test_what_surrounds_a_migration_is_passed_over),
+        cmocka_unit_test(test_a_backfill_is_a_change_of_type),
+        cmocka_unit_test(test_what_is_no_backfill_is_refused),
         cmocka_unit_test(test_a_search_path_is_read),
         cmocka_unit_test(test_what_cannot_be_passed_over_is_refused_with_its_place),
     };
