@@ -27,10 +27,10 @@ bool state_swap_is_recorded(struct session *s, const struct job_state *job, uint
                             struct error *err);
 
 /*
- * For one table: store the definition that the active table from now on (oid) has in this transaction. own:
- * ledger_own().
+ * Store the definitions that the tables which are active from now on ("{oid,...}") have in this transaction.
+ * own: ledger_own().
  */
-void state_swap_add_active(struct pipeline *p, const struct job_state *job, int table, uint32_t oid,
+void state_swap_add_active(struct pipeline *p, const struct job_state *job, const char *oids,
                            const char *own);
 
 /*

@@ -13,10 +13,11 @@ table_definition_read(struct session *s, oid_t oid, const char *own, struct tabl
 {
     struct result r = {0};
     struct params p = {0};
+    char *oids = mem_printf("{%u}", oid);
     bool ok;
 
     memset(out, 0, sizeof(*out));
-    params_uint(&p, oid);
+    params_text(&p, oids);
     params_text(&p, own);
     ok = session_row_with(s, &r, err, sql_catalog_fingerprint, &p);
     if (ok) {
@@ -24,6 +25,7 @@ table_definition_read(struct session *s, oid_t oid, const char *own, struct tabl
         out->text = row_copy(&r, 0, "definition");
     }
     result_free(&r);
+    free(oids);
     return ok;
 }
 

@@ -242,17 +242,22 @@ request_of(const struct engine *e)
 }
 
 /*
- * To be run in the swap's own transaction. From now on the other table is the one that will be removed. The
- * definition of the active table is stored as it is here, so that a later change of it is noticed before it
- * could be lost.
+ * To be run in the swap's own transaction. From now on the other tables are those that will be removed. The
+ * definitions of the active tables are stored as they are here, so that a later change of one is noticed
+ * before it could be lost.
  */
 static void
-record_table(struct engine *e, int table, struct pipeline *p)
+record_tables(struct engine *e, struct pipeline *p)
 {
-    uint32_t active = job_active_oid(&e->job, table), other = job_other_oid(&e->job, table);
+    char *active = watch_oids(e, false), *inactive = watch_oids(e, true); /* the swap exchanges them */
 
-    state_swap_add_other(p, &e->job, other, active, e->tables[table].plan->names.old_sql);
-    state_swap_add_active(p, &e->job, table, other, e->own);
+    for (int i = 0; i < e->table_count; i++)
+        state_swap_add_other(p, &e->job, job_other_oid(&e->job, i), job_active_oid(&e->job, i),
+                             e->tables[i].plan->names.old_sql);
+    state_swap_add_active(p, &e->job, active, e->own);
+    state_swap_add_versions(p, &e->job, inactive);
+    free(inactive);
+    free(active);
 }
 
 static void
@@ -269,8 +274,7 @@ hook_record(void *arg, struct pipeline *p, struct error *err)
 {
     struct engine *e = arg;
     int place = p->count, reversed = place + e->table_count;
-    char *requests = requests_ids(e, request_of(e)),
-         *oids = watch_oids(e, true); /* oids of the tables that the swap makes inactive */
+    char *requests = requests_ids(e, request_of(e));
     bool ok;
 
     for (int i = 0; i < e->table_count; i++)
@@ -282,15 +286,12 @@ hook_record(void *arg, struct pipeline *p, struct error *err)
     guard_add_seal(p, &e->job);
     /* A definition is read under the same settings as for the plan. */
     session_add_settings(e->applying, p, false);
-    for (int i = 0; i < e->table_count; i++)
-        record_table(e, i, p);
-    state_swap_add_versions(p, &e->job, oids);
+    record_tables(e, p);
     ok = pipeline_run(e->applying, p, err) && state_swap_saved(pipeline_result(p, reversed), err);
     for (int i = 0; ok && i < e->table_count; i++)
         ok = apply_position_saved(pipeline_result(p, place + i), err);
     if (ok)
         engine_kill_point(job_is_reversed(&e->job) ? "rollback-swapped" : "cutover-swapped");
-    free(oids);
     free(requests);
     return ok;
 }

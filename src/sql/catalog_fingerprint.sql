@@ -1,14 +1,18 @@
--- The definition of a table: everything that DDL can change about it and about what depends on it, without sizes,
+-- The definition of each table: everything that DDL can change about it and about what depends on it, without sizes,
 -- statistics, file numbers and dropped columns, as {object: {property: value}}. And one hash over all of it; after a dot a
 -- second hash, without the indexes. The publications that the job itself has made are left out. The guard of the inactive
 -- table is not, so that its loss is noticed.
 -- Two definitions are equal if and only if nothing was changed, or everything was changed back: an object that can be
 -- created again is identified by its text, not by the version of its row. Whether a definition has to be read at all is
 -- decided by catalog_versions.sql.
--- $1 oid of the table; $2 what is left out: an array of "kind oid", from the ledger
+-- Several tables are read in one statement, because to start this one costs more than to read a table.
+-- $1 oids of the tables; $2 what is left out: an array of "kind oid", from the ledger
+SELECT one.oid, of_one.fingerprint, of_one.definition
+FROM pg_catalog.unnest($1::pg_catalog.oid[]) one (oid)
+CROSS JOIN LATERAL (
 WITH RECURSIVE
 me AS (
-    SELECT c.* FROM pg_catalog.pg_class c WHERE c.oid = $1::pg_catalog.oid
+    SELECT c.* FROM pg_catalog.pg_class c WHERE c.oid = one.oid
 ),
 relation (oid) AS (
     SELECT me.oid FROM me
@@ -55,7 +59,7 @@ depending (classid, objid) AS (
     WHERE h.classid IN ('pg_catalog.pg_class'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_attrdef own
                       WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND own.oid = d.objid
-                        AND own.adrelid = $1::pg_catalog.oid)
+                        AND own.adrelid = one.oid)
 ),
 line (object, property, value) AS (
     SELECT CASE WHEN c.oid = me.oid THEN 'table'
@@ -249,7 +253,7 @@ line (object, property, value) AS (
                            FROM pg_catalog.pg_description c
                            WHERE c.classoid = h.classid AND c.objoid = h.objid)
     ) p (name, value)
-    WHERE h.objid <> $1::pg_catalog.oid AND NOT COALESCE(t.tgisinternal, false)
+    WHERE h.objid <> one.oid AND NOT COALESCE(t.tgisinternal, false)
       AND h.classid NOT IN ('pg_catalog.pg_constraint'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass,
                             'pg_catalog.pg_publication_rel'::pg_catalog.regclass)
 ),
@@ -262,3 +266,4 @@ FROM (SELECT COALESCE(pg_catalog.jsonb_object_agg(o.name, o.properties), '{}') A
              COALESCE(pg_catalog.jsonb_object_agg(o.name, o.properties)
                           FILTER (WHERE NOT pg_catalog.starts_with(o.name, 'index ')), '{}') AS but_indexes
       FROM object o) whole
+) of_one

@@ -17,9 +17,9 @@ bool
 state_swap_prepare(struct session *s, struct error *err)
 {
     char *active = mem_printf(
-        "UPDATE pgrecast.job_table AS t "
+        "WITH now AS MATERIALIZED (%s\n) UPDATE pgrecast.job_table AS t "
         "SET active_fingerprint = now.fingerprint, active_definition = now.definition::pg_catalog.jsonb "
-        "FROM (%s\n) AS now WHERE t.job_id = $3 AND t.number = $4",
+        "FROM now WHERE t.job_id = $3 AND now.oid IN (t.source_oid, t.shadow_oid)",
         sql_catalog_fingerprint);
     char *versions =
         mem_printf("UPDATE pgrecast.job_table AS t "
@@ -77,15 +77,13 @@ state_swap_is_recorded(struct session *s, const struct job_state *job, uint64_t 
 }
 
 void
-state_swap_add_active(struct pipeline *p, const struct job_state *job, int table, uint32_t oid,
-                      const char *own)
+state_swap_add_active(struct pipeline *p, const struct job_state *job, const char *oids, const char *own)
 {
     struct params params = {0};
 
-    params_uint(&params, oid);
+    params_text(&params, oids);
     params_text(&params, own);
     params_int(&params, job->id);
-    params_int(&params, table + 1);
     pipeline_add_prepared_with(p, STATEMENT_ACTIVE, &params);
 }
 
