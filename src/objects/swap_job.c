@@ -134,7 +134,13 @@ add_grants(const struct plan_set *set, enum direction direction,
     list_free(&statements);
 }
 
-/* Statements for dependents use the originals' column names only. */
+/*
+ * Statements for dependents use the originals' column names only.
+ *
+ * The keys are dropped when the table has no other dependents any more, and added when it has none yet. For
+ * each key the server reads the description of the table about ten times, and that contains all its triggers,
+ * rules and policies.
+ */
 static struct plan_swap *
 swap_of(const struct plan_set *set, const struct dependents_plan *d, enum direction direction)
 {
@@ -146,12 +152,13 @@ swap_of(const struct plan_set *set, const struct dependents_plan *d, enum direct
         return NULL;
     swap = mem_alloc(sizeof(*swap));
     add_locks(swap, set, d);
-    detach_keys(set, direction, &swap->statements);
     planned_add_all(&swap->statements, PLANNED_DETACH, &d->detach);
+    detach_keys(set, direction, &swap->statements);
     for (int i = 0; i < set->table_count; i++)
         planned_add_all(&swap->statements, PLANNED_EXCHANGE,
                         &plan_towards(&set->tables[i], direction)->statements.swap);
     add_grants(set, direction, grants_lend, &swap->statements);
+    attach_keys(set, direction, swap);
     if (renamed)
         planned_add_all(&swap->statements, PLANNED_ATTACH, &d->names_before);
     planned_add_all(&swap->statements, PLANNED_ATTACH, &d->attach);
@@ -159,7 +166,6 @@ swap_of(const struct plan_set *set, const struct dependents_plan *d, enum direct
         planned_add_all(&swap->statements, PLANNED_ATTACH, &d->names_after);
     if (proof != NULL)
         planned_add(&swap->statements, PLANNED_PROVE, LOCK_NONE, mem_strdup(proof));
-    attach_keys(set, direction, swap);
     add_grants(set, direction, grants_take, &swap->statements);
     return swap;
 }

@@ -129,12 +129,18 @@ def load_table(section):
             "transactions"), rows
 
 
-LOCK_CASES = (("nothing depends on the table", "cutovers"), ("50 objects depend on it", "dependents"))
+LOCK_CASES = (("nothing depends on the table", "cutovers"), ("50 objects depend on it", "dependents"),
+              *((f"{keys} foreign keys refer to it", f"keys_{keys}") for keys in (2, 46, 109)))
+
+
+def lock_cases(section):
+    """Those that were measured: figures of an earlier time may lack some."""
+    return [case for case in LOCK_CASES if section.get(case[1])]
 
 
 def lock_table(section):
     rows = []
-    for title, name in LOCK_CASES:
+    for title, name in lock_cases(section):
         runs = section[name]
         rows.append((title, len(runs), *spread(column(runs, "lock_ms")), *spread(column(runs, "longest_ms"))[::2],
                      sum(run["attempts"] > 1 for run in runs)))
@@ -145,7 +151,7 @@ def lock_table(section):
 def lock_parts_table(section):
     """What the lock was held for; the rest is what the program's parts leave."""
     rows = []
-    for title, name in LOCK_CASES:
+    for title, name in lock_cases(section):
         runs = section[name]
         rest = statistics.median(run["lock_ms"] - sum(run["parts"].values()) for run in runs)
         rows.append((title, *(f"{statistics.median(run['parts'][part] for run in runs):.1f}" for part in runs[0]["parts"]),

@@ -123,16 +123,36 @@ CREATE VIEW bench_over AS SELECT * FROM bench_view_9 UNION ALL SELECT * FROM ben
 """
 
 
+# Referencing tables, a foreign key each. The load adds no row to them, and they have none.
+REFERENCING = """
+DO $$ BEGIN
+    FOR i IN 1..{keys} LOOP
+        EXECUTE format('CREATE TABLE bench_child_%s (id integer PRIMARY KEY, note text, bench_id integer)', i);
+        EXECUTE format('CREATE INDEX ON bench_child_%s (bench_id)', i); -- the load deletes referenced rows
+        EXECUTE format('ALTER TABLE bench_child_%s ADD FOREIGN KEY (bench_id) REFERENCES bench', i);
+    END LOOP;
+END $$;
+"""
+KEYS = (2, 46, 109)
+
+
 def lock(bench):
-    """Many cutovers under load, of tables with nothing on them; and a few of tables with fifty objects."""
+    """
+    Many cutovers under load, of tables with nothing on them; and a few of tables with fifty objects, and with foreign keys.
+    """
     options = bench.options
-    results = {"rows": options.lock_rows, "cutovers": [], "dependents": []}
+    few = max(1, options.cutovers // 10)
+    results = {"rows": options.lock_rows, "cutovers": [], "dependents": [], **{f"keys_{keys}": [] for keys in KEYS}}
     for number in range(options.cutovers):
         results["cutovers"].append(cut_over(bench, options.lock_rows))
         bench.tell(f"cutover {number + 1} of {options.cutovers}: {results['cutovers'][-1]['lock_ms']:.1f} ms")
-    for number in range(max(1, options.cutovers // 10)):
+    for number in range(few):
         results["dependents"].append(cut_over(bench, options.lock_rows, DEPENDENTS))
         bench.tell(f"cutover {number + 1} with 50 dependents: {results['dependents'][-1]['lock_ms']:.1f} ms")
+    for number in range(few):
+        for keys in KEYS:  # they take turns
+            results[f"keys_{keys}"].append(cut_over(bench, options.lock_rows, REFERENCING.format(keys=keys)))
+            bench.tell(f"cutover {number + 1} with {keys} foreign keys: {results[f'keys_{keys}'][-1]['lock_ms']:.1f} ms")
     return results
 
 
@@ -292,7 +312,7 @@ def estimate(options, names):
     seconds = {
         "wall": runs * (25 * millions + 20),
         "load": runs * (20 * millions + 120),
-        "lock": 5.5 * options.cutovers * 1.1,
+        "lock": 5.5 * options.cutovers * 1.4,
         "apply": 3 * options.apply_seconds + 30,
         "key": runs * 11 * millions + 7 * millions,
         "growth": (runs * 1.1 + 5) * 5.5 * millions + 26 * millions,

@@ -402,6 +402,29 @@ def test_other_tables_that_are_locked(database):
 
 
 @pytest.mark.main_major
+def test_keys_are_moved_while_nothing_else_depends_on_the_table(database):
+    """For each key the server reads all triggers, rules and policies of the table again: there are none at that moment."""
+    database.execute("""
+        CREATE TABLE parent (id integer PRIMARY KEY);
+        CREATE TABLE t (id integer PRIMARY KEY, a integer CONSTRAINT up REFERENCES parent);
+        CREATE TABLE child (id integer PRIMARY KEY, t_id integer CONSTRAINT "to t" REFERENCES t);
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER seen BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();
+        CREATE RULE kept AS ON DELETE TO t WHERE OLD.id < 0 DO INSTEAD NOTHING;
+        CREATE POLICY mine ON t USING (a > 0);
+        CREATE VIEW v AS SELECT id FROM t""")
+    text = plan(database, "ALTER TABLE t ALTER id TYPE bigint", window="24h")
+    cutover, rollback = text.split("\nRollback\n")
+    for swap in (cutover.split("\nThe statements\n")[1], rollback):
+        lines = [line.strip() for line in swap.splitlines()]
+        dropped, added, others = ([at for at, line in enumerate(lines) if re.search(words, line)] for words in
+                                  (" DROP CONSTRAINT ", " ADD CONSTRAINT .* NOT VALID", "^(DROP|CREATE) (TRIGGER seen|RULE|POLICY|VIEW)"))
+        before = [at for at in others if lines[at].startswith("DROP")]
+        assert len(dropped) == len(added) == 2 and len(before) == 4 and len(others) == 8, swap
+        assert max(before) < min(dropped) < max(dropped) < min(added) < max(added) < min(set(others) - set(before)), swap
+
+
+@pytest.mark.main_major
 def test_options_of_run(database):
     """The command line of run, with the other word: the plan accepts all of it."""
     database.execute(BASE)
