@@ -31,6 +31,7 @@ struct plan_options {
     int trusted_count; /* roles whose functions may run with the rights of the session's role */
     const char *const *trusted;
     bool widen_sequences; /* a sequence that a column owns gets the type of the column, where that is wider */
+    bool pack_columns;    /* the columns of the new tables get the order that wastes no room */
     bool sample;          /* read some rows of the table to warn of what they show */
     int64_t disk_free;    /* bytes that are free on the server's disk; 0: not known */
     int reverse_map_count;

@@ -92,6 +92,12 @@ read_change(const struct cli_options *o, struct plan_options *plan, char **sql, 
                          o->rebuild          ? "--rebuild needs -t TABLE"
                          : o->target != NULL ? "--target needs -t TABLE"
                                              : "-t goes with --rebuild or --target");
+    if (plan->pack_columns && (o->or_resume || o->target != NULL)) {
+        error_set(err, ERROR_USAGE, "--pack-columns does not go with %s",
+                  o->or_resume ? "--or-resume" : "--target");
+        return error_hint(err, o->or_resume ? "A job that has begun is continued by its name, with `resume`."
+                                            : "Pack the columns in a job of its own, with --rebuild.");
+    }
     if (o->map_count > 0 && o->target == NULL)
         return error_set(err, ERROR_USAGE, "--map goes with --target");
     if (o->target != NULL && (o->tablespace != NULL || o->index_tablespace != NULL)) {

@@ -70,6 +70,8 @@ static const struct option_spec job_option_specs[] = {
      .help = "a role whose functions on the tables may run with all rights of the session's; may be repeated"},
     {.name = "widen-sequences", .kind = OPTION_FLAG, .commands = FOR_PLAN | FOR_RUN, .to = TO(plan.widen_sequences),
      .help = "a sequence that a column owns gets the column's new type too, where that is wider"},
+    {.name = "pack-columns", .kind = OPTION_FLAG, .commands = FOR_PLAN | FOR_RUN, .to = TO(plan.pack_columns),
+     .help = "order the columns of the new table by their alignment, so that rows waste no room between them"},
     {.name = "disk-free", .kind = OPTION_SIZE, .commands = FOR_PLAN | FOR_RUN, .to = TO(plan.disk_free),
      .least = 1, .most = INT64_C(1) << 60, .standard_words = "not compared",
      .help = "how much is free on the server's disk, which a client cannot read: refuse what needs more"},

@@ -21,6 +21,7 @@
 #include "clone.h"
 #include "code.h"
 #include "group.h"
+#include "layout.h"
 #include "meaning.h"
 #include "print.h"
 #include "refuse.h"
@@ -300,8 +301,10 @@ plan_forward(struct making *m, const struct making *others, int count)
     struct plan *p = m->plans->forward = mem_alloc(sizeof(*p));
 
     p->sql = mem_strdup(m->group->sql);
-    return plan_explore(m, others, count, p) && decide(m, p) && sequences_warn(m->s, p, m->err) &&
-           code_allow(m->s, p, m->clone_schema, m->err) &&
+    return plan_explore(m, others, count, p) &&
+           (!m->options->pack_columns ||
+            layout_pack(m->s, p, m->clone.after, m->options->sample, &m->notes, &m->reasons, m->err)) &&
+           decide(m, p) && sequences_warn(m->s, p, m->err) && code_allow(m->s, p, m->clone_schema, m->err) &&
            sample_expressions(m->s, p, m->clone_schema, &m->reasons, &m->hints, m->err) &&
            refuse_if(p->source, &m->reasons, &m->hints, m->err) &&
            (!m->options->sample || sample_generated(m->s, p, m->err));

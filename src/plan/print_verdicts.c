@@ -3,6 +3,7 @@
 #include "core/buffer.h"
 #include "core/mem.h"
 #include "plan/plan.h"
+#include "layout.h"
 #include "print.h"
 
 const char *
@@ -144,7 +145,7 @@ plan_set_is_needed(const struct plan_set *set)
     for (int i = 0; i < set->table_count; i++) {
         const struct plan_verdict_list *list = &set->tables[i].forward->advice.verdicts;
 
-        if (list->count == 0)
+        if (list->count == 0 || layout_is_changed(set->tables[i].forward->target))
             return true;
         for (int k = 0; k < list->count; k++) {
             enum verdict_kind kind = list->items[k].kind;

@@ -73,9 +73,9 @@ check_outcome(const struct table *target, const struct table *after, struct erro
 
     for (int i = 0; same && i < target->column_count; i++) {
         const struct column *a = &target->columns[i];
-        const struct column *b = &after->columns[i];
+        const struct column *b = table_column(after, a->attnum);
 
-        same = a->attnum == b->attnum && a->generated == b->generated && remap_same_text(a->name, b->name) &&
+        same = b != NULL && a->generated == b->generated && remap_same_text(a->name, b->name) &&
                remap_same_text(a->type, b->type) && remap_same_text(a->collation, b->collation);
     }
     return same || error_set(err, ERROR_REFUSED,

@@ -190,13 +190,24 @@ over_row(const struct plan *forward, const char *view, const bool *depends_on)
     return buffer_take(&sql);
 }
 
+/* The columns may have another order than their numbers. */
+static int
+last_number(const struct table *t)
+{
+    int last = 0;
+
+    for (int i = 0; i < t->column_count; i++)
+        last = t->columns[i].attnum > last ? t->columns[i].attnum : last;
+    return last;
+}
+
 static bool
 read_map(struct reverse_map *map, const char *option, const struct plan *forward,
          const struct view_place *place, struct error *err)
 {
     const struct table *target = forward->target;
     const char *typed = strchr(option, '=') + 1;
-    int last = target->column_count > 0 ? target->columns[target->column_count - 1].attnum : 0;
+    int last = last_number(target);
     bool *reads = mem_alloc((size_t)last + 2);
     char *list = mem_printf("SELECT (%s\n) AS c1", typed);
     char *view = NULL;

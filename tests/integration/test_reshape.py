@@ -1,9 +1,11 @@
 """Reshaping while copying: the place of the table, the order of its columns."""
 
+import pytest
+
 import pgrecast
 from pgrecast import DONE, REFUSED, USAGE
 from rewrite import Rewrite
-from tables import relations, row_differences, schema_differences
+from tables import column_names, relations, row_differences, schema_differences
 from test_restructuring import section
 
 
@@ -112,6 +114,139 @@ def test_the_example_of_a_tablespace(database, server):
     assert [database.execute(place, name) for name in ("events", "events_pkey")] == [[("archive",)]] * 2
     assert pgrecast.call(database, *rollback).status == DONE
     assert [database.execute(place, name) for name in ("events", "events_pkey")] == [[], []]
+    assert pgrecast.call(database, *finish).status == DONE
+    assert job.wait().status == DONE
+    assert pgrecast.leftovers(database) == []
+
+
+# Order of columns
+
+IN_ORDER = ["id", "n", "note", "label", "document", "flag", "at", "small", "number", "twice"]
+PACKED = ["at", "number", "twice", "id", "n", "small", "flag", "note", "label", "document"]
+
+
+@pytest.mark.parametrize("point", ["copy-chunk", "cutover-swapped", "reverse"])
+@pytest.mark.majors((15, 18))
+def test_packed_under_load(database, point):
+    """Killed on the way, rolled back and cut over again: every value is in its column."""
+    rewrite = Rewrite(database, "workloads:Padded", rows=1000)
+    with rewrite.load:
+        if point == "reverse":
+            rewrite.run().wait_phase("reverse")
+            rewrite.kill()
+        else:
+            rewrite.run(kill=point).wait_killed()
+        rewrite.resume().wait_phase("reverse")
+        rewrite.wait_traffic()
+        rewrite.assert_serves()
+        assert column_names(database, "items") == PACKED
+        rewrite.roll_back()
+        assert column_names(database, "items") == IN_ORDER
+        rewrite.wait_traffic()
+        rewrite.assert_serves()
+        rewrite.roll_forward()
+        rewrite.wait_traffic()
+    rewrite.assert_follows()
+    rewrite.finish()
+    rewrite.assert_over()
+    assert column_names(database, "items") == PACKED
+
+
+def test_packed_with_a_change_and_new_maps(database):
+    """The columns of the result are packed, also if a rollback asks for other maps."""
+    database.execute("""
+        CREATE TABLE t (a boolean, id integer PRIMARY KEY, b boolean, c integer, note text, d integer, e smallint);
+        INSERT INTO t SELECT true, g, false, g, 'note ' || g, g * 100, 1 FROM generate_series(1, 500) g""")
+    change = "ALTER TABLE t ALTER id TYPE bigint, ADD f bigint DEFAULT 5, DROP c; ALTER TABLE t ALTER d TYPE bigint USING d * 10"
+    job = pgrecast.start_run(database, change, "--pack-columns", "--reverse-map", "d=d / 10", window=None)
+    job.wait_phase("reverse")
+    assert column_names(database, "t") == ["id", "d", "f", "e", "a", "b", "note"]
+    database.execute("INSERT INTO t (id, d, e) VALUES (1001, 7, 2); UPDATE t SET d = 70, b = true WHERE id = 1")
+    job.kill()
+    outcome = pgrecast.call(database, "rollback", "t", "--reverse-map", "d=d / 7")
+    assert outcome.status == DONE, str(outcome)
+    assert database.execute("SELECT * FROM t WHERE id IN (1, 2, 1001) ORDER BY id") == [
+        (True, 1, True, 1, "note 1", 10, 1), (True, 2, False, 2, "note 2", 200, 1), (None, 1001, None, None, None, 1, 2)]
+    assert pgrecast.call(database, "finish", "t").status == DONE
+    assert pgrecast.leftovers(database) == []
+
+
+OBJECTS = """
+CREATE TABLE t (a boolean, id integer PRIMARY KEY, b boolean, c integer, note text, d bigint, "C d" text,
+    s integer GENERATED ALWAYS AS (c + 1) STORED, CONSTRAINT t_c CHECK (c > 0));
+CREATE INDEX t_note ON t (note) INCLUDE (a, d) WHERE b;
+CREATE STATISTICS t_st ON c, a FROM t;
+CREATE STATISTICS t_of (ndistinct) ON (c % 3), "C d", d, a, lower(note) FROM t;
+GRANT SELECT (a, note), UPDATE (d) ON t TO PUBLIC;
+COMMENT ON COLUMN t.d IS 'of d';
+INSERT INTO t (a, id, b, c, note, d) SELECT g % 2 = 0, g, g % 3 = 0, g, 'note ' || g, g * 100 FROM generate_series(1, 300) g;
+CREATE VIEW v AS SELECT * FROM t WHERE a;
+CREATE VIEW w AS SELECT x.id, y.d FROM v AS x JOIN t AS y USING (id);
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.note = NEW.id || '' '' || NEW.b; RETURN NEW; END';
+CREATE TRIGGER stamp BEFORE UPDATE OF c ON t FOR EACH ROW WHEN (NEW.c > OLD.c) EXECUTE FUNCTION stamp();
+CREATE POLICY p ON t USING (c > 0);
+CREATE PUBLICATION published FOR TABLE t;
+"""
+
+
+def test_packed_with_what_depends_on_it(new_database):
+    """Everything finds its columns by their names: as in a table that was made so by hand, but for the order."""
+    database, twin = new_database(), new_database()
+    for one in (database, twin):
+        one.execute(OBJECTS)
+    outcome = pgrecast.call(database, "plan", "-t", "t", "--rebuild", "--pack-columns")
+    assert outcome.status == DONE and "packing the columns saves" in outcome.stdout, str(outcome)
+    assert "INSERT and COPY without a list of columns" in " ".join(outcome.stdout.split()), str(outcome)
+    outcome = pgrecast.run(database, None, "-t", "t", "--rebuild", "--pack-columns")
+    assert outcome.status == DONE, str(outcome)
+    assert column_names(database, "t") == ["d", "id", "c", "s", "a", "b", "note", '"C d"']
+    change = "UPDATE t SET c = c + 1, d = d - 1 WHERE id % 5 = 0; INSERT INTO t (id, c, note) VALUES (999, 9, 'new')"
+    columns = 'id, a, b, c, note, d, s, "C d"'
+    for one in (database, twin):
+        one.execute(change)
+    for query in (f"SELECT {columns} FROM t ORDER BY id", "SELECT * FROM v ORDER BY id", "SELECT * FROM w ORDER BY id",
+                  "SELECT pg_get_indexdef('t_note'::regclass)",
+                  "SELECT a.attname::text FROM pg_statistic_ext AS x JOIN pg_attribute AS a ON a.attrelid = x.stxrelid"
+                  " AND a.attnum = ANY (x.stxkeys) ORDER BY 1",
+                  "SELECT attname::text, attacl::text, col_description('t'::regclass, attnum) FROM pg_attribute"
+                  " WHERE attrelid = 't'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY 1",
+                  "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = 't'::regclass",
+                  "SELECT pubname::text, tablename::text FROM pg_publication_tables"):
+        assert database.execute(query) == twin.execute(query), query
+    outcome = pgrecast.call(database, "plan", "-t", "t", "--rebuild", "--pack-columns")
+    assert "gains nothing: they are in that order already" in " ".join(outcome.stdout.split()), str(outcome)
+
+
+def test_what_takes_columns_by_their_place(database):
+    """It is refused by name, all at once."""
+    database.execute("""
+        CREATE TABLE t (a boolean, id integer PRIMARY KEY, b boolean, d bigint);
+        CREATE VIEW named AS SELECT x.p, x.q FROM t AS x (p, q, r, s);
+        CREATE VIEW built AS SELECT ROW(true, 1, false, 2)::t AS made;
+        CREATE VIEW whole_row AS SELECT id, t::text AS all_of_it FROM t;
+        CREATE VIEW fine AS SELECT x.*, u.k FROM t AS x, unnest(ARRAY[1]) AS u (k);
+        CREATE FUNCTION gives() RETURNS SETOF t LANGUAGE sql AS 'SELECT a, id, b, d FROM t';
+        CREATE POLICY p ON t USING (EXISTS (SELECT FROM t AS o (w, x) WHERE o.x = 1));""")
+    refused(database, "-t", "t", "--rebuild", "--pack-columns", reasons=[
+        "view public.named uses the row", "view public.built uses the row", "view public.whole_row uses the row",
+        "function public.gives() takes or gives rows", "policy p on table public.t uses the row"])
+    outcome = pgrecast.call(database, "plan", "-t", "t", "--rebuild", "--pack-columns")
+    assert "view public.fine" not in outcome.stderr, str(outcome)
+    refused(database, "-t", "t", "--target", "/dev/null", "--pack-columns", status=USAGE, reasons=["does not go with --target"])
+    outcome = pgrecast.call(database, "run", "-t", "t", "--rebuild", "--pack-columns", "--or-resume")
+    assert outcome.status == USAGE and "does not go with --or-resume" in outcome.stderr, str(outcome)
+
+
+def test_the_example_of_packed_columns(database):
+    sql, (plan, run, rollback, finish) = section("Pack the columns")
+    database.execute(sql)
+    outcome = pgrecast.call(database, *plan)
+    assert outcome.status == DONE and "packing the columns saves 16.0 bytes per row" in outcome.stdout, str(outcome)
+    job = pgrecast.start_run(database, None, *run[1:], window=None)
+    job.wait_phase("reverse")
+    assert column_names(database, "readings") == ["at", "value", "sensor", "valid", "checked"]
+    assert pgrecast.call(database, *rollback).status == DONE
+    assert column_names(database, "readings") == ["valid", "at", "checked", "value", "sensor"]
     assert pgrecast.call(database, *finish).status == DONE
     assert job.wait().status == DONE
     assert pgrecast.leftovers(database) == []

@@ -273,6 +273,21 @@ class Shrunk(Workload):
         return f"{number}, {number} % 10"
 
 
+class Padded(Workload):
+    """Columns whose order wastes room, also a generated one; the load writes some of them."""
+
+    name = "workloads:Padded"
+    after = ("ALTER TABLE {t} ADD flag boolean NOT NULL DEFAULT true, ADD at timestamptz DEFAULT now(),"
+             " ADD small smallint DEFAULT 3, ADD number bigint",)
+    alter = None
+    arguments = ("-t", "items", "--rebuild", "--pack-columns")
+
+    def fill(self, cursor, rows):
+        super().fill(cursor, rows)
+        for table in (self.table, self.mirror):
+            cursor.execute(f"ALTER TABLE {table} ADD twice bigint GENERATED ALWAYS AS (n * 2::bigint) STORED")
+
+
 class Shop(Workload):
     """
     Several tables that every transaction changes. Their rows come and go together, and small values are changed in one
