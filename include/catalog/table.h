@@ -147,8 +147,9 @@ struct extended_statistics {
     oid_t oid;
     char *schema;
     char *name;
-    char *definition; /* the text between the name and FROM: "(ndistinct) ON a, b" */
-    int target;       /* -1: default */
+    char *definition;      /* the text between the name and FROM: "(ndistinct) ON a, b" */
+    int target;            /* -1: default */
+    bool owner_may_be_set; /* ALTER STATISTICS … OWNER TO the owner succeeds */
     char *comment;
     char *owner;
 };

@@ -112,7 +112,7 @@ static const struct field extended_statistics_fields[] = {
     FIELD(struct extended_statistics, oid),    FIELD(struct extended_statistics, schema),
     FIELD(struct extended_statistics, name),   FIELD(struct extended_statistics, definition),
     FIELD(struct extended_statistics, target), FIELD(struct extended_statistics, comment),
-    FIELD(struct extended_statistics, owner),
+    FIELD(struct extended_statistics, owner),  FIELD(struct extended_statistics, owner_may_be_set),
 };
 static SHAPE(extended_statistics, 56);
 

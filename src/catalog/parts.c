@@ -274,6 +274,7 @@ statistics_read(struct session *s, struct table *t, struct error *err)
         x->target = (int)row_int(&r, i, "target");
         x->comment = row_copy(&r, i, "comment");
         x->owner = row_copy(&r, i, "owner");
+        x->owner_may_be_set = row_bool(&r, i, "owner_may_be_set");
         if (x->definition == NULL && ok)
             ok = error_set(err, ERROR_FAILED,
                            "the server's definition of statistics \"%s\" does not look as expected", x->name);

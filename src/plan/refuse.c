@@ -69,6 +69,13 @@ refuse_rights(const struct table *t, struct string_list *reasons, struct string_
                   t->owner, t->schema);
         list_addf(hints, "GRANT CREATE ON SCHEMA to the owner.");
     }
+    for (int i = 0; i < t->statistics_count; i++)
+        if (!t->statistics[i].owner_may_be_set)
+            list_addf(
+                reasons,
+                "statistics object \"%s\" belongs to role \"%s\", to which the session's role cannot give a "
+                "new one",
+                t->statistics[i].name, t->statistics[i].owner);
     if (t->row_security_active) {
         list_addf(reasons, "its row security is forced on the session's role, which may not see all rows");
         list_addf(hints, "Connect as a role with BYPASSRLS that is a member of the owner.");

@@ -223,6 +223,17 @@ statement (at, step, part, name, sql) AS (
     JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
     WHERE NOT pg_catalog.has_schema_privilege(o.owner, o.namespace, 'CREATE')
     UNION ALL
+    -- from 16 on ALTER ... OWNER TO needs a membership WITH SET
+    SELECT o.at, 'obstacle', 1, '',
+           pg_catalog.format('the session''s role is a member of its owner %I WITH SET FALSE',
+                             pg_catalog.pg_get_userbyid(o.owner))
+    FROM (SELECT v.at, v.relowner FROM view v
+          UNION ALL
+          SELECT r.at, r.proowner FROM routine r) o (at, owner)
+    WHERE pg_catalog.pg_has_role(o.owner, 'MEMBER')
+      AND NOT pg_catalog.pg_has_role(o.owner, CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000
+                                                       THEN 'SET' ELSE 'MEMBER' END)
+    UNION ALL
     SELECT p.at, 'lock', 0, '',
            CASE WHEN p.relkind IN ('v', 'm')
                THEN pg_catalog.format('ALTER %s %s OWNER TO %I',

@@ -41,7 +41,9 @@ SELECT h.kind,
        a.is_grantable,
        CASE WHEN a.grantor <> h.owner THEN pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantor)) END
            AS grantor,
-       pg_catalog.pg_has_role(a.grantor, 'MEMBER') AS grantor_is_ours
+       -- SET ROLE needs a membership WITH SET from 16 on
+       pg_catalog.pg_has_role(a.grantor, CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000
+                                              THEN 'SET' ELSE 'MEMBER' END) AS grantor_is_ours
 FROM holder h
 CROSS JOIN LATERAL pg_catalog.aclexplode(h.acl) a
 GROUP BY h.kind, h.objid, h.attnum, a.grantee, a.is_grantable, h.owner, a.grantor

@@ -9,7 +9,13 @@ SELECT s.oid,
                                   pg_catalog.length(def.prefix) + 1) END AS definition,
        COALESCE((pg_catalog.to_jsonb(s) ->> 'stxstattarget')::integer, -1) AS target,
        pg_catalog.obj_description(s.oid, 'pg_statistic_ext') AS comment,
-       pg_catalog.pg_get_userbyid(s.stxowner) AS owner
+       pg_catalog.pg_get_userbyid(s.stxowner) AS owner,
+       -- OWNER TO: a membership, from 16 on WITH SET
+       s.stxowner = current_user::pg_catalog.regrole
+           OR (pg_catalog.pg_has_role(s.stxowner,
+                                      CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000
+                                           THEN 'SET' ELSE 'MEMBER' END)
+               AND pg_catalog.has_schema_privilege(s.stxowner, s.stxnamespace, 'CREATE')) AS owner_may_be_set
 FROM pg_catalog.pg_statistic_ext s
 JOIN pg_catalog.pg_namespace sn ON sn.oid = s.stxnamespace
 JOIN pg_catalog.pg_class t ON t.oid = s.stxrelid

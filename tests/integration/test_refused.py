@@ -87,6 +87,14 @@ def test_a_membership_that_cannot_be_set(database):
                        f"ALTER TABLE t OWNER TO {owner}")
     try:
         refused(database, f'the session\'s role is a member of its owner "{owner}" WITH SET FALSE')
+        database.superuser(f"ALTER TABLE t OWNER TO {APP_ROLE}; CREATE VIEW v AS SELECT a FROM t; ALTER VIEW v OWNER TO {owner}; "
+                           "CREATE VIEW kept AS SELECT id FROM t; ALTER VIEW kept OWNER TO " + owner)
+        refused(database, f"view public.v: the session's role is a member of its owner {owner} WITH SET FALSE")
+        database.superuser(f"DROP VIEW v; GRANT SELECT ON t TO {owner} WITH GRANT OPTION; SET ROLE {owner}; GRANT SELECT ON t TO PUBLIC; "
+                           f"RESET ROLE; CREATE STATISTICS st ON id, a FROM t; ALTER STATISTICS st OWNER TO {owner}")
+        refused(database, f"role {owner} has granted SELECT to PUBLIC", f'statistics object "st" belongs to role "{owner}"')
+        database.superuser(f"GRANT {owner} TO {APP_ROLE} WITH SET TRUE")
+        assert pgrecast.run(database, ALTER).status == DONE
     finally:
         database.superuser(f"ALTER TABLE t OWNER TO {APP_ROLE}; DROP OWNED BY {owner}; DROP ROLE {owner}")
 
