@@ -32,7 +32,7 @@
  * Within this time a process that was started a moment ago, to become the instance, has connected; and an instance that ran
  * a moment ago, and may only have lost its connection, has connected again.
  */
-#define START_SOON_MS 500
+#define START_SOON_MS 2000
 #define AGAIN_SOON_MS 5000
 #define TAKEN_SOON_MS                                                                                        \
     60000 /* an instance reads requests about twice a second, but not during long statements */

@@ -42,6 +42,7 @@
 /* The same, and then some time passes: so much that an instance that is gone does not come back. */
 #define LATER(how)                                                                                                 \
     {"control", "-- Whether an instance holds", .columns = "taken|ready|begins|recent", .rows = {how}, .meanwhile = pass_time}
+#define NOBODY RUNNING("f|f|f|f") /* asked again after 200 ms, for two seconds */
 #define GONE LATER("f|f|f|f")
 #define ASKED(kind)                                                                                          \
     {"control", "-- Ask job", .params = {"7", kind, FAKE_NULL}, .columns = "id", .rows = {"12"}}
@@ -223,8 +224,8 @@ test_not_taken(void **state)
 static void
 test_nobody_runs_the_job(void **state)
 {
-    static const struct fake_step steps[] = {OPENED("1"), RUNNING("f|f|f|f"), RUNNING("f|f|f|f"),
-                                             RUNNING("f|f|f|f"), RUNNING("f|f|f|f")};
+    static const struct fake_step steps[] = {OPENED("1"), NOBODY, NOBODY, NOBODY, NOBODY, NOBODY,
+                                             NOBODY,      NOBODY, NOBODY, NOBODY, NOBODY, NOBODY};
     struct state_verification v = {0};
     struct error err = {0};
 
