@@ -50,7 +50,11 @@ UNHARMED = {"plain", "prepared writes", "sql function", "sql function value", "h
 # What ALTER TABLE does not have them meet: the sequence of an identity column is another one afterwards.
 IDENTITY = "pg_get_serial_sequence('items', 'ticket')"
 OTHER_SEQUENCE = '55000 currval of sequence "items_ticket_seq" is not yet defined in this session'
-OURS_ALONE = {"session: currval identity": {OTHER_SEQUENCE}, "idle: currval identity": {OTHER_SEQUENCE}}
+# A plan of PL/pgSQL keeps the types of a record's columns. ALTER TABLE has these meet it too, unless an autovacuum has analysed
+# the mirror between the swap and the next call: then the plan is made anew.
+PARAMETER_CHANGED = "42804 type of parameter does not match that when preparing the plan"
+OURS_ALONE = {"session: currval identity": {OTHER_SEQUENCE}, "idle: currval identity": {OTHER_SEQUENCE},
+              "session: loop": {PARAMETER_CHANGED}, "session: rowtype": {PARAMETER_CHANGED}}
 
 
 def by_alter_table(database, change, way, traffic):
@@ -214,9 +218,6 @@ class Answers:
 
     def close(self):
         self._conn.close()
-
-
-PARAMETER_CHANGED = "42804 type of parameter does not match that when preparing the plan"
 
 
 @pytest.mark.parametrize("act", [by_alter_table, by_pgrecast])
