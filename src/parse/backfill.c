@@ -49,12 +49,6 @@ backfill_note_column(const struct parse *p, const PgQuery__ColumnDef *column, in
     clause->added_type = buffer_take(&type);
 }
 
-static bool
-same_name(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 /* The type of a column that the statements on the table have added, if none of them has changed it since; else NULL. */
 static const char *
 added_type(const struct statement_list *list, const struct typed_name *table, const char *column)
@@ -64,12 +58,12 @@ added_type(const struct statement_list *list, const struct typed_name *table, co
     for (int i = 0; i < list->count; i++) {
         const struct statement *s = &list->items[i];
 
-        if (!same_name(s->table.name, table->name) || !same_name(s->table.schema, table->schema))
+        if (!name_same(s->table.name, table->name) || !name_same(s->table.schema, table->schema))
             continue;
         for (int k = 0; k < s->clause_count; k++) {
-            if (same_name(s->clauses[k].added_column, column))
+            if (name_same(s->clauses[k].added_column, column))
                 type = s->clauses[k].added_type;
-            if (s->clauses[k].sets_type && same_name(s->clauses[k].column, column))
+            if (s->clauses[k].sets_type && name_same(s->clauses[k].column, column))
                 type = NULL;
         }
     }

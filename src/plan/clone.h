@@ -42,8 +42,8 @@ struct clone_result {
 
 /*
  * Runs in the session's open transaction, which the caller rolls back. The result is zeroed, or has .before_all, and
- * .referenced as referenced_find() gives it. Errors of the user's statements are ERROR_USAGE. compare_stored: also make a second transform for the comparison, from the stored values that
- * the rows hold.
+ * .referenced as referenced_find() gives it. Errors of the user's statements are ERROR_USAGE. compare_stored: also
+ * make a second transform for the comparison, from the stored values that the rows hold.
  */
 bool clone_run(struct session *s, const struct table *source, const char *schema,
                const struct statement_list *statements, bool compare_stored, struct clone_result *result,

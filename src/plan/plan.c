@@ -264,9 +264,9 @@ plan_parse(struct making *m)
            referenced_find(m->s, &m->statements, &m->clone.referenced, m->err);
 }
 
-/* The clone of another table of the job, once it is planned. */
-static struct making *
-making_of(struct making *makings, int count, oid_t oid)
+/* The table of the job that has the oid; NULL: none. */
+static const struct making *
+making_of(const struct making *makings, int count, oid_t oid)
 {
     for (int i = 0; i < count; i++)
         if (makings[i].group->oid == oid)

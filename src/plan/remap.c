@@ -6,6 +6,7 @@
 #include "core/buffer.h"
 #include "core/list.h"
 #include "core/mem.h"
+#include "core/name.h"
 #include "parse/statement.h"
 #include "plan/plan.h"
 #include "rows/reverse_map.h"
@@ -59,12 +60,6 @@ join_maps(struct remaking *tables, const struct plan_set *set, int count, const 
     return true;
 }
 
-static bool
-remap_same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 /* The statements must still make of the stored description what they made of the table. */
 static bool
 check_outcome(const struct table *target, const struct table *after, struct error *err)
@@ -75,8 +70,8 @@ check_outcome(const struct table *target, const struct table *after, struct erro
         const struct column *a = &target->columns[i];
         const struct column *b = table_column(after, a->attnum);
 
-        same = b != NULL && a->generated == b->generated && remap_same_text(a->name, b->name) &&
-               remap_same_text(a->type, b->type) && remap_same_text(a->collation, b->collation);
+        same = b != NULL && a->generated == b->generated && name_same(a->name, b->name) &&
+               name_same(a->type, b->type) && name_same(a->collation, b->collation);
     }
     return same || error_set(err, ERROR_REFUSED,
                              "the statements of the job no longer make the same columns as when it began");

@@ -153,27 +153,21 @@ depends_on_any(const struct column_value *v, int count)
     return false;
 }
 
-/* Columns that were added by the change have values of their own once the new table has been active. */
+/*
+ * Columns that were added by the change have values of their own once the new table has been active. again: for another
+ * cutover, where what is computed of the row is computed again for a row that has changed.
+ */
 static void
-keep_added(struct transform *t, const struct table *original)
+keep_added(struct transform *t, const struct table *original, bool again)
 {
-    for (int i = 0; i < t->count; i++)
-        t->values[i].kept =
-            t->values[i].kept ||
-            (t->values[i].attnum > original->column_count &&
-             (t->values[i].origin == COLUMN_CONSTANT || t->values[i].origin == COLUMN_FROM_ROW));
-}
+    for (int i = 0; i < t->count; i++) {
+        struct column_value *v = &t->values[i];
+        bool computed = v->origin == COLUMN_FROM_ROW;
+        bool added = v->attnum > original->column_count && (computed || v->origin == COLUMN_CONSTANT);
 
-/* The same for another cutover: what is computed of the row is computed again for a row that has changed. */
-static void
-keep_added_again(struct transform *t, const struct table *original)
-{
-    for (int i = 0; i < t->count; i++)
-        if (t->values[i].attnum > original->column_count &&
-            (t->values[i].origin == COLUMN_CONSTANT ||
-             (t->values[i].origin == COLUMN_FROM_ROW &&
-              !depends_on_any(&t->values[i], original->column_count))))
-            t->values[i].kept = true;
+        if (added && !(again && computed && depends_on_any(v, original->column_count)))
+            v->kept = true;
+    }
 }
 
 /* So have columns of which an expression of the user fills the original. */
@@ -304,11 +298,11 @@ rollback_plan(const struct rollback *w, struct plan_table *plans, struct transfo
     plans->back = plan_back(w, forward, x, err);
     if (plans->back == NULL)
         return false;
-    keep_added_again(transform, forward->source);
+    keep_added(transform, forward->source, true);
     plans->why_not_again = mem_strdup(why_not_again(forward));
     if (plans->why_not_again == NULL && (plans->again = plan_again(forward, transform, x, err)) == NULL)
         return false;
-    keep_added(transform, forward->source);
+    keep_added(transform, forward->source, false);
     keep_unproven(transform, w, forward->source);
     plans->proof = plan_proof(w, forward, transform, err);
     return plans->proof != NULL;
@@ -340,10 +334,10 @@ rollback_replan(const struct rollback *w, struct plan_table *plans, struct trans
     struct plan *back = plan_back_rows(w, forward, err), *proof = NULL, *again = NULL;
     bool ok;
 
-    keep_added_again(transform, forward->source);
+    keep_added(transform, forward->source, true);
     keep_unproven(transform, w, forward->source);
     ok = back != NULL && (plans->again == NULL || (again = plan_again_rows(forward, transform, err)) != NULL);
-    keep_added(transform, forward->source);
+    keep_added(transform, forward->source, false);
     ok = ok && (proof = plan_proof(w, forward, transform, err)) != NULL;
     if (ok) {
         trade_rows(plans->back, back);
