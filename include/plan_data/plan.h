@@ -129,7 +129,11 @@ struct plan_rows {
     struct plan_comparison compare;
 };
 
-/* Statements other than those of indexes, in the order in which they run. */
+/*
+ * Statements other than those of indexes, in the order in which they run. They are plain text: the program runs and
+ * prints them, and never asks what one of them is. create, finish_shadow and drop_old lock only the shadow and the
+ * inactive table. The statements of swap get their kind and their locks as part of struct plan_swap.
+ */
 struct plan_statements {
     struct string_list create; /* shadow, its sequences, storage, comments; no index */
     /* Before the cutover, without a lock that users notice: constraints, statistics, comments. */

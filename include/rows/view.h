@@ -47,7 +47,7 @@ bool view_read(const struct view_place *v, const char *list, const char *text, c
 /*
  * A function in SQL, by its oid as text, that an expression calls: what names the expression ("the USING
  * expression"). The server reads the body, with an empty search_path, and does not run it. ERROR_REFUSED if it
- * cannot be read: the transaction is then aborted. Otherwise the transaction has one more savepoint.
+ * cannot be read: the transaction is then aborted.
  */
 bool view_check_body(struct session *s, const char *oid, const char *function, const char *what,
                      struct error *err);

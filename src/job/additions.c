@@ -207,12 +207,10 @@ static bool
 read_definition(struct engine *e, int table, char **text, struct error *err)
 {
     struct table_definition d = {0};
-    char *own = ledger_own(e->control, &e->job, err);
-    bool ok = own != NULL && table_definition_read(e->control, e->job.tables[table].shadow_oid, own, &d, err);
+    bool ok = engine_read_definition(e, e->job.tables[table].shadow_oid, &d, err);
 
     *text = ok ? mem_strdup(d.text) : NULL;
     table_definition_clear(&d);
-    free(own);
     return ok;
 }
 

@@ -1,6 +1,7 @@
 /* A command that is given again: `run --or-resume`, `run --if-needed`, and `resume` of a job that has ended. */
 #include <stdlib.h>
 
+#include "again.h"
 #include "core/command.h"
 #include "core/log.h"
 #include "core/mem.h"

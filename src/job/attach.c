@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach.h"
 #include "core/clock.h"
 #include "core/command.h"
 #include "core/log.h"
@@ -12,12 +13,17 @@
 #include "engine.h"
 #include "options.h"
 #include "pg/sqlstate.h"
+#include "rows/code.h"
+#include "run.h"
 #include "sessions.h"
 #include "space.h"
+#include "stages.h"
 #include "state/guard.h"
-#include "rows/code.h"
 #include "stream/timeline.h"
+#include "tables.h"
+#include "unequal.h"
 #include "watch.h"
+#include "window.h"
 
 #define MARKERS_MOST (INT64_C(1) << 32) /* how many markers one instance can write */
 

@@ -12,6 +12,7 @@
 #include "sql/sql.h"
 #include "state/event.h"
 #include "state/ledger.h"
+#include "tables.h"
 
 /* The definitions of both tables, as {object: {property: value}}. */
 struct pair {
@@ -122,13 +123,8 @@ static bool
 read_pair(struct engine *e, int table, struct table_definition *active, struct table_definition *inactive,
           struct error *err)
 {
-    char *own = ledger_own(e->control, &e->job, err);
-    bool ok = own != NULL &&
-              table_definition_read(e->control, job_active_oid(&e->job, table), own, active, err) &&
-              table_definition_read(e->control, job_other_oid(&e->job, table), own, inactive, err);
-
-    free(own);
-    return ok;
+    return engine_read_definition(e, job_active_oid(&e->job, table), active, err) &&
+           engine_read_definition(e, job_other_oid(&e->job, table), inactive, err);
 }
 
 /* The definitions are those of before, with the present values of what was changed, and with nothing else. */

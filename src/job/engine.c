@@ -11,10 +11,13 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
-#include "state/ledger.h"
-#include "sql/sql.h"
 #include "inactive.h"
+#include "requests.h"
+#include "sql/sql.h"
+#include "state/ledger.h"
+#include "tables.h"
 #include "watch.h"
+#include "window.h"
 
 #define TICK_MS 500
 #define IDLE_WAIT_MS 20
@@ -259,6 +262,16 @@ check_definition(struct engine *e, int table, const char *own, struct error *err
         ok = error_set(err, ERROR_FAILED, "the definition of %s was changed while the job was running",
                        plan->names.source_sql);
     table_definition_clear(&now);
+    return ok;
+}
+
+bool
+engine_read_definition(struct engine *e, uint32_t oid, struct table_definition *out, struct error *err)
+{
+    char *own = ledger_own(e->control, &e->job, err);
+    bool ok = own != NULL && table_definition_read(e->control, oid, own, out, err);
+
+    free(own);
     return ok;
 }
 

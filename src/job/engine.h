@@ -9,11 +9,11 @@
 #include "core/clock.h"
 #include "cutover/cutover.h"
 #include "job/job.h"
+#include "spool/spool.h"
 #include "state/access.h"
 #include "state/job.h"
 #include "state/progress.h"
 #include "state/request.h"
-#include "spool/spool.h"
 #include "stream/stream.h"
 #include "verify/verify.h"
 
@@ -155,32 +155,11 @@ bool engine_phase(struct engine *e, enum job_phase phase, struct error *err);
 double engine_phase_seconds(const struct engine *e);
 char *engine_phase_time(const struct engine *e, char out[32]);
 
-/* Gives the plans to the engine, which owns them from now on, and sets up its tables. */
-void engine_set_plans(struct engine *e, struct plan_set *plans);
-
-/* True where the job has changes to follow. */
-bool engine_follows(const struct engine *e);
-
-/* True where the applies are open; below, figures of all of them together. */
-bool engine_applies(const struct engine *e);
-bool engine_at_boundary(const struct engine *e);
-uint64_t engine_changes(const struct engine *e); /* row changes applied */
-int64_t engine_blocked(const struct engine *e);  /* rows set aside */
-int64_t engine_dirty_count(const struct engine *e);
-bool engine_dirty_truncated(const struct engine *e);
-
 /*
- * True where closed applies have left their dirty sets: the keys touched since all else was proven equal.
- * engine_forget_dirty() discards them.
+ * Reads the definition of a table of the job, without the objects that the job itself has added to it. The caller
+ * clears *out, also after a failure, if it was {0} before.
  */
-bool engine_has_dirty(const struct engine *e);
-void engine_forget_dirty(struct engine *e);
-
-/* Adds the table's name to an error about a row: the key alone does not say of which table the row is. */
-void engine_name_table(const struct engine *e, const struct engine_table *t, struct error *err);
-
-/* "s" where the job has several tables, otherwise "". */
-const char *engine_plural(const struct engine *e);
+bool engine_read_definition(struct engine *e, uint32_t oid, struct table_definition *out, struct error *err);
 
 /* Checks that the tables are still defined as when the job began. ERROR_FAILED where one is not. */
 bool engine_check_definition(struct engine *e, struct error *err);
@@ -218,170 +197,7 @@ bool engine_apply(struct engine *e, struct error *err);
 /* The progress of the copy of all tables. */
 void engine_show_copy(struct engine *e);
 
-/* Sets e->sweep_needed: whether old rows may carry transaction numbers that look new to the copy. */
-bool engine_find_sweep_needed(struct engine *e, struct error *err);
-
-/*
- * To be called when the shadow is complete. Snapshots taken from now on see it complete; the swap waits for
- * the end of older ones.
- */
-bool engine_note_complete(struct engine *e, struct error *err);
-
 /* The process kills itself here if a test named this point (docs/testing.md). */
 void engine_kill_point(const char *name);
-
-/* Open the stages that the phase needs, where they are not open yet, from the position in the job's state. */
-bool stages_open_stream(struct engine *e, struct error *err);
-bool stages_open_apply(struct engine *e, struct error *err);
-/*
- * Close the stages, in order. What was verified so far is kept for the next stages_open_apply() of the same
- * direction.
- */
-void stages_close(struct engine *e);
-
-/*
- * The spool's directory of the direction that begins after so many swaps; the caller frees it. Then: the
- * identity of the spools, by which it is recognized to whom they belong.
- */
-char *stages_spool_directory(const struct engine *e, int swaps);
-struct spool_identity stages_spool_identity(const struct engine *e, int timeline);
-
-/*
- * Load a job from the database into the engine: take its lock, read its plans, check what it needs of the
- * server and the spool.
- */
-/* A run that ends as exit says must not leave a slot that holds the log without a limit: ERROR_REFUSED. */
-bool job_check_left_alone(struct engine *e, enum job_exit exit, struct error *err);
-
-bool attach_job(struct engine *e, const char *name, struct error *err);
-
-/* After attach_job() has failed: whether the job has finished, so that there is nothing to resume. Fills the report. */
-bool again_finished(const struct engine *e, struct error *err);
-
-/* For --if-needed: whether nothing has to be done. Fills the report. */
-bool again_not_needed(const struct engine *e);
-
-/*
- * Adopt the settings stored with the job for all its sessions, from now on. stored NULL: take the settings of
- * the control session.
- */
-bool attach_settings(struct engine *e, const char *stored, struct error *err);
-/* After a lost connection: try to attach again until it succeeds or the time is over. */
-bool attach_again(struct engine *e, struct error *err);
-/* Make the plan of the current direction the engine's. */
-void attach_direction(struct engine *e);
-/* Set in the engine's plans which table is active now: the plans were made before the new table existed. */
-void attach_note_active(struct engine *e);
-/* True where the slot is gone or was invalidated, or a publication was changed; err says which. */
-bool attach_stream_lost(struct engine *e, struct error *err);
-/*
- * True where the job can never continue, because its slot is gone or because its table is another one now;
- * err says which.
- */
-bool attach_hopeless(struct engine *e, struct error *err);
-
-/*
- * The rollback window (window.c): set from the job's row; checked at each tick; set again after a lost
- * connection.
- */
-void window_ask(struct engine *e); /* call it just before the job's row is read */
-void window_begin(struct engine *e);
-void window_look(struct engine *e);
-#define WINDOW_STOOD_STILL "while this program, or its machine, stood still"
-/* The window may have ended before it was begun here (after a swap, after a lost connection): then the table stays. */
-void window_check_passed(struct engine *e, const char *meanwhile);
-/* True where the window has ended while this program ran, so that the inactive table may be dropped. */
-bool window_is_over(struct engine *e);
-/*
- * ERROR_REFUSED, JOB_WINDOW_OVER: the window ended while no program ran, and the user has not allowed to drop
- * the table.
- */
-bool window_check_resume(const struct engine *e, struct error *err);
-
-/* The phases. Each does its work and returns; e->next is the phase that follows. */
-enum step phase_start(struct engine *e, struct error *err); /* publications, slot, barrier, stream, shadow */
-enum step phase_copy(struct engine *e, struct error *err);
-enum step phase_index(struct engine *e, struct error *err);
-enum step phase_catchup(struct engine *e, struct error *err);
-enum step phase_verify(struct engine *e, struct error *err);
-enum step phase_ready(struct engine *e, struct error *err); /* stays in sync until the cutover may begin */
-enum step phase_cutover(struct engine *e, struct error *err);
-enum step phase_follow(struct engine *e, struct error *err); /* after a swap, in either direction */
-
-/* The swap of the current direction. After it e->job has one more swap, and the stages are closed. */
-bool swap_tables(struct engine *e, enum job_phase next, struct error *err);
-/* Refuses a rollback while rows are set aside (ERROR_ROLLBACK), and names the rows. */
-bool follow_refuse_blocked(struct engine *e, struct error *err);
-
-/*
- * The maps that were given with a rollback request. remap_plan() plans with them and stores the plans, in the
- * state only; where it fails the result is NULL and nothing was changed. remap_enforce() puts the plans in
- * force: they become the engine's, the apply continues with them, rows that are not proven equal are written
- * again, and rows set aside are tried again. After its failure the stages cannot be used any more.
- */
-struct plan_set *remap_plan(struct engine *e, struct error *err);
-bool remap_enforce(struct engine *e, struct plan_set *made, struct error *err);
-
-/* Carry out the verifications that were requested while the job is in sync. */
-bool swap_answer_verify(struct engine *e, struct error *err);
-
-/*
- * Requests (requests.c). Requests of one kind with the same arguments as the oldest of that kind are carried
- * out as one.
- */
-bool requests_read(struct engine *e, struct error *err); /* answers at once what can never be carried out */
-bool requests_ask(struct engine *e, enum request_kind kind, const char *arguments,
-                  struct error *err); /* a request that the job makes itself */
-bool requests_any(const struct engine *e, enum request_kind kind);
-char *requests_ids(const struct engine *e, enum request_kind kind); /* the caller frees it */
-/* NULL: no request of that kind. */
-const char *requests_arguments(const struct engine *e, enum request_kind kind);
-/*
- * True where a rollback request has maps that are not in force yet: they must be put in force before the
- * rollback.
- */
-bool requests_remap(const struct engine *e);
-/* Answer the requests: carried out (reason NULL), or not, for that reason. result: JSON or NULL. */
-bool requests_answer(struct engine *e, enum request_kind kind, const struct error *reason, const char *result,
-                     struct error *err);
-/* Answer the requests with these ids; some may have been answered or withdrawn already. */
-bool requests_answer_ids(struct engine *e, const char *ids, const struct error *reason, const char *result,
-                         struct error *err);
-/*
- * The process ends: answer the open requests that nobody will carry them out, and why, if the server can be
- * reached.
- */
-void requests_give_up(struct engine *e, const struct error *reason);
-
-/* Compare the dirty keys until few are left. */
-bool parity_reduce_dirty(struct engine *e, struct error *err);
-/*
- * The same just before the lock, because every dirty key that is left takes time under it. Continues to the
- * smallest number that the rate of writes allows.
- */
-bool parity_reduce_last(struct engine *e, struct error *err);
-/* Under the lock: compare the remaining dirty keys. */
-bool parity_check_dirty(struct engine *e, struct error *err);
-/*
- * A whole verification, from the snapshots to the result. ERROR_PARITY: it found differences, which are noted
- * in e->unequal, and the job can continue.
- */
-bool parity_verify(struct engine *e, struct error *err);
-
-/*
- * How differences are handled (unequal.c). Note them in the engine; take over those that the previous
- * instance has noted.
- */
-void unequal_note(struct engine *e, const struct error *found);
-void unequal_take_job(struct engine *e);
-/*
- * A verification that the job makes without a request: differences are noted and logged, and the job
- * continues. It is not made where differences are known already.
- */
-bool unequal_verify(struct engine *e, struct error *err);
-/* ERROR_PARITY where differences are known. */
-bool unequal_refuse_swap(const struct engine *e, struct error *err);
-/* Sets the hint of such an error, for a job that continues. Returns false. */
-bool unequal_hint(const struct engine *e, struct error *err);
 
 #endif

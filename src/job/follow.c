@@ -12,9 +12,19 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "follow.h"
+#include "parity.h"
+#include "phases.h"
+#include "remap.h"
+#include "requests.h"
+#include "stages.h"
 #include "state/blocked.h"
 #include "state/ledger.h"
+#include "swap.h"
+#include "tables.h"
+#include "unequal.h"
 #include "validate.h"
+#include "window.h"
 
 #define RETRY_MS 1000 /* pause between two tries of the rows set aside */
 

@@ -4,6 +4,7 @@
 #include "core/command.h"
 #include "core/log.h"
 #include "state/guard.h"
+#include "tables.h"
 
 #define INACTIVE_MS 2000
 

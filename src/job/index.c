@@ -8,9 +8,12 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "load.h"
 #include "parallel.h"
 #include "pg/redact.h"
 #include "pg/sqlstate.h"
+#include "phases.h"
+#include "stages.h"
 
 #define POLL_MS 50
 

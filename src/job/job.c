@@ -8,7 +8,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "state/status.h"
+#include "again.h"
+#include "attach.h"
 #include "core/clock.h"
 #include "core/command.h"
 #include "core/count.h"
@@ -18,11 +19,16 @@
 #include "ending.h"
 #include "engine.h"
 #include "options.h"
+#include "phases.h"
+#include "requests.h"
 #include "run.h"
 #include "space.h"
+#include "stages.h"
 #include "state/earlier.h"
 #include "state/guard.h"
 #include "state/ledger.h"
+#include "state/status.h"
+#include "tables.h"
 #include "validate.h"
 #include "watch.h"
 

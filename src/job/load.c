@@ -3,16 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/count.h"
+#include "additions.h"
 #include "core/clock.h"
+#include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "additions.h"
 #include "engine.h"
 #include "inactive.h"
-#include "state/published.h"
-#include "watch.h"
+#include "load.h"
+#include "phases.h"
+#include "stages.h"
 #include "state/chunk.h"
+#include "state/published.h"
+#include "tables.h"
+#include "watch.h"
 
 #define POLL_MS 50
 #define RESTARTS_MOST 20  /* how often the copy begins again because the source was rewritten */

@@ -15,11 +15,16 @@
 #include "core/mem.h"
 #include "engine.h"
 #include "inactive.h"
-#include "watch.h"
+#include "parity.h"
 #include "pg/redact.h"
 #include "pg/sqlstate.h"
+#include "phases.h"
 #include "rows/code.h"
+#include "stages.h"
+#include "tables.h"
+#include "unequal.h"
 #include "vacuum.h"
+#include "watch.h"
 
 #define HOLD_RETRY_MS 20
 #define DIRTY_FEW 500  /* at most so many dirty keys remain while the job stays in sync */

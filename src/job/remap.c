@@ -3,9 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "attach.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "remap.h"
+#include "requests.h"
+#include "tables.h"
 
 static bool
 plan_with(struct engine *e, struct plan_set *set, int count, const char *const *maps, struct error *err)

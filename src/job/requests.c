@@ -5,6 +5,7 @@
 #include "core/command.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "requests.h"
 
 static const struct request *
 first_of(const struct request_list *list, enum request_kind kind)

@@ -2,6 +2,7 @@
 #ifndef PGRECAST_JOB_RUN_H
 #define PGRECAST_JOB_RUN_H
 
+#include "engine.h"
 #include "job/job.h"
 
 /*
@@ -9,5 +10,8 @@
  * it. Otherwise as job_rollback().
  */
 bool run_rollback(const struct job_options *options, struct job_report *report, struct error *err);
+
+/* A run that ends as exit says must not leave a slot that holds the log without a limit: ERROR_REFUSED. */
+bool job_check_left_alone(struct engine *e, enum job_exit exit, struct error *err);
 
 #endif

@@ -12,9 +12,11 @@
 #include "core/mem.h"
 #include "engine.h"
 #include "inactive.h"
-#include "sessions.h"
-#include "state/ledger.h"
 #include "pg/sqlstate.h"
+#include "sessions.h"
+#include "stages.h"
+#include "state/ledger.h"
+#include "tables.h"
 #include "validate.h"
 #include "watch.h"
 

@@ -2,16 +2,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "additions.h"
 #include "core/buffer.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "additions.h"
 #include "engine.h"
+#include "pg/sqlstate.h"
+#include "phases.h"
+#include "stages.h"
 #include "state/guard.h"
 #include "state/ledger.h"
 #include "state/position.h"
-#include "pg/sqlstate.h"
 #include "state/published.h"
 
 /* For one try to create a publication or slot; after it the log names what the job waits for. */

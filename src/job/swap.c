@@ -4,21 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach.h"
 #include "core/clock.h"
 #include "core/command.h"
 #include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "follow.h"
 #include "inactive.h"
+#include "load.h"
 #include "locks.h"
-#include "standby.h"
+#include "parity.h"
+#include "phases.h"
+#include "requests.h"
 #include "rows/code.h"
+#include "stages.h"
+#include "standby.h"
 #include "state/event.h"
 #include "state/guard.h"
 #include "state/ledger.h"
 #include "state/swap.h"
+#include "swap.h"
+#include "tables.h"
+#include "unequal.h"
 #include "watch.h"
+#include "window.h"
 
 #define DRAIN_MOST_MS 1000 /* time for draining under the lock; after it the lock is given back */
 /* the spool is not synced for so long, because draining would wait for the sync */

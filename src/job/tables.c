@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "engine.h"
 #include "pg/redact.h"
+#include "tables.h"
 
 void
 engine_set_plans(struct engine *e, struct plan_set *plans)

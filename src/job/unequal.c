@@ -6,6 +6,8 @@
 #include "core/count.h"
 #include "core/log.h"
 #include "engine.h"
+#include "parity.h"
+#include "unequal.h"
 
 void
 unequal_note(struct engine *e, const struct error *found)

@@ -7,6 +7,7 @@
 #include "core/mem.h"
 #include "parallel.h"
 #include "pg/redact.h"
+#include "tables.h"
 
 #define POLL_MS 50
 

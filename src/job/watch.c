@@ -17,6 +17,7 @@
 #include "core/mem.h"
 #include "sql/sql.h"
 #include "state/published.h"
+#include "tables.h"
 
 #define WATCH_MS 2000
 #define WATCH_PART 50 /* the check takes at most one part in so many of the time */

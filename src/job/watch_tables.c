@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carry.h"
 #include "catalog/table.h"
 #include "core/buffer.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "sql/sql.h"
 #include "state/ledger.h"
-#include "carry.h"
+#include "tables.h"
 #include "watch.h"
 
 /* The fingerprint of a table that was changed before its definition could be read. */
@@ -218,7 +219,6 @@ look_at(struct engine *e, struct watched *w, const struct expected *x, const cha
         struct error *err)
 {
     struct table_definition now = {0};
-    char *own = NULL;
     bool ok;
 
     if (versions == NULL)
@@ -226,8 +226,7 @@ look_at(struct engine *e, struct watched *w, const struct expected *x, const cha
     if (w->versions != NULL && strcmp(w->versions, versions) == 0)
         return true;
     watched_clear(w);
-    own = ledger_own(e->control, &e->job, err);
-    ok = own != NULL && table_definition_read(e->control, x->oid, own, &now, err);
+    ok = engine_read_definition(e, x->oid, &now, err);
     if (ok && !table_fingerprint_same(now.fingerprint, x->fingerprint, x->indexes))
         ok = name_difference(e, w, x, now.text, err);
     else if (ok && !x->indexes && strcmp(x->fingerprint, UNKNOWN) != 0)
@@ -235,7 +234,6 @@ look_at(struct engine *e, struct watched *w, const struct expected *x, const cha
     if (ok)
         w->versions = mem_strdup(versions);
     table_definition_clear(&now);
-    free(own);
     return ok;
 }
 

@@ -13,6 +13,7 @@
 #include "core/mem.h"
 #include "core/sqlstate.h"
 #include "engine.h"
+#include "window.h"
 
 /* A longer time than this between two looks at the clocks means that the program did not run. */
 #define ABSENT_MS 10000

@@ -34,11 +34,9 @@ bool
 view_check_body(struct session *s, const char *oid, const char *function, const char *what, struct error *err)
 {
     struct error failed = {0};
-    bool ok = session_execute(s, err, "SAVEPOINT pgrecast_body");
 
-    if (!ok ||
-        session_query(s, NULL, &failed, "SELECT pg_catalog.fmgr_sql_validator($1::pg_catalog.oid)", 1, oid))
-        return ok;
+    if (session_query(s, NULL, &failed, "SELECT pg_catalog.fmgr_sql_validator($1::pg_catalog.oid)", 1, oid))
+        return true;
     if (failed.connection_lost || failed.stopped) {
         error_move(err, &failed);
         return false;

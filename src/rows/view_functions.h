@@ -7,8 +7,7 @@
 
 /*
  * uses: of the expression; what: as in view_read(). The functions are named in v->notes. ERROR_REFUSED where the body
- * of one cannot be read with an empty search_path: the transaction is then aborted, or has a savepoint more. No
- * function is run.
+ * of one cannot be read with an empty search_path: the transaction is then aborted. No function is run.
  */
 bool view_check_functions(const struct view_place *v, const struct uses *uses, const char *what,
                           struct error *err);

@@ -1,8 +1,8 @@
 """Jobs that meet one accident after another, at random instants, and must come to the right end all the same.
 
 ./dev campaign N runs N of them; the suite runs a few short ones. A job goes the whole way: cutover, rollback, cutover,
-finish. On each leg of it the program is killed, interrupted, cut off, or the server crashes, some times; after each
-accident the table that serves must have every row of the load's mirror. The seed tells what happened, if not exactly
+finish. In each section of it the program is killed, interrupted or cut off, or the server crashes, some times. After each
+accident the active table must have every row of the load's mirror. The seed tells what happened, if not exactly
 when.
 """
 
@@ -22,7 +22,7 @@ from workloads import WORKLOADS
 SESSIONS = ("control", "apply", "stream", "copy", "index", "verify", "snapshot")
 ACCIDENTS = {"kill": 12, "terminate": 4, "interrupt": 2, "crash": 1}
 KILLS_ONLY = {"kill": 1}
-LEGS = ("reverse", "rolled_back", "reverse", "finished")
+SECTIONS = ("reverse", "rolled_back", "reverse", "finished")
 REQUESTS = {"rolled_back": "rollback", "reverse": "cutover", "finished": "finish"}
 
 
@@ -49,10 +49,10 @@ class Campaign:
         try:
             with self.rewrite.load:
                 self.rewrite.load.wait_for(20)
-                for number, leg in enumerate(LEGS):
+                for number, section in enumerate(SECTIONS):
                     for _ in range(self.share(number)):
-                        self.accident(leg)
-                    self.reach(leg)
+                        self.accident(section)
+                    self.reach(section)
                 self.rewrite.load.wait_for(20)
             self.rewrite.assert_over()
         except BaseException:
@@ -65,16 +65,16 @@ class Campaign:
                 self.request.kill()
 
     def share(self, number):
-        """How many of the accidents are of this leg: the first is the longest."""
+        """How many of the accidents are of this section: the first is the longest."""
         first = (self.accidents + 1) // 2
-        rest, legs = self.accidents - first, len(LEGS) - 1
-        return first if number == 0 else rest // legs + (1 if number <= rest % legs else 0)
+        rest, sections = self.accidents - first, len(SECTIONS) - 1
+        return first if number == 0 else rest // sections + (1 if number <= rest % sections else 0)
 
     # One accident
 
-    def start(self, leg):
-        """An instance, and perhaps the request that leads to the leg."""
-        wanted = self.leg_request(leg)
+    def start(self, section):
+        """An instance, and perhaps the request that leads to the section."""
+        wanted = self.section_request(section)
         if wanted in ("rollback", "finish") and self.rng.random() < 0.5:
             self.tell(f"{wanted}, by itself")
             self.rewrite.instance = pgrecast.Running(self.database, [wanted, "items"])
@@ -85,17 +85,17 @@ class Campaign:
             self.tell(wanted)
             self.request = pgrecast.Running(self.database, [wanted, "items"])
 
-    def leg_request(self, leg):
-        """The command that leads to the leg from where the job is, or None where it gets there by itself."""
+    def section_request(self, section):
+        """The command that leads to the section from where the job is, or None where it gets there by itself."""
         phase = self.rewrite.phase
-        if leg == "reverse":
+        if section == "reverse":
             return "cutover" if phase == "rolled_back" else None
-        return REQUESTS[leg] if phase in ("reverse", "rolled_back") and phase != leg else None
+        return REQUESTS[section] if phase in ("reverse", "rolled_back") and phase != section else None
 
-    def accident(self, leg):
+    def accident(self, section):
         if self.rewrite.phase == "finished":
             return
-        self.start(leg)
+        self.start(section)
         time.sleep(self.rng.random() ** 2 * 2.5)
         kind = self.rng.choices(list(self.kinds), list(self.kinds.values()))[0]
         phase = self.rewrite.phase
@@ -151,19 +151,19 @@ class Campaign:
 
     # Without an accident
 
-    def reach(self, leg):
+    def reach(self, section):
         """The job gets there when it is left alone. What was asked for before may have happened already."""
-        self.tell(f"on to {leg}")
-        if leg == "finished":
+        self.tell(f"on to {section}")
+        if section == "finished":
             self.rewrite.command("finish")  # once more where it is over: the phase says only that the end has begun
             return
         self.rewrite.go_on()
-        reached = (leg, "rolled_back") if leg == "reverse" else (leg, "reverse")
+        reached = (section, "rolled_back") if section == "reverse" else (section, "reverse")
         self.rewrite.instance.wait_phase(*reached, timeout=120)
-        if self.rewrite.phase != leg:
-            outcome = pgrecast.call(self.database, REQUESTS[leg], "items")
-            assert outcome.status == pgrecast.DONE or self.rewrite.phase == leg, str(outcome)
-            self.rewrite.instance.wait_phase(leg, timeout=60)
+        if self.rewrite.phase != section:
+            outcome = pgrecast.call(self.database, REQUESTS[section], "items")
+            assert outcome.status == pgrecast.DONE or self.rewrite.phase == section, str(outcome)
+            self.rewrite.instance.wait_phase(section, timeout=60)
         self.rewrite.load.wait_for(20)
         self.rewrite.assert_serves()
         self.rewrite.assert_follows()

@@ -185,12 +185,12 @@ def test_there_and_back_again(database):
     rewrite = Rewrite(database, rows=5000)
     with rewrite.load:
         rewrite.to_reverse()
-        for leg in (1, 3):
-            assert rewrite.status["swaps"] == leg
+        for swaps in (1, 3):
+            assert rewrite.status["swaps"] == swaps
             rewrite.load.wait_for(60)
             rewrite.assert_follows()
             rewrite.roll_back()
-            assert rewrite.status["swaps"] == leg + 1
+            assert rewrite.status["swaps"] == swaps + 1
             assert id_type(database) == "integer"
             rewrite.load.wait_for(60)
             rewrite.assert_follows()
