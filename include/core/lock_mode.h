@@ -5,6 +5,7 @@
 
 enum lock_mode {
     LOCK_NONE,
+    LOCK_ROW_EXCLUSIVE,          /* of every write: reads and writes continue */
     LOCK_SHARE_UPDATE_EXCLUSIVE, /* reads and writes continue */
     LOCK_SHARE,                  /* writes wait */
     LOCK_SHARE_ROW_EXCLUSIVE,    /* writes wait */

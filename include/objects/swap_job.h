@@ -11,4 +11,10 @@
 /* set->cutover, ->rollback and ->cutover_again, from the plans of the tables. */
 void swap_job_plan(struct plan_set *set, const struct dependents_plan *d);
 
+/*
+ * Add changes of another table's rows (PLANNED_HISTORY) to both cutovers, or their inverse to the rollback.
+ * table: quoted, qualified.
+ */
+void swap_job_write(struct plan_set *set, const char *table, const struct string_list *statements, bool back);
+
 #endif

@@ -82,6 +82,41 @@ struct statement {
     struct clause *clauses;
 };
 
+/* A value that a history change writes or looks for. */
+struct history_value {
+    char *column;
+    char *sql; /* the constant as SQL, or the time of the transaction */
+    bool null;
+    bool now; /* it is the time, so the row cannot be found by it */
+};
+
+struct history_row {
+    int count;
+    struct history_value *items;
+};
+
+enum history_kind { HISTORY_INSERT, HISTORY_UPDATE, HISTORY_DELETE };
+
+/* A change of rows of another table, in which a migration tool notes what it has done. */
+struct history_change {
+    enum history_kind kind;
+    char *text; /* as typed */
+    struct typed_name table;
+    int row_count;
+    struct history_row *rows; /* INSERT: one or more; UPDATE: one, what it sets; DELETE: none */
+    struct history_row where; /* UPDATE and DELETE: each column equals the constant */
+};
+
+struct history_list {
+    int count;
+    struct history_change *items;
+};
+
+void history_free(struct history_list *list);
+
+/* Whether a common migration tool has a table of this name. */
+bool history_is_known(const struct typed_name *table);
+
 /*
  * In the statements' SQL, the tables that new foreign keys refer to are called REFERENCED_TABLE followed by four
  * digits, in the clone's schema, all quoted. The digits are the position in .referenced. A key that names the
@@ -97,6 +132,7 @@ struct statement_list {
     char *search_path; /* that the SQL sets, as set_config() takes it; NULL: it sets none */
     int referenced_count;
     struct typed_name *referenced; /* as typed */
+    struct history_list history;   /* not among .items */
 };
 
 /* clone_schema: where the clone will be; its name needs no quotes and occurs nowhere else. */

@@ -30,6 +30,8 @@ struct plan_options {
     bool recompute_generated;
     int trusted_count; /* roles whose functions may run with the rights of the session's role */
     const char *const *trusted;
+    int history_table_count; /* tables of migration tools whose rows the SQL may change, as typed */
+    const char *const *history_tables;
     bool widen_sequences; /* a sequence that a column owns gets the type of the column, where that is wider */
     bool pack_columns;    /* the columns of the new tables get the order that wastes no room */
     bool sample;          /* read some rows of the table to warn of what they show */

@@ -223,6 +223,9 @@ enum planned_kind {
      */
     PLANNED_TAKE_OVER,
     PLANNED_COMMENT,
+    /* changes exactly one row of a table in which a migration tool notes its migrations */
+    PLANNED_HISTORY,
+    PLANNED_HISTORY_BACK, /* the inverse, in a rollback: a row that is not there any more is no obstacle */
 };
 
 struct planned {
@@ -298,10 +301,12 @@ struct plan_set {
     struct plan_swap *rollback;      /* to the originals; NULL like back */
     struct plan_swap *cutover_again; /* to the new tables, after a rollback; NULL if again is NULL */
     struct string_list reverse_maps; /* in force, as typed */
-    char *search_path;               /* that the SQL sets, as set_config() takes it; NULL: none */
-    bool recompute_generated;        /* stored generated columns may get other values */
-    struct string_list trusted;      /* roles that were trusted when the job was started … */
-    char *trusted_by;                /* … by this one */
+    /* tables of migration tools that the swaps write, quoted and qualified (PLANNED_HISTORY) */
+    struct string_list written;
+    char *search_path;          /* that the SQL sets, as set_config() takes it; NULL: none */
+    bool recompute_generated;   /* stored generated columns may get other values */
+    struct string_list trusted; /* roles that were trusted when the job was started … */
+    char *trusted_by;           /* … by this one */
 };
 
 #endif

@@ -33,6 +33,9 @@ struct code_found {
 
 bool code_find(struct session *s, const struct code_scope *scope, struct code_found *found,
                struct error *err);
+/* The same for a table of which only rows are written: its triggers, rules and defaults run. */
+bool code_find_written(struct session *s, const char *table, const struct string_list *trusted,
+                       struct code_found *found, struct error *err);
 void code_found_free(struct code_found *found);
 
 /* What the user can do about it, as a hint. */
@@ -52,6 +55,9 @@ bool code_guard(struct session *s, struct session *asker, const struct plan *pla
 
 /* Only the examination, for a transaction that holds stronger locks on both tables. */
 bool code_check(struct session *s, const struct plan *plan, struct error *err);
+
+/* Examine the tables that the swaps of the set write, for a transaction that has locked them. ERROR_FAILED as above. */
+bool code_check_written(struct session *s, const struct plan_set *set, struct error *err);
 
 /* Names of the target's columns that get their values from defaults, once for each row. */
 void code_defaults(const struct plan *plan, struct string_list *names);

@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "core/stop.h"
 #include "obstacle.h"
+#include "pg/redact.h"
 #include "pg/sqlstate.h"
 #include "sql/sql.h"
 
@@ -116,6 +117,37 @@ look(const struct cutover_request *request, bool locked, bool *open, struct erro
     return ok;
 }
 
+/*
+ * A change of a migration tool's table must have met its row. In a rollback a row that is not there any more is no
+ * obstacle: the table comes first.
+ */
+static bool
+check_history(const struct planned *statement, int64_t rows, struct error *err)
+{
+    if (rows == 1)
+        return true;
+    if (statement->kind == PLANNED_HISTORY_BACK && rows == 0) {
+        log_warning("what the migration tool has noted was changed since the cutover, and stays as it is: %s",
+                    statement->sql);
+        return true;
+    }
+    error_set(err, ERROR_LOCK, "the migration tool's table has %s to change",
+              rows == 0 ? "no such row" : "several such rows");
+    return error_detail(err, "%s", statement->sql);
+}
+
+/* The pipeline has the statements from its beginning. */
+static bool
+check_histories(const struct planned_list *statements, const struct pipeline *p, struct error *err)
+{
+    for (int i = 0; i < statements->count; i++)
+        if ((statements->items[i].kind == PLANNED_HISTORY ||
+             statements->items[i].kind == PLANNED_HISTORY_BACK) &&
+            !check_history(&statements->items[i], result_affected(pipeline_result(p, i)), err))
+            return false;
+    return true;
+}
+
 /* Run the swap and record it, in one round trip. */
 static bool
 run_swap(const struct cutover_request *request, struct error *err)
@@ -127,6 +159,10 @@ run_swap(const struct cutover_request *request, struct error *err)
     for (int i = 0; i < statements->count; i++)
         pipeline_add(&p, statements->items[i].sql);
     ok = request->hooks->record(request->hooks->arg, &p, err);
+    if (!ok && p.failed >= 0 && p.failed < statements->count && error_is_of_a_row(err) &&
+        statements->items[p.failed].kind == PLANNED_HISTORY)
+        err->kind = ERROR_LOCK; /* somebody can put the row right, and the next attempt finds it so */
+    ok = ok && check_histories(statements, &p, err);
     pipeline_free(&p);
     return ok;
 }

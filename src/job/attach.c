@@ -230,6 +230,7 @@ attach_check_code(struct engine *e, struct error *err)
 
     for (int i = 0; ok && engine_follows(e) && i < e->table_count; i++)
         ok = code_check(e->control, e->tables[i].plan, err);
+    ok = ok && (!engine_follows(e) || code_check_written(e->control, e->plans, err));
     if (!ok && err->kind == ERROR_FAILED && !err->connection_lost && err->sqlstate[0] == '\0')
         err->kind = ERROR_REFUSED;
     return ok;

@@ -68,6 +68,10 @@ static const struct option_spec job_option_specs[] = {
     {.name = "trust-owner", .kind = OPTION_TEXTS, .commands = FOR_PLAN | FOR_RUN | FOR_RESUME | FOR_ROLLBACK,
      .to = FIELD_LIST(struct job_options, plan.trusted, plan.trusted_count, NULL), .metavar = "ROLE",
      .help = "a role whose functions on the tables may run with all rights of the session's; may be repeated"},
+    {.name = "history-table", .kind = OPTION_TEXTS, .commands = FOR_PLAN | FOR_RUN,
+     .to = FIELD_LIST(struct job_options, plan.history_tables, plan.history_table_count, NULL), .metavar = "TABLE",
+     .help = "a table in which a migration tool notes its migrations: its rows that the SQL changes are changed in the "
+             "cutover's transaction; those of common tools are known; may be repeated"},
     {.name = "widen-sequences", .kind = OPTION_FLAG, .commands = FOR_PLAN | FOR_RUN, .to = TO(plan.widen_sequences),
      .help = "a sequence that a column owns gets the column's new type too, where that is wider"},
     {.name = "pack-columns", .kind = OPTION_FLAG, .commands = FOR_PLAN | FOR_RUN, .to = TO(plan.pack_columns),

@@ -205,6 +205,8 @@ hook_drain(void *arg, struct error *err)
     for (int i = 0; i < e->table_count; i++)
         if (!code_check(e->applying, e->tables[i].plan, err))
             return false;
+    if (!code_check_written(e->applying, e->plans, err))
+        return false;
     for (int i = 0; i < e->table_count; i++)
         apply_set_deadline(e->tables[i].apply, until);
     while (!engine_passed_marker(e)) {

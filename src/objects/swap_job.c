@@ -1,6 +1,7 @@
 #include "objects/swap_job.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/list.h"
@@ -176,4 +177,28 @@ swap_job_plan(struct plan_set *set, const struct dependents_plan *d)
     set->cutover = swap_of(set, d, TO_NEW);
     set->rollback = swap_of(set, d, TO_ORIGINAL);
     set->cutover_again = swap_of(set, d, TO_NEW_AGAIN);
+}
+
+static void
+add_writes(struct plan_swap *swap, const char *table, const struct string_list *statements,
+           enum planned_kind kind)
+{
+    char *lock = mem_printf("LOCK TABLE %s IN ROW EXCLUSIVE MODE", table);
+
+    if (swap != NULL) {
+        planned_add_once(&swap->locks, PLANNED_LOCK, LOCK_ROW_EXCLUSIVE, lock);
+        planned_add_all(&swap->statements, kind, statements);
+    }
+    free(lock);
+}
+
+void
+swap_job_write(struct plan_set *set, const char *table, const struct string_list *statements, bool back)
+{
+    if (back) {
+        add_writes(set->rollback, table, statements, PLANNED_HISTORY_BACK);
+        return;
+    }
+    add_writes(set->cutover, table, statements, PLANNED_HISTORY);
+    add_writes(set->cutover_again, table, statements, PLANNED_HISTORY);
 }

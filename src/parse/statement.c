@@ -11,6 +11,7 @@
 #include "backfill.h"
 #include "clause.h"
 #include "framing.h"
+#include "history.h"
 #include "parsing.h"
 
 #define ONLY_THESE                                                                                           \
@@ -520,6 +521,16 @@ parse_framing(struct parse *p, struct statement_list *list, const PgQuery__Node 
     return ok;
 }
 
+/* An UPDATE of a table that the statements before it do not change, of some rows. */
+static bool
+is_of_history(const struct statement_list *list, const PgQuery__UpdateStmt *tree)
+{
+    for (int i = 0; i < list->count; i++)
+        if (name_same(list->items[i].table.name, tree->relation->relname))
+            return false;
+    return tree->where_clause != NULL;
+}
+
 static bool
 parse_statement(struct parse *p, struct statement_list *list, const PgQuery__Node *tree, struct span span)
 {
@@ -545,7 +556,12 @@ parse_statement(struct parse *p, struct statement_list *list, const PgQuery__Nod
     case PG_QUERY__NODE__NODE_DROP_STMT:
         return parse_drop(p, list, tree->drop_stmt, &span);
     case PG_QUERY__NODE__NODE_UPDATE_STMT:
-        return backfill_parse(p, list, tree->update_stmt, &span);
+        if (!is_of_history(list, tree->update_stmt))
+            return backfill_parse(p, list, tree->update_stmt, &span);
+        return history_parse(p, list, tree, &span);
+    case PG_QUERY__NODE__NODE_INSERT_STMT:
+    case PG_QUERY__NODE__NODE_DELETE_STMT:
+        return history_parse(p, list, tree, &span);
     case PG_QUERY__NODE__NODE_COMMENT_STMT:
         return parse_comment(p, list, tree->comment_stmt, &span);
     default:
@@ -659,6 +675,7 @@ statements_free(struct statement_list *list)
     for (int i = 0; i < list->referenced_count; i++)
         typed_name_free(&list->referenced[i]);
     free(list->referenced);
+    history_free(&list->history);
     free(list->items);
     list_free(&list->ignored);
     free(list->search_path);

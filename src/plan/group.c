@@ -188,12 +188,14 @@ read_statements(struct session *s, const char *sql, struct table_groups *groups,
     if (ok)
         session_set_users_path(s, list.search_path);
     ok = ok && group_statements(s, &list, groups, &whole, err);
-    if (ok && whole && list.ignored.count == 0 && list.search_path == NULL &&
+    if (ok && whole && list.ignored.count == 0 && list.history.count == 0 && list.search_path == NULL &&
         groups->count == 1) { /* one table: keep the whole text as it was typed */
         free(groups->items[0].sql);
         groups->items[0].sql = mem_strdup(sql);
     }
     list_add_all(&groups->ignored, &list.ignored);
+    groups->history = list.history;
+    list.history = (struct history_list){0};
     groups->search_path = list.search_path;
     list.search_path = NULL;
     statements_free(&list);
@@ -237,5 +239,6 @@ groups_free(struct table_groups *groups)
     free(groups->items);
     free(groups->search_path);
     list_free(&groups->ignored);
+    history_free(&groups->history);
     *groups = (struct table_groups){0};
 }

@@ -2,6 +2,7 @@
 #ifndef PGRECAST_PLAN_GROUP_H
 #define PGRECAST_PLAN_GROUP_H
 
+#include "parse/statement.h"
 #include "plan/plan.h"
 
 struct table_group {
@@ -15,7 +16,8 @@ struct table_groups {
     int count;
     char *search_path;          /* that the SQL sets; the session uses it from now on */
     struct string_list ignored; /* statements that are passed over (parse/statement.h) */
-    struct table_group *items;  /* the table that was named first comes first */
+    struct history_list history;
+    struct table_group *items; /* the table that was named first comes first */
 };
 
 /*

@@ -21,6 +21,7 @@
 #include "clone.h"
 #include "code.h"
 #include "group.h"
+#include "history.h"
 #include "layout.h"
 #include "meaning.h"
 #include "print.h"
@@ -501,6 +502,7 @@ plan_groups(struct session *s, const struct plan_options *options, struct table_
     if (ok) {
         swap_job_plan(set, &dependents);
         note_ignored(groups, set->tables[set->first].forward);
+        ok = history_plan(s, &groups->history, options, set, err);
     }
     dependents_plan_free(&dependents);
     for (int i = 0; i < groups->count; i++)
@@ -519,7 +521,8 @@ check_options(const struct plan_options *options, struct error *err)
 
     if (!options->rollback && options->reverse_map_count > 0)
         return error_set(err, ERROR_USAGE, "a --reverse-map needs a rollback window");
-    ok = options->sql != NULL ? statements_parse(options->sql, "pgrecast", &list, err)
+    ok = options->sql != NULL ? statements_parse(options->sql, "pgrecast", &list, err) &&
+                                    history_check(&list.history, options, err)
                               : typed_name_parse(options->rebuild_table, &name, err);
     statements_free(&list);
     typed_name_free(&name);

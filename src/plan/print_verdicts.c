@@ -10,6 +10,8 @@ const char *
 print_lock_name(enum lock_mode lock)
 {
     switch (lock) {
+    case LOCK_ROW_EXCLUSIVE:
+        return "ROW EXCLUSIVE";
     case LOCK_SHARE_UPDATE_EXCLUSIVE:
         return "SHARE UPDATE EXCLUSIVE";
     case LOCK_SHARE:

@@ -19,6 +19,7 @@ static const char *const column_origins[] = {
 
 static const char *const lock_modes[] = {
     [LOCK_NONE] = "none",
+    [LOCK_ROW_EXCLUSIVE] = "row_exclusive",
     [LOCK_SHARE_UPDATE_EXCLUSIVE] = "share_update_exclusive",
     [LOCK_SHARE] = "share",
     [LOCK_SHARE_ROW_EXCLUSIVE] = "share_row_exclusive",
@@ -160,6 +161,8 @@ static const char *const planned_kinds[] = {
     [PLANNED_EACH_PART] = "each_part",
     [PLANNED_TAKE_OVER] = "take_over",
     [PLANNED_COMMENT] = "comment",
+    [PLANNED_HISTORY] = "history",
+    [PLANNED_HISTORY_BACK] = "history_back",
     NULL,
 };
 
@@ -196,12 +199,13 @@ static const struct field plan_set_fields[] = {
     FIELD_POINTER(struct plan_set, rollback, &plan_swap_shape),
     FIELD_POINTER(struct plan_set, cutover_again, &plan_swap_shape),
     FIELD_LIST_STRUCT(struct plan_set, reverse_maps, NULL),
+    FIELD_LIST_STRUCT(struct plan_set, written, NULL),
     FIELD(struct plan_set, search_path),
     FIELD(struct plan_set, recompute_generated),
     FIELD_LIST_STRUCT(struct plan_set, trusted, NULL),
     FIELD(struct plan_set, trusted_by),
 };
-SHAPE(plan_set, 96);
+SHAPE(plan_set, 112);
 
 /* The name of a plan in a set, for messages. */
 struct plan_name {

@@ -62,6 +62,28 @@ code_find(struct session *s, const struct code_scope *scope, struct code_found *
     return ok;
 }
 
+bool
+code_find_written(struct session *s, const char *table, const struct string_list *trusted,
+                  struct code_found *found, struct error *err)
+{
+    struct string_list columns = {0};
+    const struct code_scope scope = {
+        .table = table, .trusted = trusted, .defaults = &columns, .written = true};
+    struct result r = {0};
+    bool ok =
+        session_query(s, &r, err,
+                      "SELECT a.attname FROM pg_catalog.pg_attribute AS a "
+                      "WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped",
+                      1, table);
+
+    for (int i = 0; ok && i < result_rows(&r); i++)
+        list_add(&columns, row_copy(&r, i, "attname"));
+    ok = ok && code_find(s, &scope, found, err);
+    result_free(&r);
+    list_free(&columns);
+    return ok;
+}
+
 void
 code_found_free(struct code_found *found)
 {
@@ -139,6 +161,20 @@ code_check(struct session *s, const struct plan *plan, struct error *err)
     if (ok && found.lines.count > 0)
         ok = refuse_code(&found, err);
     list_free(&defaults);
+    code_found_free(&found);
+    return ok;
+}
+
+bool
+code_check_written(struct session *s, const struct plan_set *set, struct error *err)
+{
+    struct code_found found = {0};
+    bool ok = true;
+
+    for (int i = 0; ok && i < set->written.count; i++)
+        ok = code_find_written(s, set->written.items[i], &set->tables[0].forward->code.trusted, &found, err);
+    if (ok && found.lines.count > 0)
+        ok = refuse_code(&found, err);
     code_found_free(&found);
     return ok;
 }
