@@ -20,6 +20,10 @@ struct backoff {
 
 int64_t backoff_next(struct backoff *b);
 
+#define CLOCK_UTC_SIZE 32
+/* The time that was ago_ms milliseconds ago, by the wall clock, in UTC and ISO 8601: "2026-11-29T09:05:00Z". */
+char *clock_format_utc(int64_t ago_ms, char out[CLOCK_UTC_SIZE]);
+
 /* "1.2 s", "4 min 10 s", "2 h 5 min" into out. */
 char *clock_format_duration(double seconds, char out[32]);
 

@@ -57,6 +57,8 @@ struct cutover_hooks {
     bool (*leave)(void *arg, bool committed, struct error *err); /* the transaction has ended */
     /* An attempt has failed and another follows: its number, and what was in the way. */
     void (*given_up)(void *arg, int attempt, const struct error *why);
+    /* What an attempt waits for before it requests a lock: see waits_declare() of the job. NULL: nobody wants to know. */
+    void (*waits)(void *arg, const char *kind, const char *text);
 };
 
 struct cutover_request {

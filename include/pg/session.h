@@ -17,6 +17,7 @@
 #include "core/buffer.h"
 #include "core/error.h"
 #include "core/lsn.h"
+#include "pg/group.h"
 #include "pg/params.h"
 #include "pg/settings.h"
 
@@ -33,6 +34,7 @@ struct connection_options {
     bool no_password; /* -w */
     const struct session_settings
         *settings; /* of the job (pg/settings.h); they must outlive this struct. NULL: the session's own */
+    struct session_group *group; /* of the job (pg/group.h); it must outlive the sessions. NULL: none */
 };
 
 /*
@@ -75,6 +77,7 @@ PGconn *session_conn(struct session *s); /* for COPY and replication; owned by t
 int session_version(const struct session *s); /* server_version_num, e.g. 150018 */
 int session_major(const struct session *s);   /* 14 … 18 */
 int session_backend_pid(const struct session *s);
+bool session_is_idle(const struct session *s); /* no statement is running, and no transaction is open */
 
 /*
  * The encoding of the database as the server names it; NULL: UTF-8. Texts go to the server in UTF-8, and come

@@ -19,6 +19,13 @@ struct state_progress {
 bool state_progress_write(struct session *s, const struct job_state *job,
                           const struct state_progress *progress, lsn_t *server_lsn, struct error *err);
 
+/*
+ * What the job waits for: JSON [{kind, text, since, session}], or NULL for nothing. Not written (*written) while another
+ * transaction has locked the row: try again later. May be called while a session of the instance waits for a lock.
+ */
+bool state_progress_waits(struct session *s, const struct job_state *job, const char *waits, bool *written,
+                          struct error *err);
+
 struct state_verification {
     lsn_t lsn;
     int64_t rows, mismatches;

@@ -44,6 +44,7 @@ struct job_status {
     int64_t lag_bytes;  /* negative: unknown */
     double lag_seconds; /* negative: unknown */
     char *throttled_by; /* NULL: not throttled */
+    char *waits;        /* what the running instance waits for: JSON, see state/progress.h; NULL: nothing */
     double eta_seconds; /* negative: unknown */
     int lock_attempts;
     double lock_held_ms; /* negative: no cutover yet */

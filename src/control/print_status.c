@@ -107,6 +107,32 @@ print_active(const struct job_status *j, FILE *out)
     free(text);
 }
 
+/* An array; empty: the job waits for nobody. */
+static json_t *
+waits_json(const struct job_status *j)
+{
+    json_t *list = j->waits != NULL ? json_loads(j->waits, 0, NULL) : NULL;
+
+    return list != NULL ? list : json_array();
+}
+
+static void
+print_waits(const struct job_status *j, FILE *out)
+{
+    json_t *list = waits_json(j), *wait;
+    size_t i;
+
+    json_array_foreach(list, i, wait)
+    {
+        const char *text = json_string_value(json_object_get(wait, "text"));
+        const char *since = json_string_value(json_object_get(wait, "since"));
+
+        fprintf(out, "  %-12s for %s, since %s\n", i == 0 ? "waits" : "", text != NULL ? text : "somebody",
+                since != NULL ? since : "a moment");
+    }
+    json_decref(list);
+}
+
 void
 status_print(const struct job_status *j, const char *connection, FILE *out)
 {
@@ -131,6 +157,7 @@ status_print(const struct job_status *j, const char *connection, FILE *out)
     if (j->lag_bytes >= 0 && !j->ended)
         fprintf(out, ", lag %" PRId64 " kB", (j->lag_bytes + 999) / 1000);
     fputc('\n', out);
+    print_waits(j, out);
     if (j->eta_seconds >= 0 && !j->ended)
         fprintf(out, "  time left    about %s in this phase\n", clock_format_duration(j->eta_seconds, text));
     if (j->verify_lsn != 0)
@@ -296,6 +323,7 @@ job_json(const struct job_status *j, const char *connection)
     json_object_set_new(object, "lag_bytes", json_count_or_null(j->ended ? -1 : j->lag_bytes));
     json_object_set_new(object, "lag_seconds", json_number_or_null(j->ended ? -1 : j->lag_seconds, 0.001));
     json_object_set_new(object, "throttled_by", json_text(j->throttled_by));
+    json_object_set_new(object, "waits", waits_json(j));
     json_object_set_new(object, "eta_seconds", json_number_or_null(j->eta_seconds, 1));
     json_object_set_new(object, "lock_held_ms", json_number_or_null(j->lock_held_ms, 0.1));
     json_object_set_new(object, "lock_wait_ms", json_number_or_null(j->lock_wait_ms, 0.1));

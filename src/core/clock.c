@@ -49,6 +49,16 @@ backoff_next(struct backoff *b)
 }
 
 char *
+clock_format_utc(int64_t ago_ms, char out[CLOCK_UTC_SIZE])
+{
+    time_t at = time(NULL) - (time_t)(ago_ms / 1000);
+    struct tm utc;
+
+    strftime(out, CLOCK_UTC_SIZE, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &utc));
+    return out;
+}
+
+char *
 clock_format_duration(double seconds, char out[32])
 {
     long whole = (long)(seconds + 0.5);

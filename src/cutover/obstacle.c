@@ -95,6 +95,17 @@ find_autovacuums(const struct cutover_request *request, struct string_list *tabl
     return ok;
 }
 
+static void
+tell_autovacuum(const struct cutover_request *request, const char *table)
+{
+    char *text = mem_printf("an autovacuum of %s", table);
+
+    log_info("an autovacuum of %s is at work: it has some seconds to come to its end", table);
+    if (request->hooks->waits != NULL)
+        request->hooks->waits(request->hooks->arg, "autovacuum", text);
+    free(text);
+}
+
 static bool
 await_autovacuums(const struct cutover_request *request, int64_t until_ms, struct string_list *tables,
                   struct error *err)
@@ -107,8 +118,7 @@ await_autovacuums(const struct cutover_request *request, int64_t until_ms, struc
         if (tables->count == 0 || clock_ms() > until_ms || !clock_sleep(POLL_MS))
             return true;
         if (!told)
-            log_info("an autovacuum of %s is at work: it has some seconds to come to its end",
-                     tables->items[0]);
+            tell_autovacuum(request, tables->items[0]);
         told = true;
     }
 }

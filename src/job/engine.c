@@ -16,6 +16,7 @@
 #include "sql/sql.h"
 #include "state/ledger.h"
 #include "tables.h"
+#include "waits.h"
 #include "watch.h"
 #include "window.h"
 
@@ -188,8 +189,8 @@ engine_tick(struct engine *e, struct error *err)
         return error_set(err, ERROR_FAILED, "aborted on request");
     if (e->stream != NULL && stream_failed(e->stream, err))
         return false;
-    return (clock_ms() - e->tick_at_ms < TICK_MS || exchange(e, err)) && watch_tick(e, err) &&
-           inactive_tick(e, err);
+    return (clock_ms() - e->tick_at_ms < TICK_MS || exchange(e, err)) && waits_tick(e, err) &&
+           watch_tick(e, err) && inactive_tick(e, err);
 }
 
 void

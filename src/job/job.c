@@ -30,6 +30,7 @@
 #include "state/status.h"
 #include "tables.h"
 #include "validate.h"
+#include "waits.h"
 #include "watch.h"
 
 static const struct phase_step {
@@ -482,6 +483,7 @@ engine_open(struct engine *e, const struct job_options *options, struct job_repo
         .connection = &e->connection, .owner = options->state_owner, .begins = options->name};
     e->report = report;
     e->began_ms = clock_ms();
+    waits_open(e);
     progress_init(&e->progress, options->progress);
 }
 
@@ -495,6 +497,7 @@ engine_close(struct engine *e)
     free(e->own);
     free(e->tables);
     session_close(e->control);
+    waits_close(e);
     plan_set_free(e->plans);
     job_state_clear(&e->job);
     session_settings_clear(&e->settings);

@@ -5,7 +5,6 @@
 #include "additions.h"
 #include "core/buffer.h"
 #include "core/clock.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "engine.h"
 #include "pg/sqlstate.h"
@@ -15,69 +14,32 @@
 #include "state/ledger.h"
 #include "state/position.h"
 #include "state/published.h"
+#include "waits.h"
 
-/* For one try to create a publication or slot; after it the log names what the job waits for. */
+/* For one try to create a publication or slot. After a second of it one looks what it waits for (waits.h). */
 #define LOCK_WAIT_MS 2000
 #define BARRIER_POLL_MS 20
-#define BARRIER_REPORT_MS 3000
-
-/*
- * The oldest transaction of the cluster that has written something: slot creation and the barrier wait for
- * its end.
- */
-static char *
-describe_oldest(struct engine *e)
-{
-    struct result res = {0};
-    struct error ignored = {0};
-    char *text = NULL;
-
-    if (session_query(
-            e->control, &res, &ignored,
-            "SELECT pg_catalog.format('process %s (%s, database %s, open for %s s)', pid, "
-            "coalesce(nullif(application_name, ''), 'unnamed'), datname, "
-            "coalesce(pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - xact_start))::text, "
-            "'?')) AS oldest FROM pg_catalog.pg_stat_activity WHERE backend_xid IS NOT NULL "
-            "AND pid <> pg_catalog.pg_backend_pid() ORDER BY pg_catalog.age(backend_xid) DESC LIMIT 1",
-            0) &&
-        result_rows(&res) > 0)
-        text = row_copy(&res, 0, "oldest");
-    result_free(&res);
-    if (text == NULL &&
-        session_query(e->control, &res, &ignored,
-                      "SELECT pg_catalog.format('the prepared transaction %L of database %s', gid, database) "
-                      "AS oldest FROM pg_catalog.pg_prepared_xacts ORDER BY prepared LIMIT 1",
-                      0) &&
-        result_rows(&res) > 0)
-        text = row_copy(&res, 0, "oldest");
-    result_free(&res);
-    error_clear(&ignored);
-    return text != NULL ? text : mem_strdup("a transaction that has just ended");
-}
 
 static bool
 start_timed_out(struct engine *e, struct error *err)
 {
-    char *oldest = describe_oldest(e);
+    char *what = waits_text(e);
 
     error_set(err, ERROR_FAILED, "transactions that were open when the job began did not end within %d s",
               e->options.start_timeout_s);
-    error_detail(err, "The oldest is %s. Nothing was changed.", oldest);
+    error_detail(err, "The job waits for %s. Nothing was changed.", what);
     error_hint(err, "End it, or give it more time with --start-timeout.");
-    free(oldest);
+    free(what);
     return false;
 }
 
-/*
- * Do something that may have to wait for others: try for a short time, say what it waits for, and try again.
- */
+/* Do something that may have to wait for others: try for a short time, and try again. */
 static bool
-run_waiting(struct engine *e, const char *what,
-            bool (*run)(struct engine *e, const void *arg, struct error *err), const void *arg,
-            struct error *err)
+run_waiting(struct engine *e, bool (*run)(struct engine *e, const void *arg, struct error *err),
+            const void *arg, struct error *err)
 {
     int64_t until = clock_ms() + (int64_t)e->options.start_timeout_s * 1000;
-    bool told = false, ok = session_executef(e->control, err, "SET lock_timeout = %d", LOCK_WAIT_MS);
+    bool ok = session_executef(e->control, err, "SET lock_timeout = %d", LOCK_WAIT_MS);
 
     while (ok) {
         ok = run(e, arg, err);
@@ -85,12 +47,6 @@ run_waiting(struct engine *e, const char *what,
             break;
         if (clock_ms() > until)
             return start_timed_out(e, err);
-        if (!told) {
-            char *oldest = describe_oldest(e);
-            log_info("%s waits for older transactions to end: %s", what, oldest);
-            free(oldest);
-            told = true;
-        }
         ok = engine_tick(e, err);
     }
     return ok && session_execute(e->control, err, "SET lock_timeout = 0");
@@ -132,7 +88,7 @@ create_publication(struct engine *e, const char *name, const char *tables, struc
     struct publication p = {.name = name, .tables = tables};
 
     return (ledger_enter(e->control, &e->job, LEDGER_PUBLICATION, name, err) &&
-            run_waiting(e, "the publication", try_publication, &p, err)) ||
+            run_waiting(e, try_publication, &p, err)) ||
            error_context(err, "creating publication \"%s\"", name);
 }
 
@@ -179,7 +135,7 @@ create_slot(struct engine *e, struct error *err)
     struct result res = {0};
     bool ok =
         ledger_enter(e->control, &e->job, LEDGER_SLOT, e->job.slot_name, err) &&
-        run_waiting(e, "the replication slot", try_slot, NULL, err) &&
+        run_waiting(e, try_slot, NULL, err) &&
         session_row(e->control, &res, err,
                     "SELECT confirmed_flush_lsn FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", 1,
                     e->job.slot_name);
@@ -211,7 +167,7 @@ save_start(struct engine *e, struct error *err)
 static bool
 pass_barrier(struct engine *e, struct error *err)
 {
-    int64_t began = clock_ms(), reported = began;
+    int64_t began = clock_ms();
     struct result res = {0};
     bool ok = session_row(e->control, &res, err,
                           "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot()) AS xid", 0);
@@ -221,6 +177,7 @@ pass_barrier(struct engine *e, struct error *err)
         return false;
     e->job.x0 = row_uint(&res, 0, "xid");
     params_uint(&x0, e->job.x0);
+    waits_expect_transactions(e, true);
     for (;;) {
         ok = session_row_with(e->control, &res, err,
                               "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) >= "
@@ -232,15 +189,10 @@ pass_barrier(struct engine *e, struct error *err)
             ok = start_timed_out(e, err);
             break;
         }
-        if (clock_ms() - reported > BARRIER_REPORT_MS) {
-            char *oldest = describe_oldest(e);
-            log_info("waiting for older transactions to end: %s", oldest);
-            free(oldest);
-            reported = clock_ms() + 60000;
-        }
         if (!(ok = engine_wait(e, BARRIER_POLL_MS, err)))
             break;
     }
+    waits_expect_transactions(e, false);
     if (ok) {
         e->job.barrier = row_lsn(&res, 0, "lsn");
         ok = save_start(e, err);

@@ -28,6 +28,7 @@
 #include "swap.h"
 #include "tables.h"
 #include "unequal.h"
+#include "waits.h"
 #include "watch.h"
 #include "window.h"
 
@@ -113,6 +114,13 @@ phase_ready(struct engine *e, struct error *err)
     return STEP_NEXT;
 }
 
+/* Of the swap that would be the next one. */
+static const char *
+swap_name(const struct engine *e)
+{
+    return job_is_reversed(&e->job) ? "rollback" : "cutover";
+}
+
 /* Partitions may have been added since the start, and other sessions may hold more locks. */
 static bool
 locks_suffice(struct engine *e, struct error *err)
@@ -130,6 +138,7 @@ hook_prepare(void *arg, struct error *err)
 {
     struct engine *e = arg;
 
+    waits_settle(e, "autovacuum");
     if (!inactive_check(e, err) || !inactive_refuse_unjudged(e, err) ||
         ((e->distrusted || (e->options.verify && (!e->proven || engine_dirty_truncated(e)))) &&
          !parity_verify(e, err)))
@@ -341,10 +350,21 @@ hook_given_up(void *arg, int attempt, const struct error *why)
 {
     struct engine *e = arg;
     struct error ignored = {0};
+    char *text;
 
     if (!event_attempt(e->control, &e->job, attempt, why, &ignored))
         log_warning("the attempt is not recorded: %s", ignored.message);
     error_clear(&ignored);
+    text = mem_printf("the next attempt of the %s; the last one: %s%s%s", swap_name(e), why->message,
+                      why->detail != NULL ? ": " : "", why->detail != NULL ? why->detail : "");
+    waits_declare(e, "lock", text);
+    free(text);
+}
+
+static void
+hook_waits(void *arg, const char *kind, const char *text)
+{
+    waits_declare(arg, kind, text);
 }
 
 /* Write the figures of the swap, for everybody and for those who requested it (ids). */
@@ -399,13 +419,6 @@ swap_of_direction(const struct engine *e)
     if (e->job.swaps == 0)
         return e->plans->cutover;
     return job_is_reversed(&e->job) ? e->plans->rollback : e->plans->cutover_again;
-}
-
-/* Of the swap that would be the next one. */
-static const char *
-swap_name(const struct engine *e)
-{
-    return job_is_reversed(&e->job) ? "rollback" : "cutover";
 }
 
 static bool
@@ -502,9 +515,10 @@ swap_tables(struct engine *e, enum job_phase next, struct error *err)
         .is_recorded = hook_is_recorded,
         .leave = hook_leave,
         .given_up = hook_given_up,
+        .waits = hook_waits,
     };
     char *ids;
-    bool saved;
+    bool saved, swapped;
 
     e->next = next;
     e->swap_held = false;
@@ -516,7 +530,9 @@ swap_tables(struct engine *e, enum job_phase next, struct error *err)
     if (e->own == NULL || !state_swap_prepare(e->applying, err) || !guard_prepare(e->applying, err) ||
         !watch_prepare(e, err))
         return false;
-    if (!count_attempts(e, run_cutover(e, &hooks, err), err)) {
+    swapped = count_attempts(e, run_cutover(e, &hooks, err), err);
+    waits_settle(e, NULL);
+    if (!swapped) {
         name_change(e, err);
         return false;
     }

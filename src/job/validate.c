@@ -11,6 +11,7 @@
 #include "pg/redact.h"
 #include "pg/sqlstate.h"
 #include "sql/sql.h"
+#include "waits.h"
 
 #define POLL_MS 50
 #define SHORT_LOCK_MS "200" /* other sessions that queue behind its lock request wait no longer than this */
@@ -112,6 +113,7 @@ validate_begin(struct engine *e, const struct planned_list *list)
         return true;
     free(e->validation.text);
     e->validation.text = with_settings(&list->items[e->validation.done]);
+    e->validation.looked = false;
     e->validation.running =
         parallel_start(e->options.connection, "validate", (const char *const *)&e->validation.text, 1, 1);
     return e->validation.running != NULL;
@@ -133,6 +135,7 @@ static void
 pass(struct engine *e, const struct planned_list *list, bool ok)
 {
     e->validation.patience.until_ms = 0;
+    waits_settle(e, "pgrecast validate");
     e->validation.failed += ok ? 0 : 1;
     if (++e->validation.done == list->count)
         log_end(e);
@@ -175,6 +178,14 @@ end(struct engine *e, const struct planned_list *list, struct error *err)
     return true;
 }
 
+/* Once while a lock is requested that was refused before: the request lasts for a moment only. */
+static bool
+look_once(struct engine *e, struct error *err)
+{
+    e->validation.looked = true;
+    return waits_look(e, err);
+}
+
 bool
 validate_some(struct engine *e, struct error *err)
 {
@@ -186,7 +197,9 @@ validate_some(struct engine *e, struct error *err)
         return pass(e, list, false), true;
     if (e->validation.running == NULL)
         return validate_begin(e, list);
-    return !parallel_done(e->validation.running) || end(e, list, err);
+    if (parallel_done(e->validation.running))
+        return end(e, list, err);
+    return e->validation.patience.until_ms == 0 || e->validation.looked || look_once(e, err);
 }
 
 bool

@@ -11,6 +11,7 @@
 #include "core/mem.h"
 #include "pg/sqlstate.h"
 #include "core/stop.h"
+#include "group_members.h"
 #include "results.h"
 #include "session_struct.h"
 
@@ -49,6 +50,8 @@ wait_readable(struct session *s, bool *cancelled, struct error *err)
         session_cancel(s);
         *cancelled = true;
     }
+    if (s->group != NULL)
+        group_wait(s->group, s, clock_ms() - s->asked_ms);
     if (PQconsumeInput(s->conn) == 0)
         return results_connection_error(s, err);
     return true;
@@ -70,6 +73,7 @@ note_stop(struct error *err)
 bool
 results_next(struct session *s, PGresult **res, bool *cancelled, struct error *err)
 {
+    s->asked_ms = clock_ms();
     while (PQisBusy(s->conn)) {
         if (!wait_readable(s, cancelled, err))
             return false;

@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "core/stop.h"
 #include "connect.h"
+#include "group_members.h"
 #include "notice.h"
 #include "pg/pipeline.h"
 #include "pg/sqlstate.h"
@@ -367,6 +368,10 @@ session_open(const struct connection_options *options, enum session_kind kind, c
         return NULL;
     }
     s->cancel = PQgetCancel(s->conn);
+    s->group = options->group;
+    s->pid = PQbackendPID(s->conn);
+    if (s->group != NULL)
+        group_add(s->group, s->pid);
     if (!session_begin(s, err) || !prepare_evaluation(s, err)) {
         if (err->kind != ERROR_REFUSED)
             explain_pin(s, err);
@@ -388,6 +393,8 @@ session_close(struct session *s)
 {
     if (s == NULL)
         return;
+    if (s->group != NULL)
+        group_remove(s->group, s->pid);
     PQfreeCancel(s->cancel);
     PQfinish(s->conn);
     session_settings_clear(&s->settings);
@@ -418,6 +425,12 @@ int
 session_backend_pid(const struct session *s)
 {
     return PQbackendPID(s->conn);
+}
+
+bool
+session_is_idle(const struct session *s)
+{
+    return PQtransactionStatus(s->conn) == PQTRANS_IDLE;
 }
 
 void

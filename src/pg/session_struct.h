@@ -13,6 +13,9 @@ struct session {
     struct buffer *notices; /* buffer that collects notices; NULL: see notice.h */
     int64_t deadline_ms;    /* by clock_ms(); 0: none */
     enum session_kind kind;
+    struct session_group *group; /* NULL: none */
+    int pid;                     /* of the server process, in the group; 0: not in it */
+    int64_t asked_ms;            /* since when the answer that comes next is waited for; by clock_ms() */
     struct session_settings
         settings; /* the job's, or zeroed: then those that the session began with, once they have been read */
     bool adopted; /* .settings are the job's */

@@ -48,6 +48,21 @@ state_progress_write(struct session *s, const struct job_state *job, const struc
 }
 
 bool
+state_progress_waits(struct session *s, const struct job_state *job, const char *waits, bool *written,
+                     struct error *err)
+{
+    struct params p = fence_params(job);
+    struct result res = {0};
+    bool ok;
+
+    params_text(&p, waits);
+    ok = session_query_with(s, &res, err, state_sql_progress_waits, &p);
+    *written = ok && result_affected(&res) > 0;
+    result_free(&res);
+    return ok;
+}
+
+bool
 state_progress_verified(struct session *s, const struct job_state *job, const struct state_verification *v,
                         struct error *err)
 {

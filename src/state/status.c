@@ -94,6 +94,7 @@ status_take_row(struct job_status *j, const struct result *r, int i)
     j->lag_bytes = row_int(r, i, "lag_bytes");
     j->lag_seconds = row_real(r, i, "lag_seconds");
     j->throttled_by = row_copy(r, i, "throttled_by");
+    j->waits = j->running ? row_copy(r, i, "waits") : NULL;
     j->eta_seconds = row_real(r, i, "eta_seconds");
     j->lock_attempts = (int)row_int(r, i, "lock_attempts");
     j->lock_held_ms = row_real(r, i, "lock_held_ms");
@@ -208,6 +209,7 @@ job_status_clear(struct job_status *j)
     free(j->phase);
     free(j->sql);
     free(j->throttled_by);
+    free(j->waits);
     free(j->verify_hash);
     free(j->error);
     free(j->held);

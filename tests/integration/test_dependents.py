@@ -399,6 +399,9 @@ def test_key_waits_for_a_long_transaction(database):
         job.release()
         wait_until(lambda: "a lock stands in the way of this, which is tried again: ALTER TABLE public.ev ADD"
                    in job.errors_so_far(), "the reason", timeout=30)
+        holder = f"process {report.info.backend_pid} "
+        wait_until(lambda: any(wait["kind"] == "lock" and holder in wait["text"] for wait in pgrecast.the_job(database)["waits"]),
+                   "status to name who holds the lock")
         report.rollback()
     assert_keys(database, ["ev", "ev_1", "ev_2"])
     assert pgrecast.call(database, "finish", "o").status == pgrecast.DONE

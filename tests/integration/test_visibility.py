@@ -260,6 +260,7 @@ def test_no_standby_is_waited_for_under_the_lock(own_server):
     absent_standby(own_server)
     database.superuser("SET synchronous_commit = local; " + pgrecast.RELEASE)
     wait_until(lambda: "has not confirmed it yet" in job.errors_so_far(), "the wait for the standby to be named")
+    wait_until(lambda: [wait["kind"] for wait in pgrecast.the_job(database)["waits"]] == ["standby"], "status to name it")
     assert job.poll() is None
     kind = database.superuser("SET lock_timeout = '200ms'; SELECT pg_typeof(id)::text FROM t LIMIT 1")
     assert kind == [("bigint",)]

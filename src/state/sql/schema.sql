@@ -105,6 +105,7 @@ CREATE TABLE pgrecast.progress (
     lag_seconds        double precision,
     throttled_by       text,
     eta_seconds        double precision,
+    waits              jsonb,                     -- [{kind, text, since, session}]: what the job waits for; null: nothing
     lock_attempts      integer NOT NULL DEFAULT 0,
     lock_held_ms       double precision,
     lock_wait_ms       double precision,

@@ -21,7 +21,7 @@ SELECT j.id, j.name,
                  AND l.classid = $2::pg_catalog.int8::pg_catalog.oid AND l.objid = j.id::pg_catalog.oid AND l.granted) AS running,
        extract(epoch FROM coalesce(j.ended_at, pg_catalog.clock_timestamp()) - j.created_at) AS age_seconds,
        p.rows_copied, p.rows_estimated, p.bytes_copied, p.bytes_total, p.changes_spooled, p.changes_applied,
-       p.spool_bytes, coalesce(p.lag_bytes, -1) AS lag_bytes, coalesce(p.lag_seconds, -1) AS lag_seconds, p.throttled_by,
+       p.spool_bytes, coalesce(p.lag_bytes, -1) AS lag_bytes, coalesce(p.lag_seconds, -1) AS lag_seconds, p.throttled_by, p.waits,
        coalesce(p.eta_seconds, -1) AS eta_seconds, p.lock_attempts,
        coalesce(p.lock_held_ms, -1) AS lock_held_ms, coalesce(p.lock_wait_ms, -1) AS lock_wait_ms,
        coalesce((SELECT CASE WHEN s.restart_lsn IS NULL THEN -1
