@@ -77,7 +77,8 @@ PGconn *session_conn(struct session *s); /* for COPY and replication; owned by t
 int session_version(const struct session *s); /* server_version_num, e.g. 150018 */
 int session_major(const struct session *s);   /* 14 … 18 */
 int session_backend_pid(const struct session *s);
-bool session_is_idle(const struct session *s); /* no statement is running, and no transaction is open */
+bool
+session_is_idle(const struct session *s); /* no statement is running, no transaction or pipeline is open */
 
 /*
  * The encoding of the database as the server names it; NULL: UTF-8. Texts go to the server in UTF-8, and come

@@ -13,8 +13,8 @@
 #include "sql/sql.h"
 
 #define LOOK_MS 1000
-#define SHOW_MS 1000  /* a wait is shown when it is that old */
-#define LOG_MS 2000   /* and logged when it is that old */
+#define SHOW_MS 1000  /* a wait is shown if it was seen to last that long */
+#define LOG_MS 2000   /* and logged if it was seen to last that long */
 #define STUCK_MS 3000 /* without a tick the main thread waits for something that its session does not show */
 #define KEEP_MS 5000  /* a wait that is not seen any more may be one that is tried again after a pause */
 #define KEEP_LONG_MS 15000 /* the same for a validation, whose pauses are longer */
@@ -87,17 +87,27 @@ wait_drop(struct waits *w, int at)
     memmove(&w->items[at], &w->items[at + 1], (size_t)(--w->count - at) * sizeof(*w->items));
 }
 
+/* slots: those that are not connected; NULL: all are, but one of them is behind. */
+static char *
+describe_standby_slots(const char *slots)
+{
+    if (slots == NULL)
+        return mem_strdup("a standby that has to have the log first (the server's setting "
+                          "synchronized_standby_slots)");
+    return mem_printf("the standby of replication slot %s, which is not connected (the server's setting "
+                      "synchronized_standby_slots)",
+                      slots);
+}
+
 /* Continues the words "waiting for". The caller frees it. */
 static char *
 describe(const struct result *res, int row)
 {
     const char *kind = row_text(res, row, "kind"), *who = row_text(res, row, "who");
-    const char *object = row_text(res, row, "object"), *slots = row_text(res, row, "slots");
+    const char *object = row_text(res, row, "object");
 
     if (strcmp(kind, "standby_slot") == 0)
-        return mem_printf("the standby of replication slot %s, which is not connected (the server's setting "
-                          "synchronized_standby_slots)",
-                          slots != NULL ? slots : "that it has to have the log first");
+        return describe_standby_slots(row_text(res, row, "slots"));
     if (strcmp(kind, "standby") == 0)
         return mem_printf("a synchronous standby to confirm the commit of %s (the server's setting "
                           "synchronous_standby_names is %s)",
@@ -154,6 +164,13 @@ waits_forget_old(struct waits *w)
             wait_drop(w, i);
 }
 
+/* Many waits are over after a moment, and one of these may be seen by chance: what counts is what was seen to last. */
+static int64_t
+wait_lasted_ms(const struct wait *wait)
+{
+    return wait->seen_ms - wait->since_ms;
+}
+
 /* NULL: nothing has been waited for long enough. The caller frees it. */
 static char *
 waits_json(const struct waits *w)
@@ -164,7 +181,7 @@ waits_json(const struct waits *w)
     for (int i = 0; i < w->count; i++) {
         const struct wait *wait = &w->items[i];
 
-        if (!wait->declared && clock_ms() - wait->since_ms < SHOW_MS)
+        if (!wait->declared && wait_lasted_ms(wait) < SHOW_MS)
             continue;
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s?}", "kind", wait->kind, "text", wait->text,
                                               "since", wait->since, "session", wait->session));
@@ -190,7 +207,7 @@ waits_log(struct waits *w)
     for (int i = 0; i < w->count; i++) {
         struct wait *wait = &w->items[i];
 
-        if (wait->logged || clock_ms() - wait->since_ms < LOG_MS)
+        if (wait->logged || wait_lasted_ms(wait) < LOG_MS)
             continue;
         log_info("waiting for %s%s%s", wait->text, wait->session != NULL ? "; by the session for " : "",
                  wait->session != NULL ? session_purpose(wait->session) : "");
@@ -239,10 +256,9 @@ waits_tick(struct engine *e, struct error *err)
 {
     struct waits *w = e->waits;
 
-    if (w->session != NULL && w->count == 0) {
-        session_close(w->session);
-        w->session = NULL;
-    }
+    /* The control session is free again, and another one may be needed for the job. */
+    session_close(w->session);
+    w->session = NULL;
     return clock_ms() - w->looked_ms < LOOK_MS || waits_look(e, err);
 }
 

@@ -430,7 +430,7 @@ session_backend_pid(const struct session *s)
 bool
 session_is_idle(const struct session *s)
 {
-    return PQtransactionStatus(s->conn) == PQTRANS_IDLE;
+    return PQtransactionStatus(s->conn) == PQTRANS_IDLE && PQpipelineStatus(s->conn) == PQ_PIPELINE_OFF;
 }
 
 void

@@ -1,6 +1,6 @@
 -- What the sessions $1 (process ids) wait for, one row a session: the lock, transaction or standby, since how many seconds (null: not
 -- known), and who is in the way. $2: add the oldest transaction of the cluster that has written something. $3: add commits of
--- others that wait for a synchronous standby.
+-- others that have waited for a synchronous standby for a second: most wait for a moment only.
 WITH waiting AS (
     SELECT a.pid, a.application_name AS session,
            CASE WHEN a.wait_event = 'SyncRep' THEN 'standby'
@@ -32,6 +32,7 @@ WITH waiting AS (
     SELECT -1, NULL, 'standby', NULL, NULL, a.pid, NULL
     FROM pg_catalog.pg_stat_activity AS a
     WHERE $3::pg_catalog.bool AND a.wait_event = 'SyncRep' AND NOT a.pid = ANY ($1::pg_catalog.int4[])
+      AND a.query_start < pg_catalog.clock_timestamp() - '1 s'::pg_catalog.interval
 )
 SELECT DISTINCT ON (b.waiter) b.waiter, b.session, b.object, b.waited, b.blocker,
        CASE WHEN b.kind = 'transaction' AND a.wait_event = 'SyncRep' THEN 'standby'
@@ -39,7 +40,8 @@ SELECT DISTINCT ON (b.waiter) b.waiter, b.session, b.object, b.waited, b.blocker
             ELSE b.kind END AS kind,
        CASE WHEN b.gid IS NOT NULL OR b.blocker = 0 THEN pg_catalog.concat_ws(' ', 'the prepared transaction', b.gid)
             WHEN b.blocker IS NOT NULL THEN pg_catalog.format('process %s', b.blocker) || coalesce(' (' || nullif(pg_catalog.concat_ws(', ',
-                'role ' || pg_catalog.quote_ident(a.usename), nullif(pg_catalog.regexp_replace(a.application_name, '^pgrecast ', 'own session '), ''),
+                'role ' || pg_catalog.quote_ident(a.usename), CASE WHEN a.pid = ANY ($1::pg_catalog.int4[]) THEN 'a session of this job, for ' || pg_catalog.substr(a.application_name, 10)
+                     ELSE nullif(a.application_name, '') END,
                 CASE WHEN a.datname <> pg_catalog.current_database() THEN 'database ' || pg_catalog.quote_ident(a.datname) END,
                 'transaction open for ' || pg_catalog.round(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)) || ' s',
                 'last statement at ' || pg_catalog.to_char(a.query_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')), '') || ')', '')
