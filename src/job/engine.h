@@ -58,7 +58,7 @@ struct validate_state {
     int done;                          /* how many constraints are done, with success or not */
     int failed;                        /* how many of these failed */
     struct validate_patience patience; /* for the current constraint, while its locks are refused */
-    bool looked;                       /* what the current try waits for */
+    bool looked;                       /* what the current try waits for was seen */
     int64_t at_ms;                     /* do not start the next one before this time; by clock_ms() */
     /* The number of swaps for which the log says that all are done; 0: none. */
     int reported;

@@ -14,6 +14,7 @@
 #include "waits.h"
 
 #define POLL_MS 50
+#define SESSION_NAME "pgrecast validate" /* on the server */
 #define SHORT_LOCK_MS "200" /* other sessions that queue behind its lock request wait no longer than this */
 #define PATIENCE_MS (60 * 60 * 1000)
 #define TRIES_LEAST 100       /* a lock is given up only after the time above and so many tries */
@@ -135,7 +136,7 @@ static void
 pass(struct engine *e, const struct planned_list *list, bool ok)
 {
     e->validation.patience.until_ms = 0;
-    waits_settle(e, "pgrecast validate");
+    waits_settle(e, SESSION_NAME);
     e->validation.failed += ok ? 0 : 1;
     if (++e->validation.done == list->count)
         log_end(e);
@@ -178,12 +179,14 @@ end(struct engine *e, const struct planned_list *list, struct error *err)
     return true;
 }
 
-/* Once while a lock is requested that was refused before: the request lasts for a moment only. */
+/*
+ * What is waited for is seen once in each try, while a lock is requested that was refused before: the request lasts for a
+ * moment only.
+ */
 static bool
 look_once(struct engine *e, struct error *err)
 {
-    e->validation.looked = true;
-    return waits_look(e, err);
+    return e->validation.looked || waits_look_for(e, SESSION_NAME, &e->validation.looked, err);
 }
 
 bool
@@ -199,7 +202,7 @@ validate_some(struct engine *e, struct error *err)
         return validate_begin(e, list);
     if (parallel_done(e->validation.running))
         return end(e, list, err);
-    return e->validation.patience.until_ms == 0 || e->validation.looked || look_once(e, err);
+    return e->validation.patience.until_ms == 0 || look_once(e, err);
 }
 
 bool

@@ -16,12 +16,14 @@
 #define SHOW_MS 1000  /* a wait is shown if it was seen to last that long */
 #define LOG_MS 2000   /* and logged if it was seen to last that long */
 #define STUCK_MS 3000 /* without a tick the main thread waits for something that its session does not show */
-#define KEEP_MS 5000  /* a wait that is not seen any more may be one that is tried again after a pause */
+#define VALIDATION "pgrecast validate" /* a session for each try; there is one at a time */
+#define WAITER_VALIDATION (-2)
+#define KEEP_MS 5000       /* a wait that is not seen any more may be one that is tried again after a pause */
 #define KEEP_LONG_MS 15000 /* the same for a validation, whose pauses are longer */
 
 /* A wait of one session; or one that was declared. */
 struct wait {
-    int64_t waiter; /* as in waits.sql; 0: the transactions that are expected */
+    int64_t waiter; /* as in waits.sql; 0: the transactions that are expected; or WAITER_VALIDATION */
     bool declared;
     char *kind, *session, *text; /* session: NULL, or its name on the server */
     int64_t since_ms, seen_ms;   /* by clock_ms() */
@@ -121,6 +123,13 @@ describe(const struct result *res, int row)
                       who != NULL ? who : "a session that has just ended");
 }
 
+static int64_t
+waiter_of(const struct result *res, int row)
+{
+    return name_same(row_text(res, row, "session"), VALIDATION) ? WAITER_VALIDATION
+                                                                : row_int(res, row, "waiter");
+}
+
 static bool
 waits_ask(struct engine *e, struct session *s, bool stuck, struct error *err)
 {
@@ -135,7 +144,7 @@ waits_ask(struct engine *e, struct session *s, bool stuck, struct error *err)
     params_text(&p, stuck ? "t" : "f");
     ok = session_query_with(s, &res, err, sql_waits, &p);
     for (int i = 0; ok && i < result_rows(&res); i++) {
-        struct wait *wait = wait_find(w, row_int(&res, i, "waiter"), false, row_text(&res, i, "kind"));
+        struct wait *wait = wait_find(w, waiter_of(&res, i), false, row_text(&res, i, "kind"));
         int64_t since = clock_ms() - (int64_t)(row_real(&res, i, "waited") * 1000);
 
         wait_seen(wait, row_text(&res, i, "session"), describe(&res, i));
@@ -147,12 +156,6 @@ waits_ask(struct engine *e, struct session *s, bool stuck, struct error *err)
     return ok;
 }
 
-static bool
-is_validation(const struct wait *wait)
-{
-    return wait->session != NULL && strcmp(wait->session, "pgrecast validate") == 0;
-}
-
 static void
 waits_forget_old(struct waits *w)
 {
@@ -160,7 +163,7 @@ waits_forget_old(struct waits *w)
 
     for (int i = w->count - 1; i >= 0; i--)
         if (!w->items[i].declared &&
-            now - w->items[i].seen_ms > (is_validation(&w->items[i]) ? KEEP_LONG_MS : KEEP_MS))
+            now - w->items[i].seen_ms > (w->items[i].waiter == WAITER_VALIDATION ? KEEP_LONG_MS : KEEP_MS))
             wait_drop(w, i);
 }
 
@@ -245,10 +248,24 @@ look_by(struct engine *e, struct session *s, bool stuck, struct error *err)
     return waits_write(e, s, err);
 }
 
-bool
+static bool
 waits_look(struct engine *e, struct error *err)
 {
     return look_by(e, e->control, false, err) || error_context(err, "looking for what the job waits for");
+}
+
+bool
+waits_look_for(struct engine *e, const char *session, bool *seen, struct error *err)
+{
+    const struct waits *w = e->waits;
+
+    *seen = false;
+    if (!waits_look(e, err))
+        return false;
+    for (int i = 0; i < w->count; i++)
+        if (name_same(w->items[i].session, session) && w->items[i].seen_ms >= w->looked_ms)
+            *seen = true;
+    return true;
 }
 
 bool

@@ -18,8 +18,11 @@ void waits_close(struct engine *e);
 /* To be called at each tick: looks about once a second. Fails only if the control session does. */
 bool waits_tick(struct engine *e, struct error *err);
 
-/* Look now, for waits that are too short to be met by a tick, because they are ended by a lock timeout and tried again. */
-bool waits_look(struct engine *e, struct error *err);
+/*
+ * Look now, for waits that are too short to be met by a tick, because they are ended by a lock timeout and tried again. *seen:
+ * the session of that name on the server waits.
+ */
+bool waits_look_for(struct engine *e, const char *session, bool *seen, struct error *err);
 
 /* From now on, or no longer, the job waits for the end of transactions: the oldest of the cluster is named. */
 void waits_expect_transactions(struct engine *e, bool expect);
