@@ -33,6 +33,7 @@ struct plan_options {
     int history_table_count; /* tables of migration tools whose rows the SQL may change, as typed */
     const char *const *history_tables;
     bool widen_sequences; /* a sequence that a column owns gets the type of the column, where that is wider */
+    char *where;          /* only rows that match are kept; NULL: all */
     bool pack_columns;    /* the columns of the new tables get the order that wastes no room */
     bool sample;          /* read some rows of the table to warn of what they show */
     int64_t disk_free;    /* bytes that are free on the server's disk; 0: not known */

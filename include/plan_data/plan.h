@@ -194,6 +194,12 @@ struct plan {
     struct table *source;
     struct table *target; /* the clone after the user's statements; its oids have no meaning */
     char *sql;            /* the user's statements on the table, or NULL for a rebuild */
+    /*
+     * Only rows of the source for which this is true are in the target: a SELECT of c1 without its FROM, over a row
+     * with these columns of the source. NULL: all rows.
+     */
+    char *filter;
+    struct string_list filter_columns;
     struct plan_names names;
     int key_count;
     struct plan_key_column *key;

@@ -267,7 +267,7 @@ static bool
 find_kept(const struct flush *f, const bool *unchanged, bool *keep)
 {
     const struct plan *plan = f->plan;
-    bool separable = true;
+    bool separable = plan->filter == NULL; /* a row that is kept from now on is not there yet */
 
     for (int i = 0; i < plan->rows.insert_count; i++) {
         const struct plan_column *column =

@@ -92,6 +92,10 @@ read_change(const struct cli_options *o, struct plan_options *plan, char **sql, 
                          o->rebuild          ? "--rebuild needs -t TABLE"
                          : o->target != NULL ? "--target needs -t TABLE"
                                              : "-t goes with --rebuild or --target");
+    if (plan->where != NULL && o->or_resume) {
+        error_set(err, ERROR_USAGE, "--where does not go with --or-resume");
+        return error_hint(err, "A job that has begun is continued by its name, with `resume`.");
+    }
     if (plan->pack_columns && (o->or_resume || o->target != NULL)) {
         error_set(err, ERROR_USAGE, "--pack-columns does not go with %s",
                   o->or_resume ? "--or-resume" : "--target");

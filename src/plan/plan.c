@@ -31,6 +31,7 @@
 #include "table_names.h"
 #include "target.h"
 #include "violations.h"
+#include "where.h"
 #include "rollback.h"
 
 /*
@@ -297,6 +298,20 @@ settle_referenced(struct making *m, struct making *makings, int count, const cha
 }
 
 static bool
+plan_read_where(struct making *m, struct plan *p)
+{
+    char *scratch;
+    bool ok;
+
+    if (m->options->where == NULL)
+        return true;
+    scratch = mem_printf("%s_where", m->clone_schema);
+    ok = where_read(m->s, p, m->options, scratch, &m->notes, &m->reasons, m->err);
+    free(scratch);
+    return ok;
+}
+
+static bool
 plan_forward(struct making *m, const struct making *others, int count)
 {
     struct plan *p = m->plans->forward = mem_alloc(sizeof(*p));
@@ -305,10 +320,12 @@ plan_forward(struct making *m, const struct making *others, int count)
     return plan_explore(m, others, count, p) &&
            (!m->options->pack_columns ||
             layout_pack(m->s, p, m->clone.after, m->options->sample, &m->notes, &m->reasons, m->err)) &&
-           decide(m, p) && sequences_warn(m->s, p, m->err) && code_allow(m->s, p, m->clone_schema, m->err) &&
+           plan_read_where(m, p) && decide(m, p) && sequences_warn(m->s, p, m->err) &&
+           code_allow(m->s, p, m->clone_schema, m->err) &&
            sample_expressions(m->s, p, m->clone_schema, &m->reasons, &m->hints, m->err) &&
            refuse_if(p->source, &m->reasons, &m->hints, m->err) &&
-           (!m->options->sample || sample_generated(m->s, p, m->err));
+           (!m->options->sample ||
+            (sample_generated(m->s, p, m->err) && (p->filter == NULL || where_sample(m->s, p, m->err))));
 }
 
 /* A table to which new keys refer is planned before the tables that have them. */
@@ -488,6 +505,10 @@ plan_groups(struct session *s, const struct plan_options *options, struct table_
     oid_t first = groups->items[0].oid;
     bool ok;
 
+    if (options->where != NULL && groups->count > 1) {
+        free(makings);
+        return error_set(err, ERROR_USAGE, "--where goes with a change of one table");
+    }
     set->table_count = groups->count;
     set->recompute_generated = options->recompute_generated;
     set->search_path = groups->search_path != NULL ? mem_strdup(groups->search_path) : NULL;

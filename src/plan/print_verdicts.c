@@ -147,7 +147,8 @@ plan_set_is_needed(const struct plan_set *set)
     for (int i = 0; i < set->table_count; i++) {
         const struct plan_verdict_list *list = &set->tables[i].forward->advice.verdicts;
 
-        if (list->count == 0 || layout_is_changed(set->tables[i].forward->target))
+        if (list->count == 0 || set->tables[i].forward->filter != NULL ||
+            layout_is_changed(set->tables[i].forward->target))
             return true;
         for (int k = 0; k < list->count; k++) {
             enum verdict_kind kind = list->items[k].kind;

@@ -7,6 +7,7 @@
 #include "core/name.h"
 #include "pg/redact.h"
 #include "pg/sqlstate.h"
+#include "rows/filter.h"
 #include "sample.h"
 #include "sql/sql.h"
 
@@ -140,8 +141,14 @@ trial_insert(const struct trial *t)
     buffer_printf(&sql, "INSERT INTO %s (", t->table_sql);
     add_columns(&sql, t->p, NULL);
     buffer_add_text(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
-    add_columns(&sql, t->p, "r");
-    buffer_printf(&sql, " FROM ONLY %s AS r TABLESAMPLE SYSTEM (%.6f)", t->p->names.source_sql, percent);
+    add_columns(&sql, t->p, "pgrecast_src");
+    buffer_printf(&sql, " FROM ONLY %s AS pgrecast_src TABLESAMPLE SYSTEM (%.6f)", t->p->names.source_sql,
+                  percent);
+    if (t->p->filter != NULL) {
+        buffer_add_text(&sql, " WHERE EXISTS (SELECT FROM ");
+        filter_add_item(&sql, t->p);
+        buffer_add_char(&sql, ')');
+    }
     return buffer_take(&sql);
 }
 

@@ -140,6 +140,8 @@ static const struct field plan_fields[] = {
     FIELD_POINTER(struct plan, source, &table_shape),
     FIELD_POINTER(struct plan, target, &table_shape),
     FIELD(struct plan, sql),
+    FIELD(struct plan, filter),
+    FIELD_LIST_STRUCT(struct plan, filter_columns, NULL),
     FIELD_STRUCT(struct plan, names, &plan_names_shape),
     FIELD_LIST(struct plan, key, key_count, &plan_key_column_shape),
     FIELD_STRUCT(struct plan, rows, &plan_rows_shape),
@@ -148,7 +150,7 @@ static const struct field plan_fields[] = {
     FIELD_STRUCT(struct plan, advice, &plan_advice_shape),
     FIELD_STRUCT(struct plan, code, &plan_code_shape),
 };
-SHAPE(plan, 384);
+SHAPE(plan, 408);
 
 static const char *const planned_kinds[] = {
     [PLANNED_LOCK] = "lock",

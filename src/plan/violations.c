@@ -259,7 +259,7 @@ violations_refuse(struct session *s, const struct plan_set *set, struct plan *p,
             (f->on_oid != p->source->oid && plan_of(set, f->on_oid) != NULL))
             continue;
         ok = check_key(s, set, p, clone_schema, f,
-                       added || changes || strcmp(f->columns, before->columns) != 0 ||
+                       p->filter != NULL || added || changes || strcmp(f->columns, before->columns) != 0 ||
                            strcmp(f->ref_columns, before->ref_columns) != 0,
                        err);
     }

@@ -7,6 +7,7 @@
 #include "core/list.h"
 #include "core/mem.h"
 #include "pg/settings.h"
+#include "rows/filter.h"
 
 enum { JSON = 114, BPCHAR = 1042, NUMERIC = 1700, JSONB = 3802 };
 
@@ -54,10 +55,14 @@ rows_plan_columns(struct plan *p, const struct transform *t, struct error *err)
 }
 
 static void
-add_from(struct buffer *sql, const struct transform *t)
+add_from(struct buffer *sql, const struct plan *p, const struct transform *t)
 {
     if (t->from != NULL)
         buffer_printf(sql, " FROM (%s) AS p", t->from);
+    if (p->filter == NULL)
+        return;
+    buffer_add_text(sql, t->from != NULL ? " CROSS JOIN " : " FROM ");
+    filter_add_item(sql, p);
 }
 
 static void
@@ -93,7 +98,7 @@ rows_plan_insert(struct plan *p, const struct transform *t)
         buffer_printf(&sql, " AS k%d", i + 1);
         p->rows.insert_origin[p->rows.insert_count++] = -1 - i;
     }
-    add_from(&sql, t);
+    add_from(&sql, p, t);
     p->rows.insert_columns = buffer_take(&names);
     p->rows.transform_insert = buffer_take(&sql);
 }
@@ -158,7 +163,7 @@ final_row(const struct plan *p, const struct transform *t)
     }
     if (sql.len == 0)
         buffer_add_text(&sql, "SELECT");
-    add_from(&sql, t);
+    add_from(&sql, p, t);
     return buffer_take(&sql);
 }
 

@@ -1,11 +1,12 @@
-"""Reshaping while copying: the place of the table, the order of its columns."""
+"""Reshaping while copying: the place of the table, the order of its columns, the rows that are kept."""
 
 import pytest
 
 import pgrecast
+from conftest import spread
 from pgrecast import DONE, REFUSED, USAGE
-from rewrite import Rewrite
-from tables import column_names, relations, row_differences, schema_differences
+from rewrite import NEW, Rewrite
+from tables import assert_follows, column_names, relations, row_differences, schema_differences
 from test_restructuring import section
 
 
@@ -250,3 +251,133 @@ def test_the_example_of_packed_columns(database):
     assert pgrecast.call(database, *finish).status == DONE
     assert job.wait().status == DONE
     assert pgrecast.leftovers(database) == []
+
+
+# Rows that are kept
+
+# The documents are stored out of line, and most changes leave them unchanged.
+KEPT = "n % 2 = 0 AND length(coalesce(document, '')) < 6000"
+MIRROR_KEPT = f"(SELECT * FROM items_mirror WHERE {KEPT}) AS kept"
+
+
+@pytest.mark.parametrize("point", ["copy-chunk", "verify-done"])
+@pytest.mark.majors((15, 18))
+def test_where_under_load(database, point):
+    """Rows enter and leave the new table as they begin and cease to match; the program is killed on the way."""
+    rewrite = Rewrite(database, rows=1000, arguments=("-t", "items", "--rebuild", "--cutover=hold", "--where", KEPT))
+    rewrite.workload.alter = None
+    with rewrite.load:
+        rewrite.run(kill=point, window="0").wait_killed()
+        rewrite.resume().wait_phase("ready")
+        rewrite.wait_traffic(100)
+        rewrite.load.pause()
+        assert_follows(database, NEW, MIRROR_KEPT)
+        rewrite.load.go_on()
+        rewrite.wait_traffic(50)
+        rewrite.command("verify")
+    rewrite.assert_load_unharmed()
+    rewrite.assert_serves()  # all rows, up to the cutover
+    rewrite.command("cutover")
+    rewrite.end_of_instance()
+    assert_follows(database, "items", MIRROR_KEPT)
+    rewrite.assert_gone()
+
+
+CHANGES = """
+BEGIN; UPDATE t SET state = 'open' WHERE id = 2; UPDATE t SET state = 'done' WHERE id = 2; COMMIT;
+BEGIN; UPDATE t SET state = 'done' WHERE id = 1; UPDATE t SET state = 'open', n = 11 WHERE id = 1; COMMIT;
+UPDATE t SET state = 'open' WHERE id = 4;
+UPDATE t SET state = NULL WHERE id = 3;
+UPDATE t SET n = 55 WHERE id IN (5, 6);
+UPDATE t SET id = id + 1000 WHERE id IN (7, 8);
+BEGIN; UPDATE t SET id = 2009, state = 'done' WHERE id = 9; UPDATE t SET id = 9, state = 'open' WHERE id = 10; COMMIT;
+UPDATE t SET doc = 'hidden' WHERE id = 11;
+UPDATE t SET n = 12 WHERE id = 11;
+DELETE FROM t WHERE id IN (13, 14);
+INSERT INTO t VALUES (13, 'done', 0, 'new'), (14, 'open', 0, 'new'), (15000, NULL, 0, 'new');
+"""
+
+
+@pytest.mark.parametrize("major, identity", spread(["DEFAULT", "FULL"]))
+def test_where_with_values_left_unchanged(new_database, identity):
+    """The filter reads a value that a change does not have; rows enter and leave in a transaction, and with their keys."""
+    table = f"""
+        CREATE TABLE t (id integer PRIMARY KEY, state text, n integer, doc text, UNIQUE (id, n));
+        ALTER TABLE t ALTER doc SET STORAGE EXTERNAL;
+        ALTER TABLE t REPLICA IDENTITY {identity};
+        INSERT INTO t SELECT g, CASE WHEN g % 2 = 1 THEN 'open' ELSE 'done' END, g, repeat(g::text, 3000)
+            FROM generate_series(1, 400) g"""
+    where = "state = 'open' AND doc <> 'hidden' AND length(doc) <> 5"
+    database, twin = new_database(), new_database()
+    for one in (database, twin):
+        one.execute(table)
+    job = pgrecast.start_run(database, "ALTER TABLE t ALTER n TYPE bigint", "--where", where, "--cutover=hold", hold="copy")
+    job.wait_phase("copy")
+    job.release()
+    job.wait_phase("ready")
+    for statement in CHANGES.strip().split("\n"):
+        database.execute(statement)
+        twin.execute(statement)
+    twin.execute(f"DELETE FROM t WHERE ({where}) IS NOT TRUE; ALTER TABLE t ALTER n TYPE bigint")
+    assert pgrecast.call(database, "cutover", "t").status == DONE
+    outcome = job.wait()
+    assert outcome.status == DONE, str(outcome)
+    assert row_differences(database, twin, "t") == []
+    assert schema_differences(database, twin, "t") == []
+    assert pgrecast.leftovers(database) == []
+
+
+@pytest.mark.main_major
+def test_rows_that_are_left_out_need_not_be_valid(database):
+    """Neither a CHECK that does not hold any more, nor a foreign key that a row violates, is a reason to refuse."""
+    database.execute("""
+        CREATE FUNCTION fits(integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+        CREATE TABLE other (id integer PRIMARY KEY); INSERT INTO other VALUES (1);
+        CREATE TABLE t (id integer PRIMARY KEY, n integer CHECK (fits(n)), other integer);
+        INSERT INTO t SELECT g, g, CASE WHEN g > 100 THEN 1 ELSE 2 END FROM generate_series(1, 200) g;
+        CREATE OR REPLACE FUNCTION fits(integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 50'""")
+    sql = "ALTER TABLE t ADD CONSTRAINT to_other FOREIGN KEY (other) REFERENCES other"
+    for where, reason in (("n > 40", "CHECK"), ("n > 60", "violate foreign key")):
+        outcome = pgrecast.run(database, sql, "--where", where)
+        assert outcome.status == REFUSED and reason.lower() in outcome.stderr.lower(), str(outcome)
+    outcome = pgrecast.run(database, sql, "--where", "n > 100")
+    assert outcome.status == DONE, str(outcome)
+    assert database.execute("SELECT count(*), min(id) FROM t") == [(100, 101)]
+    assert database.execute("SELECT convalidated FROM pg_constraint WHERE conname = 'to_other'") == [(True,)]
+    assert pgrecast.leftovers(database) == []
+
+
+@pytest.mark.main_major
+def test_a_filter_that_is_refused(database):
+    """All reasons at once, where the expression can be read; nothing is created."""
+    database.execute("""
+        CREATE TABLE t (id integer PRIMARY KEY, n integer, g integer GENERATED ALWAYS AS (n + 1) STORED, at timestamptz);
+        CREATE TABLE u (t integer CONSTRAINT u_t REFERENCES t); CREATE TABLE w (id integer PRIMARY KEY);
+        CREATE FUNCTION mine(integer) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1 > 0'""")
+    rebuild = ("-t", "t", "--rebuild")
+    refused(database, *rebuild, "--where", "g > 3", reasons=[
+        "--where needs --rollback-window=0", "foreign key \"u_t\" of public.u could refer to a row that is left out",
+        "reads the generated column \"g\""])
+    refused(database, *rebuild, "--where", "true", "--rollback-window=0", reasons=["reads no column"])
+    refused(database, *rebuild, "--where", "mine(n)", "--rollback-window=0", reasons=["uses function public.mine(integer)"])
+    for where, reason in (("n > random()", "must be marked IMMUTABLE"), ("at > now()", "must be marked IMMUTABLE"),
+                          ("id IN (SELECT id FROM w)", "cannot use subquery"), ("count(n) > 1", "aggregate functions"),
+                          ("nothing > 1", 'column "nothing" does not exist'), ("n", "must be type boolean"),
+                          ("n > 1) OR (n < 1", "not an expression")):
+        refused(database, *rebuild, "--where", where, "--rollback-window=0", status=USAGE, reasons=[reason])
+    refused(database, "--sql", "ALTER TABLE t ALTER id TYPE bigint; ALTER TABLE w ALTER id TYPE bigint", "--where", "n > 1",
+            "--rollback-window=0", status=USAGE, reasons=["--where goes with a change of one table"])
+    outcome = pgrecast.call(database, "run", *rebuild, "--where", "n > 1", "--or-resume")
+    assert outcome.status == USAGE and "does not go with --or-resume" in outcome.stderr, str(outcome)
+
+
+@pytest.mark.main_major
+def test_the_example_of_a_filter(database):
+    sql, (plan, run) = section("Keep only some rows")
+    database.execute(sql)
+    outcome = pgrecast.call(database, *plan)
+    assert outcome.status == DONE and "--where leaves out 800 of 1000 rows" in outcome.stdout, str(outcome)
+    outcome = pgrecast.start_run(database, None, *run[1:], window=None).wait()
+    assert outcome.status == DONE, str(outcome)
+    assert database.execute("SELECT count(*), min(state) FROM tasks") == [(200, "open")]
+    assert database.execute("SELECT count(*) FROM tasks_pgrecast_old") == [(1000,)]
