@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "core/error.h"
+#include "core/list.h"
 #include "core/log.h"
 #include "job/job.h"
 #include "options/option.h"
@@ -46,6 +47,9 @@ struct cli_options {
     enum log_format log_format;
     bool verbose;
     bool help;
+    struct string_list given;       /* the names of the options on the command line */
+    char *file_text;                /* of .file or .target; NULL: there is none */
+    struct string_list set_by_file; /* "name=value", of the options that it sets */
 };
 
 struct command {
@@ -91,8 +95,14 @@ void cli_print_help(const struct command *command, FILE *out);
 /* Print a script with which the shell completes the command line. */
 void cli_print_completion(enum shell shell, FILE *out);
 
-/* Read the user's SQL from --sql, -f FILE or standard input (-f -). The caller frees it. NULL on failure. */
-char *cli_read_sql(const struct cli_options *options, struct error *err);
+/*
+ * Read the file that the options name, if they do, and set the options that its comments "-- pgrecast: name=value" set
+ * (parse/directive.h). What the command line says stays. ERROR_USAGE, with the place.
+ */
+bool cli_read_file(const struct command *command, struct cli_options *options, struct error *err);
+
+/* The user's SQL, of --sql or of the file that was read. The caller frees it. */
+char *cli_sql(const struct cli_options *options);
 
 bool command_plan(const struct cli_options *options, struct error *err);
 bool command_run(const struct cli_options *options, struct error *err);

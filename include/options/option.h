@@ -70,6 +70,7 @@ struct option_spec {
     unsigned int commands; /* the commands that take it: bits of enum option_command */
     enum option_section section;
     struct field to; /* the member in which the value is stored */
+    bool in_file;    /* a file with the statements may set it: it gives no rights, and no paths */
     bool stored;     /* stored with the job, under the name of the member; not for texts */
     /*
      * Limits of a number, in the kind's unit; least is also the value of the first choice. most is also the

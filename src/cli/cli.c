@@ -162,13 +162,23 @@ ask_password(struct cli_options *options)
         options->connection.password = mem_strdup(password);
 }
 
+static void
+log_set_by_file(const struct cli_options *options)
+{
+    char *all = list_join(&options->set_by_file, " ");
+
+    if (options->set_by_file.count > 0)
+        log_info("options of the file: %s", all);
+    free(all);
+}
+
 /* Returns the exit status. *product: whether what is printed is what the user has asked for. */
 static int
 run_command(const struct command *command, int argc, char **argv, bool *product)
 {
     struct cli_options options;
     struct error err = {0};
-    bool ok = cli_parse(command, argc, argv, &options, &err);
+    bool ok = cli_parse(command, argc, argv, &options, &err) && cli_read_file(command, &options, &err);
     char *connection = connection_text(&options), *last_words = command_expand(LAST_WORDS, connection);
     int status;
 
@@ -180,6 +190,7 @@ run_command(const struct command *command, int argc, char **argv, bool *product)
         cli_print_help(command, stdout);
     } else if (ok) {
         log_configure(options.log_format, options.verbose ? LOG_DEBUG : LOG_INFO);
+        log_set_by_file(&options);
         if (options.ask_password)
             ask_password(&options);
         ok = command->run(&options, &err);

@@ -112,11 +112,11 @@ read_change(const struct cli_options *o, struct plan_options *plan, char **sql, 
         plan->rebuild_table = o->table;
         return read_placement(o, plan, sql, err);
     }
-    *sql = cli_read_sql(o, err);
-    if (*sql != NULL && o->target != NULL && !read_target(o, plan, sql, err))
+    *sql = cli_sql(o);
+    if (o->target != NULL && !read_target(o, plan, sql, err))
         return false;
     plan->sql = *sql;
-    return *sql != NULL && read_placement(o, plan, sql, err);
+    return read_placement(o, plan, sql, err);
 }
 
 bool

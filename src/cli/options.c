@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "core/buffer.h"
 #include "core/mem.h"
+#include "parse/directive.h"
 #include "suggest.h"
 
 static const char *const format_words[] = {"json", "protobuf", NULL};
@@ -21,19 +22,19 @@ static const struct option_spec own_option_specs[] = {
      .to = TO(sql), .metavar = "SQL",
      .help = "ALTER TABLE, CREATE, ALTER and DROP INDEX, ALTER SEQUENCE AS and COMMENT ON statements, on one table or several"},
     {.name = "file", .letter = 'f', .kind = OPTION_FILE, .commands = FOR_PLAN | FOR_RUN,
-     .section = SECTION_WHAT, .to = TO(file), .help = "the same from a file; - is standard input"},
+     .section = SECTION_WHAT, .to = TO(file), .help = "the same from a file; - is standard input; comments like \"-- pgrecast: rollback-window=24h\" in it set options"},
     {.name = "rebuild", .kind = OPTION_FLAG, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
      .to = TO(rebuild), .help = "change nothing: make a new table without bloat; needs -t TABLE"},
     {.name = "table", .letter = 't', .kind = OPTION_TEXT, .commands = FOR_PLAN | FOR_RUN,
      .section = SECTION_WHAT, .to = TO(table), .metavar = "TABLE", .help = "the table that --rebuild or --target is about"},
     {.name = "target", .kind = OPTION_FILE, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
      .to = TO(target), .help = "what the table is to become: a file with its CREATE TABLE, indexes, constraints and comments; needs -t TABLE"},
-    {.name = "map", .kind = OPTION_TEXTS, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
+    {.name = "map", .kind = OPTION_TEXTS, .in_file = true, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
      .to = FIELD_LIST(struct cli_options, maps, map_count, NULL), .metavar = "'COLUMN=EXPRESSION'",
      .help = "with --target: what a column gets from the table's row as it was; may be repeated"},
-    {.name = "tablespace", .kind = OPTION_NAME, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
+    {.name = "tablespace", .kind = OPTION_NAME, .in_file = true, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
      .to = TO(tablespace), .help = "move the table and its TOAST data there, as ALTER TABLE SET TABLESPACE does; its indexes stay"},
-    {.name = "index-tablespace", .kind = OPTION_NAME, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
+    {.name = "index-tablespace", .kind = OPTION_NAME, .in_file = true, .commands = FOR_PLAN | FOR_RUN, .section = SECTION_WHAT,
      .to = TO(index_tablespace), .metavar = "NAME", .help = "move the indexes that the table has there"},
     {.name = "json", .kind = OPTION_FLAG, .commands = FOR_STATUS | FOR_JOBS, .to = TO(json),
      .help = "print JSON: one array of objects"},
@@ -244,6 +245,7 @@ take_options(const struct command *command, int argc, char **argv, const struct 
             return refuse_unknown(command, given, err);
         if (!take_option(command, option_of_code(code)->name, optarg, out, err))
             return false;
+        list_add_once(&out->given, option_of_code(code)->name);
     }
     return true;
 }
@@ -284,19 +286,19 @@ cli_options_free(struct cli_options *o)
     for (size_t i = 0; i < SOURCE_COUNT; i++)
         options_free(sources[i].table, object_of(&sources[i], o));
     free(o->connection.password);
+    free(o->file_text);
+    list_free(&o->given);
+    list_free(&o->set_by_file);
     memset(o, 0, sizeof(*o));
 }
 
-char *
-cli_read_sql(const struct cli_options *o, struct error *err)
+static char *
+read_file(const char *path, struct error *err)
 {
-    const char *path = o->target != NULL ? o->target : o->file;
     struct buffer text = {0};
     FILE *file;
     size_t got;
 
-    if (o->sql != NULL)
-        return mem_strdup(o->sql);
     file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
     if (file == NULL) {
         error_set(err, ERROR_USAGE, "cannot read \"%s\": %m", path);
@@ -316,4 +318,58 @@ cli_read_sql(const struct cli_options *o, struct error *err)
         return NULL;
     }
     return buffer_take(&text);
+}
+
+/* Set what the file says of an option, unless the command line says something else. */
+static bool
+take_directive(const struct command *command, const struct directive *d, struct cli_options *out,
+               struct error *err)
+{
+    for (size_t i = 0; i < SOURCE_COUNT; i++) {
+        for (size_t n = 0; n < sources[i].table->count; n++) {
+            const struct option_spec *o = &sources[i].table->options[n];
+
+            if (!o->in_file || (o->commands & command->bit) == 0 || strcmp(o->name, d->name) != 0)
+                continue;
+            if (option_takes_value(o) != (d->value != NULL))
+                return error_set(err, ERROR_USAGE, "\"%s\" %s", d->name,
+                                 d->value != NULL ? "takes no value" : "needs a value");
+            if (list_has(&out->given, d->name))
+                return true;
+            if (d->value != NULL)
+                list_addf(&out->set_by_file, "%s=%s", d->name, d->value);
+            else
+                list_add_once(&out->set_by_file, d->name);
+            return option_set(o, d->value, object_of(&sources[i], out), err) ||
+                   error_context(err, "%s", d->name);
+        }
+    }
+    error_set(err, ERROR_USAGE, "a file cannot set \"%s\"", d->name);
+    return error_hint(err, "Give it on the command line. What a file can set: docs/frameworks.md.");
+}
+
+bool
+cli_read_file(const struct command *command, struct cli_options *o, struct error *err)
+{
+    const char *path = o->target != NULL ? o->target : o->file;
+    struct directive_list directives = {0};
+    bool ok = true;
+
+    if (o->sql != NULL || path == NULL || o->help)
+        return true;
+    o->file_text = read_file(path, err);
+    ok = o->file_text != NULL && directives_read(o->file_text, &directives, err);
+    for (int i = 0; ok && i < directives.count; i++) {
+        ok = take_directive(command, &directives.items[i], o, err);
+        if (!ok)
+            directive_point(o->file_text, &directives.items[i], err);
+    }
+    directives_free(&directives);
+    return ok;
+}
+
+char *
+cli_sql(const struct cli_options *o)
+{
+    return mem_strdup(o->sql != NULL ? o->sql : o->file_text);
 }

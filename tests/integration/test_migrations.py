@@ -265,3 +265,24 @@ def test_what_is_not_read_is_named_with_its_place(database, tmp_path):
     outcome = pgrecast.run(database, None, "-f", file)
     assert outcome.status == USAGE and "line 3, column 1" in outcome.stderr, str(outcome)
     assert pgrecast.leftovers(database) == []
+
+
+@pytest.mark.main_major
+def test_options_in_the_file(database, tmp_path):
+    """The command line takes precedence. What is no option of a file is refused with its place."""
+    database.execute("CREATE TABLE orders (id integer PRIMARY KEY, note text DEFAULT 'a'); INSERT INTO orders SELECT g FROM generate_series(1, 9) g")
+    text = ("\\set x 'pgrecast: jobs=x'\n-- pgrecast: rollback-window=0 keep-original  job=wide\n--pgrecast: cutover=hold\n"
+            "ALTER TABLE orders ALTER id TYPE bigint, ALTER note SET DEFAULT '\n-- pgrecast: nothing'; /* pgrecast: nothing */\n")
+    outcome = pgrecast.run(database, None, "-f", write(tmp_path, text), "--cutover=auto", window=None)
+    assert outcome.status == DONE and "options of the file: rollback-window=0 keep-original job=wide\n" in outcome.stderr, str(outcome)
+    assert "job wide is done" in outcome.stdout, str(outcome)
+    assert database.execute("SELECT count(*) FROM orders_pgrecast_old") == [(9,)]
+    for option, words in (("trust-owner=postgres", 'a file cannot set "trust-owner"'), ("jobs", '"jobs" needs a value'),
+                          ("no-verify=1", '"no-verify" takes no value'), ("job='wide", "no closing quote"),
+                          ("rollback-window=24", "no unit"), ("spool-dir=/tmp", "a file cannot set"), ("dbname=x", "a file cannot set")):
+        outcome = pgrecast.call(database, "plan", "-f", write(tmp_path, f"ALTER TABLE orders ALTER id TYPE integer;\n  -- pgrecast: {option}\n"))
+        assert outcome.status == USAGE and words in outcome.stderr and "line 2, column 16" in outcome.stderr, str(outcome)
+    database.execute("DROP TABLE orders_pgrecast_old")
+    outcome = pgrecast.call(database, "plan", "-f", write(
+        tmp_path, "ALTER TABLE orders ALTER note TYPE varchar(3); -- pgrecast: reverse-map='note = note || ''x y'''"))
+    assert outcome.status == DONE and "reverse-map=note = note || 'x y'" in outcome.stderr, str(outcome)
