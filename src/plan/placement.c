@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/buffer.h"
 #include "core/mem.h"
 #include "pg/params.h"
 #include "sql/sql.h"
@@ -62,6 +63,20 @@ add_table(struct session *s, const struct placement *placement, oid_t oid, struc
     return ok;
 }
 
+/* The statements set the search_path before the first of them, so what is put in front sets the same. */
+static void
+add_path(const char *path, struct string_list *out)
+{
+    struct buffer sql = {0};
+
+    if (path == NULL)
+        return;
+    buffer_add_text(&sql, "SELECT pg_catalog.set_config('search_path', ");
+    buffer_add_literal(&sql, path);
+    buffer_add_text(&sql, ", false)");
+    list_add(out, buffer_take(&sql));
+}
+
 char *
 placement_statements(struct session *s, const struct placement *placement, const struct plan_options *options,
                      struct error *err)
@@ -72,9 +87,12 @@ placement_statements(struct session *s, const struct placement *placement, const
     bool ok = session_execute(s, err, PLANNING_BEGIN) && refuse_tablespaces(s, placement, err) &&
               groups_read(s, options, &groups, err);
 
+    if (ok)
+        add_path(groups.search_path, &out);
     for (int i = 0; ok && i < groups.count; i++)
         ok = add_table(s, placement, groups.items[i].oid, &out, err);
     session_rollback(s);
+    session_set_users_path(s, NULL);
     if (ok) {
         if (options->sql != NULL)
             list_add(&out, mem_strdup(options->sql));

@@ -89,6 +89,23 @@ def test_tablespaces_with_a_change(new_database, server):
     assert pgrecast.leftovers(database) == []
 
 
+@pytest.mark.main_major
+def test_tablespace_with_a_file_that_sets_the_path(database, server, tmp_path):
+    """The table that the file means moves, not the one of the same name on the connection's path."""
+    server.tablespace("other_space")
+    database.execute("CREATE SCHEMA shop; CREATE TABLE shop.t (id integer PRIMARY KEY); CREATE TABLE t (id integer PRIMARY KEY);"
+                     "CREATE TABLE schema_migrations (version text)")
+    file = tmp_path / "file.sql"
+    file.write_text("-- pgrecast: tablespace=other_space\nBEGIN;\nSET search_path = shop;\nALTER TABLE t ALTER id TYPE bigint;\n"
+                    "INSERT INTO public.schema_migrations (version) VALUES ('1');\nCOMMIT;\n")
+    outcome = pgrecast.run(database, None, "-f", file, "--job=moved")
+    assert outcome.status == DONE, str(outcome)
+    assert database.execute("SELECT c.oid::regclass::text, coalesce(s.spcname::text, '') FROM pg_class c LEFT JOIN pg_tablespace s"
+                            " ON s.oid = c.reltablespace WHERE c.relname = 't' ORDER BY 1") == [("shop.t", "other_space"), ("t", "")]
+    assert database.execute("SELECT version FROM schema_migrations") == [("1",)]
+    assert pgrecast.leftovers(database) == []
+
+
 def test_a_tablespace_that_cannot_be_used(database, server):
     server.tablespace("other_space")
     database.execute(TABLE)
