@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/list.h"
+#include "core/mem.h"
+#include "parse/directive.h"
 #include "parse/statement.h"
 
 static void
@@ -293,6 +295,129 @@ test_what_cannot_be_passed_over_is_refused_with_its_place(void **state)
            NULL);
 }
 
+/* A row as "column=sql, …"; the caller frees it. */
+static char *
+row_text_of(const struct history_row *row)
+{
+    struct buffer text = {0};
+
+    buffer_add(&text, "", 0);
+    for (int i = 0; i < row->count; i++)
+        buffer_printf(&text, "%s%s=%s", i > 0 ? ", " : "", row->items[i].column, row->items[i].sql);
+    return buffer_take(&text);
+}
+
+static void
+test_what_a_migration_tool_notes_is_read(void **state)
+{
+    static const struct {
+        const char *sql;
+        enum history_kind kind;
+        int rows;
+        const char *row, *where;
+    } cases[] = {
+        {"INSERT INTO s.h (a, b, c) VALUES ('it''s', -7, NULL), (true, 1.50, 'x'::text) RETURNING a",
+         HISTORY_INSERT, 2, "a='it''s', b=-7, c=NULL", ""},
+        {"insert into h (a, at, t) values ('2'::timestamp, now(), current_timestamp)", HISTORY_INSERT, 1,
+         "a=CAST('2' AS \"pg_catalog\".\"timestamp\"), at=pg_catalog.now(), t=pg_catalog.now()", ""},
+        {"UPDATE h SET v = 'b' WHERE h.v = 'a' AND 3 = n", HISTORY_UPDATE, 1, "v='b'", "v='a', n=3"},
+        {"DELETE FROM h WHERE (v = 'a')", HISTORY_DELETE, 0, NULL, "v='a'"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *sql = mem_printf("ALTER TABLE t ADD a int; %s", cases[i].sql);
+        struct statement_list list;
+        const struct history_change *c;
+        char *text;
+
+        parse(&list, sql);
+        assert_int_equal(list.count, 1);
+        assert_int_equal(list.history.count, 1);
+        c = &list.history.items[0];
+        assert_int_equal(c->kind, cases[i].kind);
+        assert_string_equal(c->text, cases[i].sql);
+        assert_string_equal(c->table.name, "h");
+        assert_int_equal(c->row_count, cases[i].rows);
+        if (cases[i].row != NULL) {
+            text = row_text_of(&c->rows[0]);
+            assert_string_equal(text, cases[i].row);
+            free(text);
+        }
+        text = row_text_of(&c->where);
+        assert_string_equal(text, cases[i].where);
+        free(text);
+        statements_free(&list);
+        free(sql);
+    }
+}
+
+static void
+test_what_has_no_inverse_is_refused(void **state)
+{
+    static const char *const cases[][2] = {
+        {"INSERT INTO h VALUES (1)", "it does not name its columns"},
+        {"INSERT INTO h (a) SELECT 1", "it has more than VALUES"},
+        {"INSERT INTO h (a) VALUES (1) ON CONFLICT DO NOTHING", "it has more than VALUES"},
+        {"INSERT INTO h (a, b) VALUES (1)", "it does not have a value for each column"},
+        {"INSERT INTO h (a) VALUES (random())", "it has values that are no constants"},
+        {"INSERT INTO h (a) VALUES ('x'::varchar(3))", "it has values that are no constants"},
+        {"INSERT INTO h AS k (a) VALUES (1)", "it gives the table another name"},
+        {"UPDATE h SET a = 2 WHERE b = 1", "its conditions do not say which values it replaces"},
+        {"UPDATE h SET a = a + 1 WHERE a = 1", "it has values that are no constants"},
+        {"UPDATE h SET a = 2 FROM k WHERE a = 1", "it reads other tables"},
+        {"UPDATE h SET a = 2 WHERE a = 1 OR a = 3",
+         "its conditions are not all of the form column = constant"},
+        {"UPDATE h SET a = 2 WHERE a > 1", "its conditions are not all of the form column = constant"},
+        {"DELETE FROM h WHERE a = NULL", "its conditions are not all of the form column = constant"},
+        {"DELETE FROM h USING k WHERE a = 1", "it reads other tables"},
+        {"DELETE FROM h", "its conditions are not all of the form column = constant"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *sql = mem_printf("ALTER TABLE t ADD a int; %s", cases[i][0]);
+        char *message = mem_printf("cannot do \"%s\": %s", cases[i][0], cases[i][1]);
+
+        refuse(sql, ERROR_USAGE, message, NULL);
+        free(message);
+        free(sql);
+    }
+}
+
+static void
+test_directives_are_read(void **state)
+{
+    static const char sql[] = "\\set a 1\n--  pgrecast: a=1  b\tc='x '' y' d=''\r\nSELECT '\n-- pgrecast: "
+                              "no', $$\n-- pgrecast: no\n$$"
+                              " /* pgrecast: no */ -- not pgrecast: no\n--pgrecast:e=f=g";
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    static const char *const values[] = {"1", NULL, "x ' y", "", "f=g"};
+    struct directive_list list = {0};
+    struct error err = {0};
+
+    (void)state;
+    assert_ok(directives_read(sql, &list, &err), &err);
+    assert_int_equal(list.count, 5);
+    for (int i = 0; i < list.count; i++) {
+        assert_string_equal(list.items[i].name, names[i]);
+        if (values[i] == NULL)
+            assert_null(list.items[i].value);
+        else
+            assert_string_equal(list.items[i].value, values[i]);
+        assert_memory_equal(sql + list.items[i].byte, names[i], 1);
+    }
+    directives_free(&list);
+    assert_false(directives_read("SELECT 1;\n -- pgrecast: a='x\n", &list, &err));
+    assert_int_equal(err.kind, ERROR_USAGE);
+    assert_string_equal(err.message, "the value of \"a\" has no closing quote");
+    assert_string_equal(err.detail, "line 2, column 15:\n -- pgrecast: a='x\n              ^");
+    error_clear(&err);
+    directives_free(&list);
+    assert_ok(directives_read("SELECT 'open\n-- pgrecast: a", &list, &err), &err);
+    assert_int_equal(list.count, 0);
+}
+
 int
 main(void)
 {
@@ -309,6 +434,9 @@ main(void)
         cmocka_unit_test(test_what_is_no_backfill_is_refused),
         cmocka_unit_test(test_a_search_path_is_read),
         cmocka_unit_test(test_what_cannot_be_passed_over_is_refused_with_its_place),
+        cmocka_unit_test(test_what_a_migration_tool_notes_is_read),
+        cmocka_unit_test(test_what_has_no_inverse_is_refused),
+        cmocka_unit_test(test_directives_are_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
