@@ -316,6 +316,9 @@ bool table_fingerprint_same(const char *a, const char *b, bool indexes);
 struct table *table_copy(const struct table *from); /* a full copy, to be freed separately */
 void table_free(struct table *t);                   /* NULL-safe */
 
+/* Replaces what is in the list. */
+void grant_list_copy(struct grant_list *to, const struct grant_list *from);
+
 const struct column *table_column(const struct table *t, int attnum); /* NULL if there is none */
 const struct column *table_column_named(const struct table *t, const char *name);
 

@@ -16,11 +16,13 @@
 void grants_close(const struct generate *g, const struct table *source, struct string_list *out);
 
 /*
- * In a swap, when the names are exchanged: other roles lose their privileges on p's source and its own
- * sequences, and get them on its target and the target's own sequences. to_made: the target is the new table,
- * else the original.
+ * In a swap, when the names are exchanged: other roles lose their privileges on the own sequences of p's source, and
+ * get them on those of its target. to_made: the target is the new table, else the original.
  */
 void grants_move(const struct plan *p, const struct swap_names *x, bool to_made, struct string_list *out);
+
+/* The same for the tables and their columns. This is made anew if the privileges change during the job. */
+void grants_move_table(const struct plan *p, struct string_list *out);
 
 /* Privileges that cannot be granted again because somebody else than the owner granted them, as reasons. */
 void grants_refuse(const struct table *t, struct string_list *reasons);

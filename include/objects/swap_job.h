@@ -17,4 +17,11 @@ void swap_job_plan(struct plan_set *set, const struct dependents_plan *d);
  */
 void swap_job_write(struct plan_set *set, const char *table, const struct string_list *statements, bool back);
 
+/*
+ * Privileges on an active table have changed since the swaps were planned: from now on each swap gives them to the table that
+ * becomes active. now: the grants of the table, and the names and grants of those columns that are the same in
+ * both tables; its other members are not used.
+ */
+void swap_job_set_privileges(struct plan_set *set, int table, const struct table *now);
+
 #endif

@@ -75,6 +75,9 @@ bool plan_set_remap(struct session *s, struct plan_set *set, int count, const ch
 bool plan_set_trust(struct session *s, struct plan_set *set, int count, const char *const *roles,
                     struct error *err);
 
+/* Change what the swaps do with privileges: see swap_job_set_privileges() (objects/swap_job.h). */
+void plan_set_privileges(struct plan_set *set, int table, const struct table *now);
+
 /*
  * The set as JSON, and read from JSON: nothing but plan_set_remap() plans a job a second time. The caller
  * frees the text.

@@ -213,13 +213,14 @@ struct plan {
 
 /* What a statement of a swap is for. This decides how it is run, and what its failure means. */
 enum planned_kind {
-    PLANNED_LOCK,     /* taken before the locks of the tables */
-    PLANNED_DETACH,   /* removes what depends on the tables */
-    PLANNED_EXCHANGE, /* exchanges the names of the tables and of everything named after them */
-    PLANNED_ATTACH,   /* makes again what depends on the tables */
-    PLANNED_PROVE,    /* checks that what was made again has the same meaning */
-    PLANNED_GRANT,    /* gives the owner a privilege for a moment, or takes it again */
-    PLANNED_VALIDATE, /* validates a foreign key that is NOT VALID */
+    PLANNED_LOCK,       /* taken before the locks of the tables */
+    PLANNED_DETACH,     /* removes what depends on the tables */
+    PLANNED_EXCHANGE,   /* exchanges the names of the tables and of everything named after them */
+    PLANNED_PRIVILEGES, /* moves the privileges of other roles from the one table to the other */
+    PLANNED_ATTACH,     /* makes again what depends on the tables */
+    PLANNED_PROVE,      /* checks that what was made again has the same meaning */
+    PLANNED_GRANT,      /* gives the owner a privilege for a moment, or takes it again */
+    PLANNED_VALIDATE,   /* validates a foreign key that is NOT VALID */
     /* keys of partitions that were made since the plan; gives up soon if it has to wait for a lock */
     PLANNED_EACH_PART,
     /*

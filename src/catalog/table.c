@@ -9,6 +9,25 @@
 #include "core/mem.h"
 #include "sql/sql.h"
 
+void
+grant_list_copy(struct grant_list *to, const struct grant_list *from)
+{
+    for (int i = 0; i < to->count; i++) {
+        free(to->items[i].grantee);
+        free(to->items[i].privileges);
+        free(to->items[i].grantor);
+    }
+    free(to->items);
+    to->count = from->count;
+    to->items = mem_alloc(((size_t)from->count + 1) * sizeof(*to->items));
+    for (int i = 0; i < from->count; i++) {
+        to->items[i] = from->items[i];
+        to->items[i].grantee = mem_strdup(from->items[i].grantee);
+        to->items[i].privileges = mem_strdup(from->items[i].privileges);
+        to->items[i].grantor = mem_strdup(from->items[i].grantor);
+    }
+}
+
 const struct column *
 table_column(const struct table *t, int attnum)
 {

@@ -8,7 +8,10 @@
 #include "core/buffer.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "carry_grants.h"
 #include "inactive.h"
+#include "pg/sqlstate.h"
+#include "plan/plan.h"
 #include "sql/sql.h"
 #include "state/event.h"
 #include "state/ledger.h"
@@ -45,37 +48,81 @@ active_fingerprint(struct job_table *t, bool original)
     return original ? &t->fingerprint : &t->active_fingerprint;
 }
 
+static const char *
+text_of(json_t *change, const char *member)
+{
+    return json_string_value(json_object_get(change, member));
+}
+
+static bool
+is_property(json_t *change, const char *property)
+{
+    const char *of = text_of(change, "property");
+
+    return of != NULL && strcmp(of, property) == 0;
+}
+
+/* Privileges are on the active table only: the next swap gives them to the other one. */
+static bool
+is_of_the_swap(json_t *change)
+{
+    const char *object = text_of(change, "object");
+
+    return is_property(change, "privileges") &&
+           (strcmp(object, "table") == 0 || strncmp(object, "column ", 7) == 0);
+}
+
+static bool
+is_of_storage(json_t *change)
+{
+    return is_property(change, "storage parameters") && strcmp(text_of(change, "object"), "table") == 0;
+}
+
+static bool
+is_same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/*
+ * The storage parameters of the new table differ from the original's until the swap, in those of autovacuum. The others are
+ * the same if the user's statements leave them alone, because every change is carried over or holds the job.
+ */
+static bool
+has_same_storage(const struct plan *plan)
+{
+    return is_same(plan->source->options, plan->target->options) &&
+           is_same(plan->source->toast_options, plan->target->toast_options);
+}
+
 /* Whether both tables had the same value of each property that was changed. */
 static bool
-were_equal(const struct pair *before, json_t *changes)
+were_equal(const struct plan *plan, const struct pair *before, json_t *changes)
 {
     json_t *change;
     size_t i;
 
     json_array_foreach(changes, i, change)
     {
-        const char *object = json_string_value(json_object_get(change, "object"));
-        const char *property = json_string_value(json_object_get(change, "property"));
+        const char *object = text_of(change, "object"), *property = text_of(change, "property");
         json_t *value = property != NULL ? value_of(before->active, object, property) : NULL;
 
-        if (value == NULL || !json_equal(value, value_of(before->inactive, object, property)))
+        if (value == NULL)
+            return false;
+        if (is_of_the_swap(change) || (is_of_storage(change) && has_same_storage(plan)))
+            continue;
+        if (!json_equal(value, value_of(before->inactive, object, property)))
             return false;
     }
     return true;
 }
 
-/* Columns that are the same in both tables, under the same name. */
-static void
-list_same_columns(const struct plan *plan, struct buffer *names)
+bool
+carry_is_same_column(const struct plan *plan, const struct column *to)
 {
-    for (int i = 0; i < plan->target->column_count; i++) {
-        const struct column *to = &plan->target->columns[i], *from;
+    const struct column *from = table_column_named(plan->source, to->name);
 
-        from = table_column_named(plan->source, to->name);
-        if (from != NULL && from->attnum == to->attnum)
-            array_add(names, to->name);
-    }
-    array_end(names);
+    return from != NULL && from->attnum == to->attnum;
 }
 
 static const char *
@@ -88,34 +135,66 @@ statement_for(const struct result *r, const char *object, const char *property)
     return NULL;
 }
 
-/* Run the statement of each change. *known: there is one for each. */
 static bool
-run_statements(struct engine *e, int table, json_t *changes, bool *known, struct error *err)
+read_statements(struct engine *e, int table, const struct pair *before, struct result *r, struct error *err)
 {
+    json_t *storage = value_of(before->active, "table", "storage parameters");
+    const struct plan *plan = e->tables[table].plan;
     struct buffer columns = {0};
     struct params p = {0};
-    struct result r = {0};
-    json_t *change;
-    size_t i;
     bool ok;
 
-    list_same_columns(e->tables[table].plan, &columns);
+    for (int i = 0; i < plan->target->column_count; i++)
+        if (carry_is_same_column(plan, &plan->target->columns[i]))
+            array_add(&columns, plan->target->columns[i].name);
+    array_end(&columns);
     params_uint(&p, job_active_oid(&e->job, table));
     params_uint(&p, job_other_oid(&e->job, table));
     params_text(&p, columns.data);
-    ok = session_query_with(e->control, &r, err, sql_carry, &p);
+    params_text(&p, json_string_value(storage));
+    ok = session_query_with(e->control, r, err, sql_carry, &p);
+    buffer_free(&columns);
+    return ok;
+}
+
+/* Run the statement of each change that is made now. *known: there is one for each. */
+static bool
+run_statements(struct engine *e, int table, const struct pair *before, json_t *changes, bool *known,
+               struct error *err)
+{
+    struct result r = {0};
+    json_t *change;
+    size_t i;
+    bool ok = read_statements(e, table, before, &r, err);
+
     *known = ok;
     json_array_foreach(changes, i, change)
     {
-        const char *sql = !*known ? NULL
-                                  : statement_for(&r, json_string_value(json_object_get(change, "object")),
-                                                  json_string_value(json_object_get(change, "property")));
+        const char *sql;
 
-        *known = *known && sql != NULL;
+        if (!*known || is_of_the_swap(change))
+            continue;
+        sql = statement_for(&r, text_of(change, "object"), text_of(change, "property"));
+        *known = sql != NULL;
         ok = ok && (sql == NULL || sql[0] == '\0' || session_execute(e->control, err, sql));
     }
     result_free(&r);
-    buffer_free(&columns);
+    return ok;
+}
+
+/* The parameters of both are the same now, but for those of autovacuum. */
+static bool
+check_storage(struct engine *e, int table, const struct pair *before, bool *exact, struct error *err)
+{
+    struct result r = {0};
+    const char *sql;
+    bool ok = read_statements(e, table, before, &r, err);
+
+    if (ok) {
+        sql = statement_for(&r, "table", "storage parameters");
+        *exact = *exact && sql != NULL && sql[0] == '\0';
+    }
+    result_free(&r);
     return ok;
 }
 
@@ -136,40 +215,99 @@ is_exact(struct pair *before, const struct pair *now, json_t *changes)
 
     json_array_foreach(changes, i, change)
     {
-        const char *object = json_string_value(json_object_get(change, "object"));
-        const char *property = json_string_value(json_object_get(change, "property"));
+        const char *object = text_of(change, "object"), *property = text_of(change, "property");
         json_t *value = value_of(now->active, object, property);
 
         if (value == NULL)
             return false;
         json_object_set(json_object_get(before->active, object), property, value);
-        json_object_set(json_object_get(before->inactive, object), property, value);
+        if (is_of_storage(change))
+            value = value_of(now->inactive, object, property); /* see check_storage() */
+        if (!is_of_the_swap(change))
+            json_object_set(json_object_get(before->inactive, object), property, value);
     }
     return json_equal(before->active, now->active) && json_equal(before->inactive, now->inactive);
 }
 
+/* What the transaction has made and read. */
+struct carried {
+    struct table_definition active, inactive;
+    struct table *grants; /* for plan_set_privileges(), or NULL */
+    bool exact;
+};
+
 static void
-take_text(char **to, const char *from)
+exchange(char **a, char **b)
 {
-    free(*to);
-    *to = mem_strdup(from);
+    char *was = *a;
+
+    *a = *b;
+    *b = was;
 }
 
-/* Store what was read, in the transaction that has changed the inactive table. */
-static bool
-store(struct engine *e, int table, const struct table_definition *active,
-      const struct table_definition *inactive, const char *message, json_t *changes, struct error *err)
+/* What the job's state has in memory becomes what was read, and the reverse. */
+static void
+exchange_definitions(struct engine *e, int table, struct carried *c)
 {
     struct job_table *t = &e->job.tables[table];
     bool original = e->job.swaps == 0;
 
-    take_text(active_definition(t, original), active->text);
-    take_text(active_fingerprint(t, original), active->fingerprint);
-    take_text(&t->other_definition, inactive->text);
-    take_text(&t->other_fingerprint, inactive->fingerprint);
-    return job_state_save_definitions(e->control, &e->job, table, err) &&
-           event_carried(e->control, &e->job, message, changes, err) && inactive_seal(e, err) &&
-           session_commit(e->control, err);
+    exchange(active_definition(t, original), &c->active.text);
+    exchange(active_fingerprint(t, original), &c->active.fingerprint);
+    exchange(&t->other_definition, &c->inactive.text);
+    exchange(&t->other_fingerprint, &c->inactive.fingerprint);
+}
+
+/* Make the plan of the swaps anew. The set in use is changed only when it is certain that the new version is stored. */
+static void
+amend(struct plan_set *set, int table, const struct carried *c)
+{
+    if (c->grants != NULL)
+        plan_set_privileges(set, table, c->grants);
+}
+
+/* *last: the version before, for a transaction that is rolled back; NULL: nothing was stored. */
+static bool
+store_plan(struct engine *e, int table, const struct carried *c, char **last, struct error *err)
+{
+    struct plan_set *copy;
+    char *text;
+    bool ok;
+
+    if (c->grants == NULL)
+        return true;
+    text = plan_set_write(e->plans);
+    copy = plan_set_read(text, err);
+    free(text);
+    if (copy == NULL)
+        return false;
+    amend(copy, table, c);
+    text = plan_set_write(copy);
+    plan_set_free(copy);
+    *last = mem_strdup(e->job.plan);
+    ok = job_state_save_plan(e->control, &e->job, text, err);
+    free(text);
+    return ok;
+}
+
+/* Store what was read, in the transaction that has changed the inactive table. */
+static bool
+store(struct engine *e, int table, struct carried *c, const char *message, json_t *changes, struct error *err)
+{
+    char *last = NULL;
+    bool ok;
+
+    exchange_definitions(e, table, c);
+    ok = store_plan(e, table, c, &last, err) && job_state_save_definitions(e->control, &e->job, table, err) &&
+         event_carried(e->control, &e->job, message, changes, err) && inactive_seal(e, err) &&
+         session_commit(e->control, err);
+    if (!ok) {
+        exchange_definitions(e, table, c);
+        if (last != NULL)
+            exchange(&e->job.plan, &last);
+    }
+    free(last);
+    return ok;
 }
 
 static char *
@@ -179,43 +317,83 @@ describe(const struct engine *e, int table, json_t *changes)
     json_t *change;
     size_t i;
 
-    buffer_printf(&text, "a change of %s was made on %s too: ", e->tables[table].plan->names.source_sql,
+    buffer_printf(&text, "a change of %s is carried over to %s: ", e->tables[table].plan->names.source_sql,
                   e->tables[table].plan->names.shadow_sql);
     json_array_foreach(changes, i, change)
     {
-        buffer_printf(&text, "%s%s: %s", i > 0 ? "; " : "",
-                      json_string_value(json_object_get(change, "object")),
-                      json_string_value(json_object_get(change, "property")));
+        buffer_printf(&text, "%s%s: %s%s", i > 0 ? "; " : "", text_of(change, "object"),
+                      text_of(change, "property"), is_of_the_swap(change) ? " (by the next swap)" : "");
     }
     return buffer_take(&text);
 }
 
 static bool
+has_any(json_t *changes, bool (*is_one)(json_t *change))
+{
+    json_t *change;
+    size_t i;
+
+    json_array_foreach(changes, i, change)
+    {
+        if (is_one(change))
+            return true;
+    }
+    return false;
+}
+
+/* Make the changes, in a transaction. c->exact: the tables differ in nothing else from what they were. */
+static bool
+make_changes(struct engine *e, int table, struct pair *before, json_t *changes, struct carried *c,
+             struct error *err)
+{
+    const char *was = *active_definition(&e->job.tables[table], e->job.swaps == 0);
+    struct pair now = {0};
+    bool ok = session_execute(e->control, err, "BEGIN; SET LOCAL lock_timeout = '200ms'") &&
+              inactive_lock(e, err) && !e->distrusted &&
+              run_statements(e, table, before, changes, &c->exact, err) && c->exact &&
+              (!has_any(changes, is_of_storage) || check_storage(e, table, before, &c->exact, err)) &&
+              read_pair(e, table, &c->active, &c->inactive, err);
+
+    if (ok && has_any(changes, is_of_the_swap)) {
+        c->grants = carry_grants(e, table, was, c->active.text, &c->exact, err);
+        ok = c->grants != NULL;
+    }
+    if (ok) {
+        now.active = json_loads(c->active.text, 0, NULL);
+        now.inactive = json_loads(c->inactive.text, 0, NULL);
+        c->exact = c->exact && is_exact(before, &now, changes);
+    }
+    pair_clear(&now);
+    return ok;
+}
+
+static bool
 carry(struct engine *e, int table, struct pair *before, json_t *changes, bool *carried, struct error *err)
 {
-    struct table_definition active = {0}, inactive = {0};
-    struct pair now = {0};
+    struct carried c = {0};
     char *message = describe(e, table, changes);
-    bool known = false, exact = false;
-    bool ok = session_execute(e->control, err, "BEGIN; SET LOCAL lock_timeout = '200ms'") &&
-              inactive_lock(e, err) && !e->distrusted && run_statements(e, table, changes, &known, err) &&
-              known && read_pair(e, table, &active, &inactive, err);
 
-    if (ok) {
-        now.active = json_loads(active.text, 0, NULL);
-        now.inactive = json_loads(inactive.text, 0, NULL);
-        exact = is_exact(before, &now, changes);
-    }
-    *carried = exact && store(e, table, &active, &inactive, message, changes, err);
-    if (*carried)
+    *carried = make_changes(e, table, before, changes, &c, err) && c.exact &&
+               store(e, table, &c, message, changes, err);
+    if (*carried) {
+        amend(e->plans, table, &c);
         log_info("%s", message);
-    else
+    } else {
         session_rollback(e->control);
-    pair_clear(&now);
-    table_definition_clear(&active);
-    table_definition_clear(&inactive);
+    }
+    table_definition_clear(&c.active);
+    table_definition_clear(&c.inactive);
+    table_free(c.grants);
     free(message);
     return *carried;
+}
+
+/* Another attempt may succeed. */
+static bool
+may_succeed_later(const struct engine *e, const struct error *failed)
+{
+    return e->distrusted || sqlstate_is(failed, SQLSTATE_LOCK_NOT_AVAILABLE) ||
+           sqlstate_is(failed, SQLSTATE_DEADLOCK_DETECTED);
 }
 
 bool
@@ -228,18 +406,20 @@ carry_changes(struct engine *e, int table, json_t *changes, bool *carried, struc
     bool ok = true;
 
     *carried = false;
-    if (!e->job.shadow_complete || e->distrusted || !engine_applies(e) || !engine_at_boundary(e) ||
-        active == NULL || t->other_definition == NULL || t->other_fingerprint == NULL)
+    if (e->tables[table].active.not_carried || !e->job.shadow_complete || e->distrusted ||
+        !engine_applies(e) || !engine_at_boundary(e) || active == NULL || t->other_definition == NULL ||
+        t->other_fingerprint == NULL)
         return true;
     if (!inactive_check(e, err))
         return false;
     before.active = json_loads(active, 0, NULL);
     before.inactive = json_loads(t->other_definition, 0, NULL);
-    if (were_equal(&before, changes) && !carry(e, table, &before, changes, carried, &failed) &&
-        (failed.connection_lost || failed.stopped)) {
+    if (were_equal(e->tables[table].plan, &before, changes) &&
+        !carry(e, table, &before, changes, carried, &failed) && (failed.connection_lost || failed.stopped)) {
         error_move(err, &failed);
         ok = false;
     }
+    e->tables[table].active.not_carried = ok && !*carried && !may_succeed_later(e, &failed);
     error_clear(&failed);
     pair_clear(&before);
     return ok;

@@ -22,12 +22,13 @@ enum step { STEP_FAILED, STEP_NEXT, STEP_LEAVE };
 
 /* What the last check of a table has seen; see watch.h. */
 struct watched {
-    char *versions;  /* of the rows in the catalogs; NULL: not read yet */
-    char *text;      /* what was changed, for people; NULL: nothing */
-    json_t *changes; /* what was changed, as JSON */
-    char *indexes;   /* changes of indexes that do not hold the job, as they were last logged; NULL: none */
-    bool renamed;    /* the job's statements do not find the table under its name */
-    bool hopeless;   /* the rows of the table are not those that the job knows */
+    char *versions;   /* of the rows in the catalogs; NULL: not read yet */
+    char *text;       /* what was changed, for people; NULL: nothing */
+    json_t *changes;  /* what was changed, as JSON */
+    char *indexes;    /* changes of indexes that do not hold the job, as they were last logged; NULL: none */
+    bool not_carried; /* that change cannot be carried over */
+    bool renamed;     /* the job's statements do not find the table under its name */
+    bool hopeless;    /* the rows of the table are not those that the job knows */
 };
 
 /* One table of the job. Its stored part is in .job.tables, at the same index. */

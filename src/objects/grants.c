@@ -239,21 +239,28 @@ grants_move(const struct plan *p, const struct swap_names *x, bool to_made, stru
 {
     const struct swap_parts *from = to_made ? &x->original : &x->made;
     const struct swap_parts *to = to_made ? &x->made : &x->original;
-    struct string_list grantees = {0};
-    char *inactive = part_object(&from->items[0], true), *active = part_object(&to->items[0], false);
 
-    take_all(p->source, &p->source->grants, inactive, &grantees, out);
-    for (int i = 0; i < p->source->column_count; i++)
-        take_all(p->source, &p->source->columns[i].grants, inactive, &grantees, out);
-    take_from(inactive, &grantees, out);
     take_sequences(p->source, from, out);
     grants_lend(&(struct generate){.table = p->source,
                                    .schema = from->items[0].schema,
                                    .name = from->items[0].inactive},
                 out); /* which the guard's trigger needs */
+    give_sequences(p->target, to, out);
+}
+
+void
+grants_move_table(const struct plan *p, struct string_list *out)
+{
+    char *inactive = mem_printf("TABLE %s", p->names.old_sql);
+    char *active = mem_printf("TABLE %s", p->names.source_sql);
+    struct string_list grantees = {0};
+
+    take_all(p->source, &p->source->grants, inactive, &grantees, out);
+    for (int i = 0; i < p->source->column_count; i++)
+        take_all(p->source, &p->source->columns[i].grants, inactive, &grantees, out);
+    take_from(inactive, &grantees, out);
     give_all(p->target, &p->target->grants, active, out);
     give_columns(p->target, active, out);
-    give_sequences(p->target, to, out);
     free(active);
     free(inactive);
 }

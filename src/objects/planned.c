@@ -1,5 +1,6 @@
 #include "planned.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/mem.h"
@@ -25,4 +26,43 @@ planned_add_all(struct planned_list *list, enum planned_kind kind, const struct 
 {
     for (int i = 0; i < from->count; i++)
         planned_add(list, kind, LOCK_NONE, mem_strdup(from->items[i]));
+}
+
+int
+planned_end(const struct planned_list *list, enum planned_kind kind)
+{
+    int end = list->count;
+
+    while (end > 0 && list->items[end - 1].kind != kind)
+        end--;
+    return end;
+}
+
+void
+planned_insert_all(struct planned_list *list, int at, enum planned_kind kind, const struct string_list *from)
+{
+    struct planned *items;
+
+    list->items = mem_array(list->items, (size_t)(list->count + from->count) + 1, sizeof(*list->items));
+    items = list->items + at;
+    memmove(items + from->count, items, (size_t)(list->count - at) * sizeof(*items));
+    for (int i = 0; i < from->count; i++)
+        items[i] = (struct planned){.kind = kind, .lock = LOCK_NONE, .sql = mem_strdup(from->items[i])};
+    list->count += from->count;
+}
+
+void
+planned_remove(struct planned_list *list, enum planned_kind kind)
+{
+    int kept = 0;
+
+    for (int i = 0; i < list->count; i++) {
+        if (list->items[i].kind != kind) {
+            list->items[kept++] = list->items[i];
+            continue;
+        }
+        free(list->items[i].sql);
+        free(list->items[i].by_hand);
+    }
+    list->count = kept;
 }

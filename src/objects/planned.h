@@ -15,4 +15,14 @@ void planned_add_once(struct planned_list *list, enum planned_kind kind, enum lo
 /* Copies of all of them. */
 void planned_add_all(struct planned_list *list, enum planned_kind kind, const struct string_list *from);
 
+/* Behind the last one of a kind: the position. */
+int planned_end(const struct planned_list *list, enum planned_kind kind);
+
+/* Copies of all of them, from that position on. */
+void planned_insert_all(struct planned_list *list, int at, enum planned_kind kind,
+                        const struct string_list *from);
+
+/* Remove all of the kind. */
+void planned_remove(struct planned_list *list, enum planned_kind kind);
+
 #endif

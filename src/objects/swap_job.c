@@ -135,6 +135,18 @@ add_grants(const struct plan_set *set, enum direction direction,
     list_free(&statements);
 }
 
+/* What other roles may do with the tables, directly behind the exchange of their names. */
+static void
+add_privileges(const struct plan_set *set, enum direction direction, struct planned_list *out)
+{
+    struct string_list statements = {0};
+
+    for (int i = 0; i < set->table_count; i++)
+        grants_move_table(plan_towards(&set->tables[i], direction), &statements);
+    planned_insert_all(out, planned_end(out, PLANNED_EXCHANGE), PLANNED_PRIVILEGES, &statements);
+    list_free(&statements);
+}
+
 /*
  * Statements for dependents use the originals' column names only.
  *
@@ -158,6 +170,7 @@ swap_of(const struct plan_set *set, const struct dependents_plan *d, enum direct
     for (int i = 0; i < set->table_count; i++)
         planned_add_all(&swap->statements, PLANNED_EXCHANGE,
                         &plan_towards(&set->tables[i], direction)->statements.swap);
+    add_privileges(set, direction, &swap->statements);
     add_grants(set, direction, grants_lend, &swap->statements);
     attach_keys(set, direction, swap);
     if (renamed)
@@ -201,4 +214,44 @@ swap_job_write(struct plan_set *set, const char *table, const struct string_list
     }
     add_writes(set->cutover, table, statements, PLANNED_HISTORY);
     add_writes(set->cutover_again, table, statements, PLANNED_HISTORY);
+}
+
+/* The privileges of other roles, from those of the plans' tables. */
+static void
+renew_privileges(const struct plan_set *set, enum direction direction, struct plan_swap *swap)
+{
+    if (swap == NULL)
+        return;
+    planned_remove(&swap->statements, PLANNED_PRIVILEGES);
+    add_privileges(set, direction, &swap->statements);
+}
+
+static void
+take_privileges(struct plan *p, const struct table *now)
+{
+    struct table *tables[] = {p->source, p->target};
+
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+        grant_list_copy(&tables[i]->grants, &now->grants);
+        for (int k = 0; k < now->column_count; k++) {
+            const struct column *c = table_column_named(tables[i], now->columns[k].name);
+
+            if (c != NULL)
+                grant_list_copy(&tables[i]->columns[c - tables[i]->columns].grants, &now->columns[k].grants);
+        }
+    }
+}
+
+void
+swap_job_set_privileges(struct plan_set *set, int table, const struct table *now)
+{
+    struct plan_table *t = &set->tables[table];
+    struct plan *plans[] = {t->forward, t->back, t->again};
+
+    for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++)
+        if (plans[i] != NULL)
+            take_privileges(plans[i], now);
+    renew_privileges(set, TO_NEW, set->cutover);
+    renew_privileges(set, TO_ORIGINAL, set->rollback);
+    renew_privileges(set, TO_NEW_AGAIN, set->cutover_again);
 }

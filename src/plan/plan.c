@@ -590,3 +590,9 @@ plan_set_make(struct session *s, const struct plan_options *options, struct erro
     }
     return set;
 }
+
+void
+plan_set_privileges(struct plan_set *set, int table, const struct table *now)
+{
+    swap_job_set_privileges(set, table, now);
+}

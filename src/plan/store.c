@@ -3,7 +3,7 @@
 #include "catalog/fields.h"
 #include "plan/plan.h"
 
-#define PLAN_FORMAT 3 /* raised when a field changes its meaning, but neither its name nor its type */
+#define PLAN_FORMAT 4 /* raised when a field changes its meaning, but neither its name nor its type */
 
 FIELDS_COMPLETE(string_list, 16); /* see FIELD_LIST_STRUCT */
 FIELDS_COMPLETE(planned_list, 16);
@@ -156,6 +156,7 @@ static const char *const planned_kinds[] = {
     [PLANNED_LOCK] = "lock",
     [PLANNED_DETACH] = "detach",
     [PLANNED_EXCHANGE] = "exchange",
+    [PLANNED_PRIVILEGES] = "privileges",
     [PLANNED_ATTACH] = "attach",
     [PLANNED_PROVE] = "prove",
     [PLANNED_GRANT] = "grant",

@@ -18,25 +18,6 @@ target_replace(char **to, const char *from)
     *to = copy;
 }
 
-static void
-copy_grants(struct grant_list *to, const struct grant_list *from)
-{
-    for (int i = 0; i < to->count; i++) {
-        free(to->items[i].grantee);
-        free(to->items[i].privileges);
-        free(to->items[i].grantor);
-    }
-    free(to->items);
-    to->count = from->count;
-    to->items = mem_alloc(((size_t)from->count + 1) * sizeof(*to->items));
-    for (int i = 0; i < from->count; i++) {
-        to->items[i] = from->items[i];
-        to->items[i].grantee = mem_strdup(from->items[i].grantee);
-        to->items[i].privileges = mem_strdup(from->items[i].privileges);
-        to->items[i].grantor = mem_strdup(from->items[i].grantor);
-    }
-}
-
 static const struct owned_sequence *
 sequence_named(const struct table *t, const char *name)
 {
@@ -96,12 +77,12 @@ settle_sequences(const struct table *source, const struct table *before, struct 
         q->oid = kept == NULL ? 0 : kept->oid;
         if (kept == NULL) {
             settle_default(c, q, q->quoted_name, clone_schema);
-            copy_grants(&q->grants, &source->sequence_privileges);
+            grant_list_copy(&q->grants, &source->sequence_privileges);
             continue;
         }
         target_replace(&q->comment, kept->comment);
         target_replace(&q->acl, kept->acl);
-        copy_grants(&q->grants, &kept->grants);
+        grant_list_copy(&q->grants, &kept->grants);
     }
 }
 
@@ -114,7 +95,7 @@ settle_column(const struct table *source, const struct table *before, struct col
         const struct column *old = &source->columns[c->attnum - 1];
 
         target_replace(&c->acl, old->acl);
-        copy_grants(&c->grants, &old->grants);
+        grant_list_copy(&c->grants, &old->grants);
     }
     if (c->default_expr != NULL && strstr(c->default_expr, clone_schema) != NULL)
         return error_set(err, ERROR_REFUSED,
@@ -230,7 +211,7 @@ target_settle(const struct table *source, const char *clone_schema, struct clone
     target_replace(&target->schema, source->schema);
     target_replace(&target->owner, source->owner);
     target_replace(&target->acl, source->acl);
-    copy_grants(&target->grants, &source->grants);
+    grant_list_copy(&target->grants, &source->grants);
     target->owner_is_ours = source->owner_is_ours;
     target->owner_is_session = source->owner_is_session;
     for (int i = 0; i < target->column_count; i++)

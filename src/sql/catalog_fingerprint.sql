@@ -79,7 +79,8 @@ line (object, property, value) AS (
                ('owner', pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text),
                ('tablespace', c.reltablespace::pg_catalog.text),
                ('access method', c.relam::pg_catalog.text),
-               ('storage parameters', pg_catalog.concat_ws(' toast ', c.reloptions::pg_catalog.text, toast.reloptions::pg_catalog.text)),
+               ('storage parameters', CASE WHEN c.reloptions IS NOT NULL OR toast.reloptions IS NOT NULL
+                    THEN pg_catalog.concat_ws(' toast ', coalesce(c.reloptions, '{}')::pg_catalog.text, toast.reloptions::pg_catalog.text) ELSE '' END),
                ('replica identity', c.relreplident::pg_catalog.text),
                ('row security', pg_catalog.concat_ws(' ', c.relrowsecurity, c.relforcerowsecurity)),
                ('privileges', CASE WHEN c.relkind NOT IN ('i', 'I')

@@ -544,8 +544,7 @@ LATE_DDL = {
     "index": "CREATE INDEX late ON t (a)",
     "check": "ALTER TABLE t ADD CONSTRAINT late CHECK (id > 0)",
     "view": "CREATE VIEW late AS SELECT id FROM t",
-    "storage": "ALTER TABLE t SET (fillfactor = 50)",
-    "grant": "GRANT SELECT ON t TO PUBLIC",
+    "storage": "ALTER TABLE t SET (autovacuum_enabled = off)",
 }
 
 

@@ -44,10 +44,10 @@ class Held:
             found = self.status["held"]
             return found if found and all(word in found["reason"] for word in words) else None
 
-        return wait_until(held, f"the job to be held: {words}", 20)
+        return wait_until(held, f"the job to be held: {words}")
 
     def wait_released(self):
-        wait_until(lambda: self.status["held"] is None, "the job to be released", 20)
+        wait_until(lambda: self.status["held"] is None, "the job to be released")
 
     def assert_written(self):
         """The table has what write() wrote, whichever it is."""
@@ -63,8 +63,8 @@ class Held:
 # What is changed while the job runs, what puts it right, and the words that name it.
 DEFINITION = {
     "index_comment": ("COMMENT ON INDEX t_pkey IS 'x'", "COMMENT ON INDEX t_pkey IS NULL", "index t_pkey: comment"),
-    "grant": ("GRANT SELECT ON t TO PUBLIC", "REVOKE SELECT ON t FROM PUBLIC", "table: privileges"),
-    "storage": ("ALTER TABLE t SET (fillfactor = 50)", "ALTER TABLE t RESET (fillfactor)", "table: storage parameters"),
+    "owners_grant": (f"REVOKE TRUNCATE ON t FROM {APP_ROLE}", f"GRANT TRUNCATE ON t TO {APP_ROLE}", "table: privileges"),
+    "autovacuum": ("ALTER TABLE t SET (autovacuum_enabled = off)", "ALTER TABLE t RESET (autovacuum_enabled)", "table: storage parameters"),
     "index": ("CREATE INDEX late ON t (n)", "DROP INDEX late", "index late added"),
     "clustering": ("ALTER TABLE t CLUSTER ON t_pkey", "ALTER TABLE t SET WITHOUT CLUSTER", "index t_pkey: clustering"),
     "view": ("CREATE VIEW late AS SELECT id FROM t", "DROP VIEW late", "view public.late added"),
@@ -97,7 +97,7 @@ def test_definition_changed(database, case):
     database.execute(back)
     if case == "column":
         held.write()
-    outcome = held.instance.wait(30)
+    outcome = held.instance.wait(90)
     assert outcome.status == DONE and words in outcome.stderr, str(outcome)
     assert held.id_type() == "bigint"
     assert database.value("SELECT count(*) FROM pgrecast.event WHERE kind = 'released'") == 1
@@ -109,6 +109,12 @@ CARRIED = {
     "comments": ("COMMENT ON COLUMN t.n IS 'it''s'; COMMENT ON TABLE t IS 'late'",
                  "SELECT col_description({0}, 2) || obj_description({0}, 'pg_class')", "it'slate"),
     "comment_dropped": ("COMMENT ON COLUMN t.id IS NULL", "SELECT coalesce(col_description({0}, 1), 'none')", "none"),
+    "storage": ("ALTER TABLE t SET (fillfactor = 50, toast.vacuum_truncate = off, autovacuum_vacuum_threshold = 7)",
+                "SELECT array_to_string(ARRAY(SELECT o FROM unnest(c.reloptions || x.reloptions) o WHERE o !~ 'enabled' ORDER BY o), ' ')"
+                " FROM pg_class c LEFT JOIN pg_class x ON x.oid = c.reltoastrelid WHERE c.oid = {0}",
+                "autovacuum_analyze_threshold=9 autovacuum_vacuum_threshold=7 fillfactor=50 vacuum_truncate=off"),
+    "storage_reset": ("ALTER TABLE t RESET (autovacuum_analyze_threshold)",
+                      "SELECT coalesce(reloptions::text, '') ~ 'analyze' FROM pg_class WHERE oid = {0}", False),
     "target": ("ALTER TABLE t ALTER n SET STATISTICS 7",
                "SELECT attstattarget::text FROM pg_attribute WHERE attrelid = {0} AND attname = 'n'", "7"),
 }
@@ -119,7 +125,8 @@ def test_harmless_change_is_carried_over(database, case):
     """Before the cutover to the new table, in the window to the original: no swap loses it."""
     change, look, value = CARRIED[case]
     held = Held(database, window=None, until="ready",
-                prepare="COMMENT ON COLUMN t.id IS 'key'")
+                prepare="COMMENT ON COLUMN t.id IS 'key'; ALTER TABLE t ADD COLUMN x text;"
+                        " ALTER TABLE t SET (autovacuum_analyze_threshold = 9, autovacuum_enabled = on)")
 
     def found(table):
         return database.value(look.format(f"'{table}'::regclass::oid"))
@@ -129,16 +136,16 @@ def test_harmless_change_is_carried_over(database, case):
 
     before = found("t_pgrecast_new")
     database.execute(change)
-    wait_until(lambda: found("t_pgrecast_new") == value and carried(1), "the change to be carried over", 20)
+    wait_until(lambda: found("t_pgrecast_new") == value and carried(1), "the change to be carried over")
     assert before != value
     assert pgrecast.call(database, "cutover", "t").status == DONE
     held.instance.wait_phase("reverse")
     assert found("t") == value and held.id_type() == "bigint"
     database.execute("COMMENT ON TABLE t IS 'of the window'")
     wait_until(lambda: database.value("SELECT obj_description('t_pgrecast_old'::regclass, 'pg_class')") == "of the window",
-               "the change to be carried back", 20)
+               "the change to be carried back")
     held.write()
-    wait_until(lambda: held.status["held"] is None, "the job not to be held", 20)  # a lock may have to be waited for
+    wait_until(lambda: held.status["held"] is None, "the job not to be held")  # a lock may have to be waited for
     assert pgrecast.call(database, "rollback", "t").status == DONE
     assert held.id_type() == "integer" and database.value("SELECT obj_description('t'::regclass, 'pg_class')") == "of the window"
     if case != "comments":
@@ -147,6 +154,75 @@ def test_harmless_change_is_carried_over(database, case):
     assert pgrecast.call(database, "finish", "t").status == DONE
     outcome = held.instance.wait(30)
     assert outcome.status == DONE and "was opened" not in outcome.stderr, str(outcome)
+
+
+PRIVILEGES = """
+SELECT coalesce(attname, ''), CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee)::text END, privilege_type, is_grantable
+FROM (SELECT NULL, relacl FROM pg_class WHERE oid = %s::regclass
+      UNION ALL SELECT attname, attacl FROM pg_attribute WHERE attrelid = %s::regclass) AS h (attname, acl), aclexplode(acl)
+WHERE grantee <> (SELECT oid FROM pg_roles WHERE rolname = current_user) ORDER BY 1, 2, 3"""
+
+
+def test_grants_are_carried_over(database):
+    """Granted and revoked before the cutover, and in the window: the active table keeps them, the other one has none."""
+
+    def privileges(table):
+        return database.execute(PRIVILEGES, table, table)
+
+    def carried(number):
+        wait_until(lambda: database.value("SELECT count(*) FROM pgrecast.event WHERE kind = 'carried'") >= number,
+                   "the change to be carried over")
+        wait_until(lambda: held.status["held"] is None, "the job not to be held")
+
+    for role in ("reader", 'wri"ter'):
+        database.server.execute(f"""DO $do$ BEGIN CREATE ROLE "{role.replace('"', '""')}"; EXCEPTION WHEN duplicate_object THEN END $do$""")
+    leaver = f"leaver_{database.name}"
+    database.server.execute(f"CREATE ROLE {leaver}")
+    held = Held(database, window=None, until="ready", prepare='GRANT SELECT, INSERT ON t TO "wri""ter"; GRANT UPDATE (n) ON t TO reader;'
+                f" GRANT DELETE ON t TO PUBLIC; GRANT SELECT ON t TO {leaver}; GRANT UPDATE (n) ON t TO {leaver}")
+    database.execute('REVOKE INSERT ON t FROM "wri""ter"; GRANT UPDATE (n), DELETE ON t TO "wri""ter" WITH GRANT OPTION;'
+                     " REVOKE DELETE ON t FROM PUBLIC; GRANT SELECT (id, n) ON t TO PUBLIC; REVOKE UPDATE (n) ON t FROM reader;"
+                     f" REVOKE ALL ON t FROM {leaver}")
+    before = privileges("t")
+    carried(1)
+    database.server.execute(f"DROP ROLE {leaver}")  # no swap may name it
+    assert privileges("t_pgrecast_new") == [] and privileges("t") == before
+    assert pgrecast.call(database, "cutover", "t").status == DONE
+    held.instance.wait_phase("reverse")
+    assert held.id_type() == "bigint" and privileges("t") == before and privileges("t_pgrecast_old") == []
+    database.execute("GRANT TRUNCATE ON t TO reader; REVOKE SELECT (n) ON t FROM PUBLIC")
+    before = privileges("t")
+    carried(2)
+    held.instance.kill()  # the plan that is stored has it
+    held.instance = pgrecast.start_resume(database, "t")
+    wait_until(lambda: held.status["running"] and held.status["rollback"]["possible"], "the job to continue")
+    assert pgrecast.call(database, "rollback", "t").status == DONE
+    assert held.id_type() == "integer" and privileges("t") == before and privileges("t_pgrecast_new") == []
+    held.instance.wait_phase("rolled_back")
+    database.execute("REVOKE ALL ON t FROM reader")
+    before = privileges("t")
+    carried(3)
+    assert pgrecast.call(database, "cutover", "t", "--wait").status == DONE
+    assert held.id_type() == "bigint" and privileges("t") == before and privileges("t_pgrecast_old") == []
+    assert pgrecast.call(database, "finish", "t").status == DONE
+    assert held.instance.wait(30).status == DONE
+    assert privileges("t") == before
+
+
+@pytest.mark.main_major
+def test_grants_of_others_hold_the_job(database):
+    """Nobody but the grantor can make them again."""
+    database.server.execute("DO $do$ BEGIN CREATE ROLE passing_on; EXCEPTION WHEN duplicate_object THEN END $do$")
+    held = Held(database, "--job", "t")
+    database.execute("GRANT SELECT ON t TO passing_on WITH GRANT OPTION")
+    database.superuser("SET ROLE passing_on; GRANT SELECT ON t TO PUBLIC")
+    held.wait_held("table: privileges")
+    database.execute("REVOKE SELECT ON t FROM passing_on CASCADE")
+    held.wait_released()
+    assert pgrecast.call(database, "cutover", "t").status == DONE
+    assert held.instance.wait(90).status == DONE
+    assert held.id_type() == "bigint" and database.value("SELECT count(*) FROM pg_class, aclexplode(relacl) WHERE oid = 't'::regclass"
+                                                         " AND grantee <> relowner") == 0
 
 
 @pytest.mark.main_major
@@ -162,7 +238,7 @@ def test_what_differs_on_purpose_is_not_carried_over(database):
     assert database.value("SELECT attstattarget FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'n'") == 9
 
 
-@pytest.mark.parametrize("major, case", rotate(["grant", "trigger", "column", "view"]))
+@pytest.mark.parametrize("major, case", rotate(["owners_grant", "trigger", "column", "view"]))
 def test_definition_changed_in_the_window(database, case):
     """A rollback would lose what was changed: it is not possible until that is as it was."""
     change, back, words = DEFINITION[case]

@@ -404,7 +404,7 @@ static void
 test_values_out_of_range(void **state)
 {
     (void)state;
-    assert_value_refused("format", "2", "plan.format is 2, expected 3");
+    assert_value_refused("format", "2", "plan.format is 2, expected 4");
     assert_value_refused("tables/1/back/rows/compare/count", "2147483648",
                          "plan.tables[1].back.rows.compare.count is out of range");
     assert_value_refused("tables/1/back/rows/compare/count", "-2147483649",
@@ -477,12 +477,12 @@ test_texts_that_are_no_plan(void **state)
     assert_refused_begins("null", "plan is not JSON: ");
     assert_refused("[]", "plan is not an object");
     assert_refused("{}", "plan.format is missing");
-    assert_refused("{\"format\": 3}", "plan.first is missing");
-    assert_refused_begins("{\"format\": 3, \"format\": 1}", "plan is not JSON: ");
-    assert_refused_begins("{\"format\": 3} {}", "plan is not JSON: ");
+    assert_refused("{\"format\": 4}", "plan.first is missing");
+    assert_refused_begins("{\"format\": 4, \"format\": 1}", "plan is not JSON: ");
+    assert_refused_begins("{\"format\": 4} {}", "plan is not JSON: ");
     assert_refused_begins("{\"format\": 100000000000000000000}", "plan is not JSON: ");
-    assert_refused_begins("{\"format\": 3, \"forward\": \"\\u0000\"}", "plan is not JSON: ");
-    assert_refused_begins("{\"format\": 3, \"forward\": \"\xff\"}", "plan is not JSON: ");
+    assert_refused_begins("{\"format\": 4, \"forward\": \"\\u0000\"}", "plan is not JSON: ");
+    assert_refused_begins("{\"format\": 4, \"forward\": \"\xff\"}", "plan is not JSON: ");
     buffer_add_text(&deep, "{\"format\":");
     for (int i = 0; i < 1000000; i++)
         buffer_add_char(&deep, '[');
