@@ -44,6 +44,17 @@ bool view_blame(const char *schema, const char *text, struct error *err);
 bool view_read(const struct view_place *v, const char *list, const char *text, const char *what, char **view,
                bool *reads, int reads_count, struct error *err);
 
+/* The type of one expression of the user's over the clone. The caller frees it. */
+bool view_type_of(const struct view_place *v, const char *expr, char **type, struct error *err);
+
+/*
+ * A column gets values of type from, and has type to: the functions that the server calls for that, without being named in a
+ * statement, are examined like those of an expression. No value is converted. v->notes names those that find names
+ * by the search_path; ERROR_REFUSED where a body cannot be read with an empty one.
+ */
+bool view_check_conversion(const struct view_place *v, const char *from, const char *to, const char *column,
+                           struct error *err);
+
 /*
  * A function in SQL, by its oid as text, that an expression calls: what names the expression ("the USING
  * expression"). The server reads the body, with an empty search_path, and does not run it. ERROR_REFUSED if it

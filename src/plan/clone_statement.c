@@ -221,6 +221,43 @@ step_stored(struct clone *c, const struct stage *before, const struct stage *aft
     return t == NULL || transform_step(t, before, after, statement, view, err);
 }
 
+/* By column of the stage, the types of the values that its USING gives it; NULL where there is none. */
+static bool
+read_given_types(struct clone *c, const struct statement *statement, const struct stage *before, char **types,
+                 struct error *err)
+{
+    struct view_place v = place(c);
+    bool ok = true;
+
+    for (int i = 0; ok && i < statement->clause_count; i++) {
+        const struct clause *clause = &statement->clauses[i];
+        const struct stage_column *column =
+            clause->using_expr != NULL ? stage_column_named(before, clause->column) : NULL;
+
+        if (column != NULL && column->generated == '\0' && types[column - before->columns] == NULL)
+            ok = view_type_of(&v, clause->using_expr, &types[column - before->columns], err);
+    }
+    return ok;
+}
+
+/* The statement does not name the functions that convert a value to the type of its column. */
+static bool
+check_conversions(struct clone *c, const struct stage *before, const struct stage *after, char *const *types,
+                  struct error *err)
+{
+    struct view_place v = place(c);
+    bool ok = true;
+
+    for (int i = 0; ok && i < before->count; i++) {
+        const struct stage_column *from = &before->columns[i], *to = stage_column(after, from->attnum);
+        const char *type = types[i] != NULL ? types[i] : from->type;
+
+        if (to != NULL && to->generated == '\0' && strcmp(type, to->type) != 0)
+            ok = view_check_conversion(&v, type, to->type, from->name, err);
+    }
+    return ok;
+}
+
 bool
 clone_execute(struct clone *c, const char *sql, struct error *err)
 {
@@ -240,13 +277,16 @@ clone_run_statement(struct clone *c, const struct statement *statement, struct e
     struct cast_views casts = {0};
     char *view = NULL;
     char *stored_view = NULL;
+    char **types = NULL;
     bool ok = false;
 
     if (!read_stage(c, NULL, &before, err) ||
         !read_using(c, t, &before, statement, &c->result->notes, &view, err) ||
         !read_using_stored(c, &before, statement, &stored_view, err))
         goto out;
-    if (!read_casts(c, statement, &before, &casts, err))
+    types = mem_alloc(((size_t)before.count + 1) * sizeof(*types));
+    if (!read_casts(c, statement, &before, &casts, err) ||
+        !read_given_types(c, statement, &before, types, err))
         goto out;
     if (!clone_release_generated(c, statement, &c->released, err) || !view_search_path(c->s, true, err))
         goto out;
@@ -254,7 +294,8 @@ clone_run_statement(struct clone *c, const struct statement *statement, struct e
         clone_blame(c, statement, err);
         goto out;
     }
-    if (!view_search_path(c->s, false, err) || !read_stage(c, &before, &after, err))
+    if (!view_search_path(c->s, false, err) || !read_stage(c, &before, &after, err) ||
+        !check_conversions(c, &before, &after, types, err))
         goto out;
     note_restarts(c, statement, &before);
     ok = transform_step(t, &before, &after, statement, view, err) &&
@@ -262,6 +303,9 @@ clone_run_statement(struct clone *c, const struct statement *statement, struct e
     if (ok)
         note_casts(c, &before, &casts);
 out:
+    for (int i = 0; types != NULL && i < before.count; i++)
+        free(types[i]);
+    free(types);
     cast_views_free(&casts);
     free(view);
     free(stored_view);

@@ -391,6 +391,37 @@ def test_functions_of_a_using_that_need_a_search_path(database):
     assert plan.status == pgrecast.DONE and "empty search_path" not in plan.stdout, str(plan)
 
 
+@pytest.mark.main_major
+def test_functions_of_a_conversion_that_need_a_search_path(database):
+    """Those of a cast that the statement does not name, and of the checks of a domain, are examined like those of a USING."""
+    database.execute(
+        "CREATE TYPE pair AS (a int, b int); CREATE TABLE labels (i int PRIMARY KEY); INSERT INTO labels VALUES (1);"
+        "CREATE FUNCTION to_pair(int) RETURNS pair LANGUAGE plpgsql STABLE AS 'BEGIN RETURN (SELECT ROW(i, i)::pair FROM labels); END';"
+        "CREATE FUNCTION to_pair(bigint) RETURNS pair LANGUAGE sql STABLE AS 'SELECT ROW(i, i)::pair FROM labels';"
+        "CREATE CAST (int AS pair) WITH FUNCTION to_pair(int) AS ASSIGNMENT;"
+        "CREATE CAST (bigint AS pair) WITH FUNCTION to_pair(bigint) AS ASSIGNMENT;"
+        "CREATE FUNCTION listed(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN EXISTS (SELECT FROM labels); END';"
+        "CREATE DOMAIN listed AS int CHECK (listed(value));"
+        "CREATE TABLE t (id int PRIMARY KEY, n int, m bigint); INSERT INTO t VALUES (1, 1, 1)")
+
+    def plan(change, status=pgrecast.DONE):
+        outcome = pgrecast.call(database, "plan", "--sql", f"ALTER TABLE t ALTER {change}", "--rollback-window=0")
+        assert outcome.status == status, str(outcome)
+        return " ".join(outcome.text.split())
+
+    note = 'the conversion of column "n" calls public.{}, which runs with an empty search_path in this program\'s sessions'
+    for using in ("", " USING n + 1"):
+        assert note.format("to_pair(integer)") in plan("n TYPE pair" + using)
+        assert note.format("listed(integer)") in plan("n TYPE listed" + using)
+        text = plan("m TYPE pair" + using.replace("n", "m"), pgrecast.REFUSED)
+        assert ('the conversion of column "m" calls public.to_pair(bigint), which fails with an empty search_path: relation "labels"'
+                ' does not exist') in text and "ALTER FUNCTION public.to_pair(bigint) SET search_path" in text
+    assert "empty search_path" not in plan("n TYPE bigint") + plan("n TYPE text USING 'x'")
+    for function in ("to_pair(int)", "to_pair(bigint)", "listed(int)"):
+        database.execute(f"ALTER FUNCTION {function} SET search_path = pg_catalog, public, pg_temp")
+    assert "empty search_path" not in plan("n TYPE pair") + plan("m TYPE pair") + plan("n TYPE listed")
+
+
 @pytest.mark.parametrize("major, part", rotate(["CHECK (known(mail))", "DEFAULT known('x')", "GENERATED ALWAYS AS (known(mail)) STORED"]))
 def test_functions_in_sql_that_need_a_search_path(database, part):
     """The copy would fail on the first row: refused before anything is made."""
