@@ -24,4 +24,8 @@ void swap_job_write(struct plan_set *set, const char *table, const struct string
  */
 void swap_job_set_privileges(struct plan_set *set, int table, const struct table *now);
 
+/* See plan_set_add_index() and plan_set_remove_index() (plan/plan.h). */
+void swap_job_add_index(struct plan_set *set, int table, const struct plan_index_names *names);
+bool swap_job_remove_index(struct plan_set *set, int table, const struct plan_index_names *names);
+
 #endif

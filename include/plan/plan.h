@@ -79,6 +79,14 @@ bool plan_set_trust(struct session *s, struct plan_set *set, int count, const ch
 void plan_set_privileges(struct plan_set *set, int table, const struct table *now);
 
 /*
+ * An index of the original, and the one like it on the new table, that were made, or dropped, since the swaps were planned:
+ * each swap exchanges their names, or does not any more. plan_set_remove_index() returns false if a swap does not have them;
+ * then the set is of no use.
+ */
+void plan_set_add_index(struct plan_set *set, int table, const struct plan_index_names *names);
+bool plan_set_remove_index(struct plan_set *set, int table, const struct plan_index_names *names);
+
+/*
  * The set as JSON, and read from JSON: nothing but plan_set_remap() plans a job a second time. The caller
  * frees the text.
  */

@@ -67,6 +67,13 @@ struct plan_index {
     bool exclusive; /* it locks the shadow, so it runs alone, after all others */
 };
 
+/* The names of an index of the original and of the one like it on the new table. */
+struct plan_index_names {
+    const char *active;   /* the name that the active table's has */
+    const char *original; /* of the original's index while the original is inactive */
+    const char *made;     /* of the new table's while that is inactive */
+};
+
 /* What the tables are called. */
 struct plan_names {
     char *source_sql;  /* quoted, qualified: "public"."t" */

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "carry_grants.h"
+#include "carry_index.h"
 #include "inactive.h"
 #include "pg/sqlstate.h"
 #include "plan/plan.h"
@@ -107,6 +108,8 @@ were_equal(const struct plan *plan, const struct pair *before, json_t *changes)
         const char *object = text_of(change, "object"), *property = text_of(change, "property");
         json_t *value = property != NULL ? value_of(before->active, object, property) : NULL;
 
+        if (carry_index_is(change))
+            continue;
         if (value == NULL)
             return false;
         if (is_of_the_swap(change) || (is_of_storage(change) && has_same_storage(plan)))
@@ -125,6 +128,15 @@ carry_is_same_column(const struct plan *plan, const struct column *to)
     return from != NULL && from->attnum == to->attnum;
 }
 
+void
+carry_list_same_columns(const struct plan *plan, struct buffer *names)
+{
+    for (int i = 0; i < plan->target->column_count; i++)
+        if (carry_is_same_column(plan, &plan->target->columns[i]))
+            array_add(names, plan->target->columns[i].name);
+    array_end(names);
+}
+
 static const char *
 statement_for(const struct result *r, const char *object, const char *property)
 {
@@ -139,15 +151,11 @@ static bool
 read_statements(struct engine *e, int table, const struct pair *before, struct result *r, struct error *err)
 {
     json_t *storage = value_of(before->active, "table", "storage parameters");
-    const struct plan *plan = e->tables[table].plan;
     struct buffer columns = {0};
     struct params p = {0};
     bool ok;
 
-    for (int i = 0; i < plan->target->column_count; i++)
-        if (carry_is_same_column(plan, &plan->target->columns[i]))
-            array_add(&columns, plan->target->columns[i].name);
-    array_end(&columns);
+    carry_list_same_columns(e->tables[table].plan, &columns);
     params_uint(&p, job_active_oid(&e->job, table));
     params_uint(&p, job_other_oid(&e->job, table));
     params_text(&p, columns.data);
@@ -172,7 +180,7 @@ run_statements(struct engine *e, int table, const struct pair *before, json_t *c
     {
         const char *sql;
 
-        if (!*known || is_of_the_swap(change))
+        if (!*known || is_of_the_swap(change) || carry_index_is(change))
             continue;
         sql = statement_for(&r, text_of(change, "object"), text_of(change, "property"));
         *known = sql != NULL;
@@ -206,9 +214,36 @@ read_pair(struct engine *e, int table, struct table_definition *active, struct t
            engine_read_definition(e, job_other_oid(&e->job, table), inactive, err);
 }
 
+static bool
+is_index(const char *object)
+{
+    return strncmp(object, "index ", 6) == 0;
+}
+
+/* After a cutover a rollback undoes changes of indexes. They are logged (watch_tables.c), and are no reason against other changes. */
+static void
+take_indexes(json_t *before, json_t *now)
+{
+    const char *object;
+    json_t *properties;
+    void *next;
+
+    json_object_foreach_safe(before, next, object, properties)
+    {
+        if (is_index(object))
+            json_object_del(before, object);
+    }
+    json_object_foreach(now, object, properties)
+    {
+        if (is_index(object))
+            json_object_set(before, object, properties);
+    }
+}
+
 /* The definitions are those of before, with the present values of what was changed, and with nothing else. */
 static bool
-is_exact(struct pair *before, const struct pair *now, json_t *changes)
+is_exact(struct pair *before, const struct pair *now, json_t *changes, const struct result *indexes,
+         bool reversed)
 {
     json_t *change;
     size_t i;
@@ -216,8 +251,11 @@ is_exact(struct pair *before, const struct pair *now, json_t *changes)
     json_array_foreach(changes, i, change)
     {
         const char *object = text_of(change, "object"), *property = text_of(change, "property");
-        json_t *value = value_of(now->active, object, property);
+        json_t *value;
 
+        if (carry_index_is(change))
+            continue;
+        value = value_of(now->active, object, property);
         if (value == NULL)
             return false;
         json_object_set(json_object_get(before->active, object), property, value);
@@ -226,13 +264,17 @@ is_exact(struct pair *before, const struct pair *now, json_t *changes)
         if (!is_of_the_swap(change))
             json_object_set(json_object_get(before->inactive, object), property, value);
     }
-    return json_equal(before->active, now->active) && json_equal(before->inactive, now->inactive);
+    if (reversed)
+        take_indexes(before->active, now->active);
+    return carry_index_settle(indexes, before->active, before->inactive, now->active, now->inactive) &&
+           json_equal(before->active, now->active) && json_equal(before->inactive, now->inactive);
 }
 
 /* What the transaction has made and read. */
 struct carried {
     struct table_definition active, inactive;
-    struct table *grants; /* for plan_set_privileges(), or NULL */
+    struct table *grants;  /* for plan_set_privileges(), or NULL */
+    struct result indexes; /* carry_index.sql */
     bool exact;
 };
 
@@ -259,14 +301,15 @@ exchange_definitions(struct engine *e, int table, struct carried *c)
 }
 
 /* Make the plan of the swaps anew. The set in use is changed only when it is certain that the new version is stored. */
-static void
+static bool
 amend(struct plan_set *set, int table, const struct carried *c)
 {
     if (c->grants != NULL)
         plan_set_privileges(set, table, c->grants);
+    return carry_index_amend(&c->indexes, table, set);
 }
 
-/* *last: the version before, for a transaction that is rolled back; NULL: nothing was stored. */
+/* *last: the version before, for a transaction that is rolled back; NULL: nothing was stored. False without an error if it cannot be changed. */
 static bool
 store_plan(struct engine *e, int table, const struct carried *c, char **last, struct error *err)
 {
@@ -274,18 +317,20 @@ store_plan(struct engine *e, int table, const struct carried *c, char **last, st
     char *text;
     bool ok;
 
-    if (c->grants == NULL)
+    if (c->grants == NULL && result_rows(&c->indexes) == 0)
         return true;
     text = plan_set_write(e->plans);
     copy = plan_set_read(text, err);
     free(text);
     if (copy == NULL)
         return false;
-    amend(copy, table, c);
+    ok = amend(copy, table, c);
     text = plan_set_write(copy);
     plan_set_free(copy);
-    *last = mem_strdup(e->job.plan);
-    ok = job_state_save_plan(e->control, &e->job, text, err);
+    if (ok) {
+        *last = mem_strdup(e->job.plan);
+        ok = job_state_save_plan(e->control, &e->job, text, err);
+    }
     free(text);
     return ok;
 }
@@ -321,8 +366,12 @@ describe(const struct engine *e, int table, json_t *changes)
                   e->tables[table].plan->names.shadow_sql);
     json_array_foreach(changes, i, change)
     {
-        buffer_printf(&text, "%s%s: %s%s", i > 0 ? "; " : "", text_of(change, "object"),
-                      text_of(change, "property"), is_of_the_swap(change) ? " (by the next swap)" : "");
+        buffer_printf(&text, "%s%s", i > 0 ? "; " : "", text_of(change, "object"));
+        if (carry_index_is(change))
+            buffer_printf(&text, " %s", text_of(change, "what"));
+        else
+            buffer_printf(&text, ": %s%s", text_of(change, "property"),
+                          is_of_the_swap(change) ? " (by the next swap)" : "");
     }
     return buffer_take(&text);
 }
@@ -341,18 +390,45 @@ has_any(json_t *changes, bool (*is_one)(json_t *change))
     return false;
 }
 
+/* Whether there are changes of indexes, in either table. */
+static bool
+has_indexes(json_t *changes, json_t *others)
+{
+    return others != NULL || has_any(changes, carry_index_is);
+}
+
+static bool
+read_indexes(struct engine *e, int table, json_t *changes, json_t *others, struct carried *c,
+             enum carry_index_state *state, struct error *err)
+{
+    const struct job_table *t = &e->job.tables[table];
+    bool ok;
+
+    *state = CARRY_INDEX_READY;
+    if (!has_indexes(changes, others))
+        return true;
+    ok = carry_index_read(e, table, changes, e->job.swaps == 0 ? t->definition : t->active_definition,
+                          t->other_definition, &c->indexes, err);
+    if (ok)
+        *state =
+            job_is_reversed(&e->job) ? CARRY_INDEX_OTHERS : carry_index_judge(&c->indexes, changes, others);
+    return ok;
+}
+
 /* Make the changes, in a transaction. c->exact: the tables differ in nothing else from what they were. */
 static bool
-make_changes(struct engine *e, int table, struct pair *before, json_t *changes, struct carried *c,
-             struct error *err)
+make_changes(struct engine *e, int table, struct pair *before, json_t *changes, json_t *others,
+             struct carried *c, struct error *err)
 {
     const char *was = *active_definition(&e->job.tables[table], e->job.swaps == 0);
+    enum carry_index_state state = CARRY_INDEX_NEVER;
     struct pair now = {0};
     bool ok = session_execute(e->control, err, "BEGIN; SET LOCAL lock_timeout = '200ms'") &&
               inactive_lock(e, err) && !e->distrusted &&
               run_statements(e, table, before, changes, &c->exact, err) && c->exact &&
               (!has_any(changes, is_of_storage) || check_storage(e, table, before, &c->exact, err)) &&
-              read_pair(e, table, &c->active, &c->inactive, err);
+              read_indexes(e, table, changes, others, c, &state, err) && state == CARRY_INDEX_READY &&
+              carry_index_drop(e, &c->indexes, err) && read_pair(e, table, &c->active, &c->inactive, err);
 
     if (ok && has_any(changes, is_of_the_swap)) {
         c->grants = carry_grants(e, table, was, c->active.text, &c->exact, err);
@@ -361,19 +437,20 @@ make_changes(struct engine *e, int table, struct pair *before, json_t *changes, 
     if (ok) {
         now.active = json_loads(c->active.text, 0, NULL);
         now.inactive = json_loads(c->inactive.text, 0, NULL);
-        c->exact = c->exact && is_exact(before, &now, changes);
+        c->exact = c->exact && is_exact(before, &now, changes, &c->indexes, job_is_reversed(&e->job));
     }
     pair_clear(&now);
     return ok;
 }
 
 static bool
-carry(struct engine *e, int table, struct pair *before, json_t *changes, bool *carried, struct error *err)
+carry(struct engine *e, int table, struct pair *before, json_t *changes, json_t *others, bool *carried,
+      struct error *err)
 {
     struct carried c = {0};
     char *message = describe(e, table, changes);
 
-    *carried = make_changes(e, table, before, changes, &c, err) && c.exact &&
+    *carried = make_changes(e, table, before, changes, others, &c, err) && c.exact &&
                store(e, table, &c, message, changes, err);
     if (*carried) {
         amend(e->plans, table, &c);
@@ -384,6 +461,7 @@ carry(struct engine *e, int table, struct pair *before, json_t *changes, bool *c
     table_definition_clear(&c.active);
     table_definition_clear(&c.inactive);
     table_free(c.grants);
+    result_free(&c.indexes);
     free(message);
     return *carried;
 }
@@ -396,18 +474,32 @@ may_succeed_later(const struct engine *e, const struct error *failed)
            sqlstate_is(failed, SQLSTATE_DEADLOCK_DETECTED);
 }
 
+/* How far changes of indexes are; there may be none. */
+static bool
+judge_indexes(struct engine *e, int table, json_t *changes, json_t *others, enum carry_index_state *state,
+              struct error *err)
+{
+    struct carried c = {0};
+    bool ok = read_indexes(e, table, changes, others, &c, state, err);
+
+    result_free(&c.indexes);
+    return ok;
+}
+
 bool
-carry_changes(struct engine *e, int table, json_t *changes, bool *carried, struct error *err)
+carry_changes(struct engine *e, int table, json_t *changes, json_t *others, bool *carried, struct error *err)
 {
     struct job_table *t = &e->job.tables[table];
+    struct watched *w = &e->tables[table].active;
     const char *active = *active_definition(t, e->job.swaps == 0);
+    enum carry_index_state state = CARRY_INDEX_NEVER;
     struct pair before = {0};
     struct error failed = {0};
     bool ok = true;
 
     *carried = false;
-    if (e->tables[table].active.not_carried || !e->job.shadow_complete || e->distrusted ||
-        !engine_applies(e) || !engine_at_boundary(e) || active == NULL || t->other_definition == NULL ||
+    if (w->not_carried || w->unbuilt || !e->job.shadow_complete || e->distrusted || !engine_applies(e) ||
+        !engine_at_boundary(e) || active == NULL || t->other_definition == NULL ||
         t->other_fingerprint == NULL)
         return true;
     if (!inactive_check(e, err))
@@ -415,11 +507,15 @@ carry_changes(struct engine *e, int table, json_t *changes, bool *carried, struc
     before.active = json_loads(active, 0, NULL);
     before.inactive = json_loads(t->other_definition, 0, NULL);
     if (were_equal(e->tables[table].plan, &before, changes) &&
-        !carry(e, table, &before, changes, carried, &failed) && (failed.connection_lost || failed.stopped)) {
+        judge_indexes(e, table, changes, others, &state, &failed) && state == CARRY_INDEX_READY)
+        carry(e, table, &before, changes, others, carried, &failed);
+    if (failed.connection_lost || failed.stopped) {
         error_move(err, &failed);
         ok = false;
     }
-    e->tables[table].active.not_carried = ok && !*carried && !may_succeed_later(e, &failed);
+    w->unbuilt = ok && state == CARRY_INDEX_UNBUILT; /* the loops of the phases build them */
+    w->not_carried =
+        ok && !*carried && !w->unbuilt && state != CARRY_INDEX_OTHERS && !may_succeed_later(e, &failed);
     error_clear(&failed);
     pair_clear(&before);
     return ok;

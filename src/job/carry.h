@@ -6,6 +6,7 @@
 #ifndef PGRECAST_JOB_CARRY_H
 #define PGRECAST_JOB_CARRY_H
 
+#include "core/buffer.h"
 #include "engine.h"
 
 /*
@@ -14,7 +15,11 @@
  * the program has left. They are proven to differ from those stored before in nothing else. *carried: whether that was
  * done; if not, nothing was changed, and the job is held. False only where the connection was lost or the job stopped.
  */
-bool carry_changes(struct engine *e, int table, json_t *changes, bool *carried, struct error *err);
+bool carry_changes(struct engine *e, int table, json_t *changes, json_t *others, bool *carried,
+                   struct error *err);
+
+/* The names of all such columns, as an array. */
+void carry_list_same_columns(const struct plan *plan, struct buffer *names);
 
 /* Whether a column of the target is a column of the source, under the same name. */
 bool carry_is_same_column(const struct plan *plan, const struct column *to);

@@ -40,9 +40,7 @@ carry_grants(struct engine *e, int table, const char *before, const char *now, b
     struct result r = {0};
     struct params p = {0};
 
-    for (int i = 0; i < t->column_count; i++)
-        array_add(&columns, t->columns[i].name);
-    array_end(&columns);
+    carry_list_same_columns(e->tables[table].plan, &columns);
     params_uint(&p, job_active_oid(&e->job, table));
     params_text(&p, before);
     params_text(&p, now);

@@ -27,6 +27,7 @@ struct watched {
     json_t *changes;  /* what was changed, as JSON */
     char *indexes;    /* changes of indexes that do not hold the job, as they were last logged; NULL: none */
     bool not_carried; /* that change cannot be carried over */
+    bool unbuilt;     /* indexes have to be built before it is carried over; see carry_index.h */
     bool renamed;     /* the job's statements do not find the table under its name */
     bool hopeless;    /* the rows of the table are not those that the job knows */
 };
@@ -98,6 +99,7 @@ struct engine {
     int64_t inactive_at_ms;   /* time of the last check of the inactive tables; by clock_ms() */
     bool proven;              /* parity is proven except for the dirty keys, and the dirty set is complete */
     char *own;                /* objects that the job has made, see ledger_own(), as of the last swap */
+    bool building;            /* indexes are built that are carried over: definitions are not compared */
     bool swap_held;           /* the last attempt to swap was refused because the job is held */
     bool confirm_held;        /* no position is confirmed to the server, because a swap may follow */
     uint64_t oldest_snapshot; /* snapshots of transactions with a lower id may see the shadow incomplete */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <stdlib.h>
 
+#include "carry_index.h"
 #include "core/buffer.h"
 #include "core/clock.h"
 #include "core/command.h"
@@ -291,7 +292,7 @@ phase_follow(struct engine *e, struct error *err)
 
         if (reversed && requests_remap(e))
             return remap_and_swap(e, err);
-        if (!follow_some(e, err) || !validate_some(e, err))
+        if (!follow_some(e, err) || !validate_some(e, err) || !carry_index_build(e, err))
             return STEP_FAILED;
         if (reversed && engine_changes(e) > before)
             engine_kill_point("reverse");

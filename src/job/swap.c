@@ -10,6 +10,7 @@
 #include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "carry_index.h"
 #include "engine.h"
 #include "follow.h"
 #include "inactive.h"
@@ -106,7 +107,7 @@ phase_ready(struct engine *e, struct error *err)
     if (e->options.hold && !requests_any(e, REQUEST_CUTOVER))
         log_info("in sync; cut over with: " COMMAND("cutover"), e->job.name);
     while ((e->options.hold && !requests_any(e, REQUEST_CUTOVER)) || e->job.held != NULL) {
-        if (!engine_apply(e, err) || !swap_answer_verify(e, err) ||
+        if (!engine_apply(e, err) || !swap_answer_verify(e, err) || !carry_index_build(e, err) ||
             (verify && engine_dirty_truncated(e) && !unequal_verify(e, err)) ||
             (verify && !engine_dirty_truncated(e) && !parity_reduce_dirty(e, err)))
             return STEP_FAILED;

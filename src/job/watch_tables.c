@@ -303,9 +303,9 @@ carry_all(struct engine *e, struct error *err)
         struct engine_table *t = &e->tables[i];
         bool carried = false;
 
-        if (t->active.changes == NULL || t->inactive.text != NULL || t->active.renamed || t->active.hopeless)
+        if (t->active.changes == NULL || t->active.renamed || t->active.hopeless || t->inactive.renamed)
             continue;
-        ok = carry_changes(e, i, t->active.changes, &carried, err);
+        ok = carry_changes(e, i, t->active.changes, t->inactive.changes, &carried, err);
         if (carried) {
             watched_clear(&t->active);
             watched_clear(&t->inactive);
@@ -380,7 +380,7 @@ check_names(struct engine *e, struct error *err)
 bool
 watch_tables(struct engine *e, struct error *err)
 {
-    if (!engine_follows(e) || e->job.held_for_good)
+    if (!engine_follows(e) || e->job.held_for_good || e->building)
         return true;
     return look_at_all(e, err) && carry_all(e, err) && hold(e, err) && check_names(e, err);
 }

@@ -66,3 +66,20 @@ planned_remove(struct planned_list *list, enum planned_kind kind)
     }
     list->count = kept;
 }
+
+bool
+planned_remove_one(struct planned_list *list, enum planned_kind kind, const char *sql)
+{
+    for (int i = 0; i < list->count; i++) {
+        struct planned *item = &list->items[i];
+
+        if (item->kind != kind || strcmp(item->sql, sql) != 0)
+            continue;
+        free(item->sql);
+        free(item->by_hand);
+        memmove(item, item + 1, (size_t)(list->count - i - 1) * sizeof(*item));
+        list->count--;
+        return true;
+    }
+    return false;
+}

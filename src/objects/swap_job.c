@@ -9,6 +9,7 @@
 #include "objects/foreign_key.h"
 #include "objects/generate.h"
 #include "objects/grants.h"
+#include "objects/swap_names.h"
 #include "planned.h"
 
 enum direction { TO_NEW, TO_ORIGINAL, TO_NEW_AGAIN };
@@ -254,4 +255,78 @@ swap_job_set_privileges(struct plan_set *set, int table, const struct table *now
     renew_privileges(set, TO_NEW, set->cutover);
     renew_privileges(set, TO_ORIGINAL, set->rollback);
     renew_privileges(set, TO_NEW_AGAIN, set->cutover_again);
+}
+
+/* What exchanges the names of two indexes in a swap: as for those that were planned (swap_names.c, swap_first.c). */
+static void
+list_renames(const struct plan_table *t, enum direction direction, const struct plan_index_names *names,
+             struct string_list *out)
+{
+    struct swap_part index = {.kind = "INDEX",
+                              .schema = t->forward->source->schema,
+                              .active = (char *)names->active,
+                              .inactive = (char *)names->original};
+    struct swap_part like = {.kind = "INDEX",
+                             .schema = t->forward->target->schema,
+                             .active = (char *)names->active,
+                             .inactive = (char *)names->made};
+    const struct swap_parts original = {1, &index}, made = {1, &like};
+
+    if (direction == TO_ORIGINAL) {
+        swap_to_inactive(&made, true, out);
+        swap_to_active(&original, false, out);
+    } else {
+        swap_to_inactive(&original, false, out);
+        swap_to_active(&made, direction == TO_NEW_AGAIN, out);
+    }
+}
+
+static void
+add_renames(const struct plan_table *t, enum direction direction, const struct plan_index_names *names,
+            struct plan_swap *swap)
+{
+    struct string_list renames = {0};
+
+    if (swap == NULL)
+        return;
+    list_renames(t, direction, names, &renames);
+    planned_insert_all(&swap->statements, planned_end(&swap->statements, PLANNED_EXCHANGE), PLANNED_EXCHANGE,
+                       &renames);
+    list_free(&renames);
+}
+
+static bool
+remove_renames(const struct plan_table *t, enum direction direction, const struct plan_index_names *names,
+               struct plan_swap *swap)
+{
+    struct string_list renames = {0};
+    bool found = true;
+
+    if (swap == NULL)
+        return true;
+    list_renames(t, direction, names, &renames);
+    for (int i = 0; found && i < renames.count; i++)
+        found = planned_remove_one(&swap->statements, PLANNED_EXCHANGE, renames.items[i]);
+    list_free(&renames);
+    return found;
+}
+
+void
+swap_job_add_index(struct plan_set *set, int table, const struct plan_index_names *names)
+{
+    const struct plan_table *t = &set->tables[table];
+
+    add_renames(t, TO_NEW, names, set->cutover);
+    add_renames(t, TO_ORIGINAL, names, set->rollback);
+    add_renames(t, TO_NEW_AGAIN, names, set->cutover_again);
+}
+
+bool
+swap_job_remove_index(struct plan_set *set, int table, const struct plan_index_names *names)
+{
+    const struct plan_table *t = &set->tables[table];
+
+    return remove_renames(t, TO_NEW, names, set->cutover) &&
+           remove_renames(t, TO_ORIGINAL, names, set->rollback) &&
+           remove_renames(t, TO_NEW_AGAIN, names, set->cutover_again);
 }

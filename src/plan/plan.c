@@ -596,3 +596,15 @@ plan_set_privileges(struct plan_set *set, int table, const struct table *now)
 {
     swap_job_set_privileges(set, table, now);
 }
+
+void
+plan_set_add_index(struct plan_set *set, int table, const struct plan_index_names *names)
+{
+    swap_job_add_index(set, table, names);
+}
+
+bool
+plan_set_remove_index(struct plan_set *set, int table, const struct plan_index_names *names)
+{
+    return swap_job_remove_index(set, table, names);
+}

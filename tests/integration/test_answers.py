@@ -146,7 +146,7 @@ def unequal(job):
 
 def held(job):
     ready(job)
-    job.database.execute("CREATE INDEX extra ON items (n)")
+    job.database.execute("CREATE UNIQUE INDEX extra ON items (id, n)")
     wait_until(lambda: job.record()["held"], "the change to be seen")
 
 

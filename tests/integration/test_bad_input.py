@@ -541,7 +541,7 @@ LATE_DDL = {
     "drop": "ALTER TABLE t DROP COLUMN a",
     "type": "ALTER TABLE t ALTER a TYPE bigint",
     "rename": "ALTER TABLE t RENAME COLUMN a TO renamed",
-    "index": "CREATE INDEX late ON t (a)",
+    "index": "CREATE UNIQUE INDEX late ON t (id, a)",
     "check": "ALTER TABLE t ADD CONSTRAINT late CHECK (id > 0)",
     "view": "CREATE VIEW late AS SELECT id FROM t",
     "storage": "ALTER TABLE t SET (autovacuum_enabled = off)",

@@ -65,7 +65,7 @@ DEFINITION = {
     "index_comment": ("COMMENT ON INDEX t_pkey IS 'x'", "COMMENT ON INDEX t_pkey IS NULL", "index t_pkey: comment"),
     "owners_grant": (f"REVOKE TRUNCATE ON t FROM {APP_ROLE}", f"GRANT TRUNCATE ON t TO {APP_ROLE}", "table: privileges"),
     "autovacuum": ("ALTER TABLE t SET (autovacuum_enabled = off)", "ALTER TABLE t RESET (autovacuum_enabled)", "table: storage parameters"),
-    "index": ("CREATE INDEX late ON t (n)", "DROP INDEX late", "index late added"),
+    "index": ("CREATE UNIQUE INDEX late ON t (n)", "DROP INDEX late", "index late added"),
     "clustering": ("ALTER TABLE t CLUSTER ON t_pkey", "ALTER TABLE t SET WITHOUT CLUSTER", "index t_pkey: clustering"),
     "view": ("CREATE VIEW late AS SELECT id FROM t", "DROP VIEW late", "view public.late added"),
     "trigger": ("CREATE TRIGGER late BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
@@ -225,6 +225,66 @@ def test_grants_of_others_hold_the_job(database):
                                                          " AND grantee <> relowner") == 0
 
 
+INDEXES = """
+SELECT i.relname::text, regexp_replace(pg_get_indexdef(i.oid), '^CREATE INDEX .* USING', 'USING'), obj_description(i.oid, 'pg_class'),
+       (SELECT max(attstattarget) FROM pg_attribute WHERE attrelid = i.oid), x.indisvalid
+FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid = %s::regclass AND NOT x.indisprimary ORDER BY 1"""
+
+# Indexes that are made while the job runs.
+LATE_INDEXES = {
+    "plain": "CREATE INDEX late ON t (id) INCLUDE (n); COMMENT ON INDEX late IS 'it''s'",
+    "parts": "CREATE INDEX late ON t ((n + 1) DESC, n) WITH (fillfactor = 70) WHERE n > 3; ALTER INDEX late ALTER COLUMN 1 SET STATISTICS 9",
+    "concurrently": 'CREATE INDEX CONCURRENTLY "La te" ON t USING brin (n)',
+}
+
+
+@pytest.mark.parametrize("major, case", rotate(list(LATE_INDEXES)))
+def test_index_is_carried_over(database, case):
+    """Added to the original, and dropped from it, before the cutover and after a rollback: both tables have the same, all swaps know the names."""
+    held = Held(database, window=None, until="ready", prepare="CREATE INDEX early ON t (n); CREATE INDEX kept ON t (n)")
+    made = LATE_INDEXES[case]
+    name = "La te" if "La te" in made else "late"
+
+    def indexes(table, suffix=""):
+        return [(index.removesuffix(suffix), *rest) for index, *rest in database.execute(INDEXES, table)]
+
+    def carried(number):
+        wait_until(lambda: database.value("SELECT count(*) FROM pgrecast.event WHERE kind = 'carried'") >= number,
+                   "the change to be carried over")
+        wait_until(lambda: held.status["held"] is None, "the job not to be held")
+
+    database.execute(made)
+    carried(1)
+    database.execute("DROP INDEX early")
+    carried(2)
+    wanted = indexes("t")
+    assert sorted(index for index, *_ in wanted) == sorted(["kept", name])
+    assert indexes("t_pgrecast_new", "_pgrecast_new") == wanted
+    held.write()
+    assert pgrecast.call(database, "cutover", "t", "--wait").status == DONE
+    held.instance.wait_phase("reverse")
+    assert held.id_type() == "bigint"
+    assert indexes("t") == wanted and indexes("t_pgrecast_old", "_pgrecast_old") == wanted
+    held.instance.kill()  # the plan that is stored has the names
+    held.instance = pgrecast.start_resume(database, "t")
+    wait_until(lambda: held.status["running"] and held.status["rollback"]["possible"], "the job to continue")
+    assert pgrecast.call(database, "rollback", "t").status == DONE
+    held.instance.wait_phase("rolled_back")
+    assert held.id_type() == "integer"
+    assert indexes("t") == wanted and indexes("t_pgrecast_new", "_pgrecast_new") == wanted
+    database.execute(f'DROP INDEX "{name}"; CREATE INDEX early ON t (n) WHERE n > 5')
+    carried(3)
+    wanted = [index for index in indexes("t") if index[0] in ("early", "kept")]
+    assert len(wanted) == 2
+    assert pgrecast.call(database, "cutover", "t", "--wait").status == DONE
+    assert held.id_type() == "bigint" and indexes("t") == wanted
+    held.assert_written()
+    assert pgrecast.call(database, "finish", "t").status == DONE
+    outcome = held.instance.wait(90)
+    assert outcome.status == DONE and "was opened" not in outcome.stderr, str(outcome)
+    assert indexes("t") == wanted
+
+
 @pytest.mark.main_major
 def test_what_differs_on_purpose_is_not_carried_over(database):
     """The change gives the column another target: which of the two is wanted, nobody knows."""
@@ -271,6 +331,10 @@ def test_index_in_the_window(database):
         database.execute(change)
         wait_until(lambda words=words: any("were changed after the cutover" in line and words in line
                                            for line in held.instance.errors_so_far().splitlines()), f"{words} in the log")
+    database.execute("COMMENT ON TABLE t IS 'of the window'")  # is carried over nevertheless
+    wait_until(lambda: database.value("SELECT obj_description('t_pgrecast_old'::regclass, 'pg_class')") == "of the window",
+               "the comment to be carried over")
+    wait_until(lambda: held.status["held"] is None, "the job not to be held")
     assert pgrecast.call(database, "rollback", "t").status == DONE
     assert held.status["held"] is None
     assert pgrecast.call(database, "finish", "t").status == DONE
