@@ -284,6 +284,12 @@ struct table *table_read(struct session *s, const char *schema, const char *name
 bool table_resolve(struct session *s, const char *schema, const char *name, char **out_schema,
                    char **out_name, oid_t *oid, struct error *err);
 
+/*
+ * The statements of t's dependents, of which oid and class are known, and t's own oid: .lock, .detach, .attach and so on. Part of
+ * table_read().
+ */
+bool dependents_read_statements(struct session *s, struct table *t, struct error *err);
+
 /* Only the fingerprint. NULL on an error. */
 char *table_fingerprint(struct session *s, oid_t oid, struct error *err);
 

@@ -28,4 +28,8 @@ void swap_job_set_privileges(struct plan_set *set, int table, const struct table
 void swap_job_add_index(struct plan_set *set, int table, const struct plan_index_names *names);
 bool swap_job_remove_index(struct plan_set *set, int table, const struct plan_index_names *names);
 
+/* See plan_set_add_dependent() and plan_set_remove_dependent(). */
+bool swap_job_add_dependent(struct plan_set *set, int table, const struct dependent *d);
+bool swap_job_remove_dependent(struct plan_set *set, int table, const char *description);
+
 #endif

@@ -87,6 +87,13 @@ void plan_set_add_index(struct plan_set *set, int table, const struct plan_index
 bool plan_set_remove_index(struct plan_set *set, int table, const struct plan_index_names *names);
 
 /*
+ * Something that depends on the table, and was made or dropped since the swaps were planned. If it is replaceable, it is redirected in
+ * place. False where a swap cannot be changed so; then the set is of no use.
+ */
+bool plan_set_add_dependent(struct plan_set *set, int table, const struct dependent *d);
+bool plan_set_remove_dependent(struct plan_set *set, int table, const char *description);
+
+/*
  * The set as JSON, and read from JSON: nothing but plan_set_remap() plans a job a second time. The caller
  * frees the text.
  */

@@ -159,8 +159,8 @@ paths_read(struct session *s, const struct table *t, struct buffer *paths, struc
     return ok;
 }
 
-static bool
-statements_read(struct session *s, struct table *t, struct error *err)
+bool
+dependents_read_statements(struct session *s, struct table *t, struct error *err)
 {
     struct buffer classes = {0}, oids = {0}, paths = {0};
     struct result r = {0};
@@ -193,7 +193,7 @@ dependents_read(struct session *s, struct table *t, struct error *err)
 {
     return objects_read(s, t, sql_catalog_dependents, err) &&
            (session_major(s) < 15 || objects_read(s, t, sql_catalog_publication_schemas, err)) &&
-           statements_read(s, t, err);
+           dependents_read_statements(s, t, err);
 }
 
 bool

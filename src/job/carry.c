@@ -10,6 +10,7 @@
 #include "core/mem.h"
 #include "carry_grants.h"
 #include "carry_index.h"
+#include "carry_dependent.h"
 #include "inactive.h"
 #include "pg/sqlstate.h"
 #include "plan/plan.h"
@@ -73,6 +74,13 @@ is_of_the_swap(json_t *change)
            (strcmp(object, "table") == 0 || strncmp(object, "column ", 7) == 0);
 }
 
+/* Something was added or dropped as a whole. */
+static bool
+is_of_an_object(json_t *change)
+{
+    return carry_index_is(change) || carry_dependent_is(change);
+}
+
 static bool
 is_of_storage(json_t *change)
 {
@@ -108,7 +116,7 @@ were_equal(const struct plan *plan, const struct pair *before, json_t *changes)
         const char *object = text_of(change, "object"), *property = text_of(change, "property");
         json_t *value = property != NULL ? value_of(before->active, object, property) : NULL;
 
-        if (carry_index_is(change))
+        if (is_of_an_object(change))
             continue;
         if (value == NULL)
             return false;
@@ -180,7 +188,7 @@ run_statements(struct engine *e, int table, const struct pair *before, json_t *c
     {
         const char *sql;
 
-        if (!*known || is_of_the_swap(change) || carry_index_is(change))
+        if (!*known || is_of_the_swap(change) || is_of_an_object(change))
             continue;
         sql = statement_for(&r, text_of(change, "object"), text_of(change, "property"));
         *known = sql != NULL;
@@ -253,7 +261,7 @@ is_exact(struct pair *before, const struct pair *now, json_t *changes, const str
         const char *object = text_of(change, "object"), *property = text_of(change, "property");
         json_t *value;
 
-        if (carry_index_is(change))
+        if (is_of_an_object(change))
             continue;
         value = value_of(now->active, object, property);
         if (value == NULL)
@@ -264,6 +272,7 @@ is_exact(struct pair *before, const struct pair *now, json_t *changes, const str
         if (!is_of_the_swap(change))
             json_object_set(json_object_get(before->inactive, object), property, value);
     }
+    carry_dependent_settle(changes, before->active, now->active);
     if (reversed)
         take_indexes(before->active, now->active);
     return carry_index_settle(indexes, before->active, before->inactive, now->active, now->inactive) &&
@@ -273,8 +282,9 @@ is_exact(struct pair *before, const struct pair *now, json_t *changes, const str
 /* What the transaction has made and read. */
 struct carried {
     struct table_definition active, inactive;
-    struct table *grants;  /* for plan_set_privileges(), or NULL */
-    struct result indexes; /* carry_index.sql */
+    struct table *dependents; /* for carry_dependent_amend(), or NULL */
+    struct table *grants;     /* for plan_set_privileges(), or NULL */
+    struct result indexes;    /* carry_index.sql */
     bool exact;
 };
 
@@ -302,29 +312,31 @@ exchange_definitions(struct engine *e, int table, struct carried *c)
 
 /* Make the plan of the swaps anew. The set in use is changed only when it is certain that the new version is stored. */
 static bool
-amend(struct plan_set *set, int table, const struct carried *c)
+amend(struct plan_set *set, int table, json_t *changes, const struct carried *c)
 {
     if (c->grants != NULL)
         plan_set_privileges(set, table, c->grants);
-    return carry_index_amend(&c->indexes, table, set);
+    return (c->dependents == NULL || carry_dependent_amend(c->dependents, changes, table, set)) &&
+           carry_index_amend(&c->indexes, table, set);
 }
 
 /* *last: the version before, for a transaction that is rolled back; NULL: nothing was stored. False without an error if it cannot be changed. */
 static bool
-store_plan(struct engine *e, int table, const struct carried *c, char **last, struct error *err)
+store_plan(struct engine *e, int table, json_t *changes, const struct carried *c, char **last,
+           struct error *err)
 {
     struct plan_set *copy;
     char *text;
     bool ok;
 
-    if (c->grants == NULL && result_rows(&c->indexes) == 0)
+    if (c->grants == NULL && c->dependents == NULL && result_rows(&c->indexes) == 0)
         return true;
     text = plan_set_write(e->plans);
     copy = plan_set_read(text, err);
     free(text);
     if (copy == NULL)
         return false;
-    ok = amend(copy, table, c);
+    ok = amend(copy, table, changes, c);
     text = plan_set_write(copy);
     plan_set_free(copy);
     if (ok) {
@@ -343,7 +355,8 @@ store(struct engine *e, int table, struct carried *c, const char *message, json_
     bool ok;
 
     exchange_definitions(e, table, c);
-    ok = store_plan(e, table, c, &last, err) && job_state_save_definitions(e->control, &e->job, table, err) &&
+    ok = store_plan(e, table, changes, c, &last, err) &&
+         job_state_save_definitions(e->control, &e->job, table, err) &&
          event_carried(e->control, &e->job, message, changes, err) && inactive_seal(e, err) &&
          session_commit(e->control, err);
     if (!ok) {
@@ -353,6 +366,12 @@ store(struct engine *e, int table, struct carried *c, const char *message, json_
     }
     free(last);
     return ok;
+}
+
+static bool
+is_made_by_the_swap(json_t *change)
+{
+    return carry_dependent_is(change) && strcmp(text_of(change, "what"), "added") == 0;
 }
 
 static char *
@@ -367,8 +386,9 @@ describe(const struct engine *e, int table, json_t *changes)
     json_array_foreach(changes, i, change)
     {
         buffer_printf(&text, "%s%s", i > 0 ? "; " : "", text_of(change, "object"));
-        if (carry_index_is(change))
-            buffer_printf(&text, " %s", text_of(change, "what"));
+        if (is_of_an_object(change))
+            buffer_printf(&text, " %s%s", text_of(change, "what"),
+                          is_made_by_the_swap(change) ? " (by the next swap)" : "");
         else
             buffer_printf(&text, ": %s%s", text_of(change, "property"),
                           is_of_the_swap(change) ? " (by the next swap)" : "");
@@ -425,6 +445,7 @@ make_changes(struct engine *e, int table, struct pair *before, json_t *changes, 
     struct pair now = {0};
     bool ok = session_execute(e->control, err, "BEGIN; SET LOCAL lock_timeout = '200ms'") &&
               inactive_lock(e, err) && !e->distrusted &&
+              (!has_any(changes, carry_dependent_is) || carry_dependents_lock(e, table, changes, err)) &&
               run_statements(e, table, before, changes, &c->exact, err) && c->exact &&
               (!has_any(changes, is_of_storage) || check_storage(e, table, before, &c->exact, err)) &&
               read_indexes(e, table, changes, others, c, &state, err) && state == CARRY_INDEX_READY &&
@@ -437,6 +458,12 @@ make_changes(struct engine *e, int table, struct pair *before, json_t *changes, 
     if (ok) {
         now.active = json_loads(c->active.text, 0, NULL);
         now.inactive = json_loads(c->inactive.text, 0, NULL);
+    }
+    if (ok && has_any(changes, carry_dependent_is)) {
+        c->dependents = carry_dependents(e, table, changes, now.active, &c->exact, err);
+        ok = c->dependents != NULL;
+    }
+    if (ok) {
         c->exact = c->exact && is_exact(before, &now, changes, &c->indexes, job_is_reversed(&e->job));
     }
     pair_clear(&now);
@@ -453,7 +480,7 @@ carry(struct engine *e, int table, struct pair *before, json_t *changes, json_t 
     *carried = make_changes(e, table, before, changes, others, &c, err) && c.exact &&
                store(e, table, &c, message, changes, err);
     if (*carried) {
-        amend(e->plans, table, &c);
+        amend(e->plans, table, changes, &c);
         log_info("%s", message);
     } else {
         session_rollback(e->control);
@@ -461,6 +488,7 @@ carry(struct engine *e, int table, struct pair *before, json_t *changes, json_t 
     table_definition_clear(&c.active);
     table_definition_clear(&c.inactive);
     table_free(c.grants);
+    table_free(c.dependents);
     result_free(&c.indexes);
     free(message);
     return *carried;

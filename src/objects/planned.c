@@ -67,19 +67,30 @@ planned_remove(struct planned_list *list, enum planned_kind kind)
     list->count = kept;
 }
 
-bool
-planned_remove_one(struct planned_list *list, enum planned_kind kind, const char *sql)
+static bool
+is_run(const struct planned *items, enum planned_kind kind, const struct string_list *run)
 {
-    for (int i = 0; i < list->count; i++) {
-        struct planned *item = &list->items[i];
+    for (int i = 0; i < run->count; i++)
+        if (items[i].kind != kind || strcmp(items[i].sql, run->items[i]) != 0)
+            return false;
+    return true;
+}
 
-        if (item->kind != kind || strcmp(item->sql, sql) != 0)
-            continue;
-        free(item->sql);
-        free(item->by_hand);
-        memmove(item, item + 1, (size_t)(list->count - i - 1) * sizeof(*item));
-        list->count--;
-        return true;
+bool
+planned_remove_run(struct planned_list *list, enum planned_kind kind, const struct string_list *run)
+{
+    int at = 0;
+
+    while (at + run->count <= list->count && !is_run(list->items + at, kind, run))
+        at++;
+    if (run->count == 0 || at + run->count > list->count)
+        return false;
+    for (int i = at; i < at + run->count; i++) {
+        free(list->items[i].sql);
+        free(list->items[i].by_hand);
     }
-    return false;
+    list->count -= run->count;
+    memmove(list->items + at, list->items + at + run->count,
+            (size_t)(list->count - at) * sizeof(*list->items));
+    return true;
 }

@@ -22,8 +22,8 @@ int planned_end(const struct planned_list *list, enum planned_kind kind);
 void planned_insert_all(struct planned_list *list, int at, enum planned_kind kind,
                         const struct string_list *from);
 
-/* Remove one of this kind and text. False if there is none. */
-bool planned_remove_one(struct planned_list *list, enum planned_kind kind, const char *sql);
+/* Remove those statements of this kind, which stand one behind the other. False if there are none. */
+bool planned_remove_run(struct planned_list *list, enum planned_kind kind, const struct string_list *run);
 
 /* Remove all of the kind. */
 void planned_remove(struct planned_list *list, enum planned_kind kind);

@@ -306,7 +306,8 @@ remove_renames(const struct plan_table *t, enum direction direction, const struc
         return true;
     list_renames(t, direction, names, &renames);
     for (int i = 0; found && i < renames.count; i++)
-        found = planned_remove_one(&swap->statements, PLANNED_EXCHANGE, renames.items[i]);
+        found = planned_remove_run(&swap->statements, PLANNED_EXCHANGE,
+                                   &(struct string_list){1, &renames.items[i]});
     list_free(&renames);
     return found;
 }
@@ -329,4 +330,141 @@ swap_job_remove_index(struct plan_set *set, int table, const struct plan_index_n
     return remove_renames(t, TO_NEW, names, set->cutover) &&
            remove_renames(t, TO_ORIGINAL, names, set->rollback) &&
            remove_renames(t, TO_NEW_AGAIN, names, set->cutover_again);
+}
+
+/* Behind what was planned to be made again. */
+static int
+attach_end(const struct planned_list *list)
+{
+    static const enum planned_kind kinds[] = {PLANNED_ATTACH, PLANNED_PRIVILEGES, PLANNED_EXCHANGE};
+    int at = 0;
+
+    for (size_t i = 0; at == 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        at = planned_end(list, kinds[i]);
+    return at;
+}
+
+/* An outer object is locked before the tables under it. */
+static void
+add_locks_of(struct plan_swap *swap, const struct dependent *d)
+{
+    char oid[16];
+
+    planned_insert_all(&swap->locks, 0, PLANNED_LOCK, &d->lock);
+    for (int i = 0; i < d->lock.count; i++)
+        swap->locks.items[i].lock = LOCK_ACCESS_EXCLUSIVE;
+    snprintf(oid, sizeof(oid), "%u", d->oid);
+    list_add_once(&swap->locked, oid);
+}
+
+/* Where the owner is given privileges for the time of the swap, nothing is added. */
+static bool
+add_to_swap(struct plan_swap *swap, const struct dependent *d)
+{
+    struct planned_list *list;
+
+    if (swap == NULL)
+        return true;
+    list = &swap->statements;
+    if (planned_end(list, PLANNED_GRANT) > 0)
+        return false;
+    if (!d->replaceable)
+        planned_insert_all(list, 0, PLANNED_DETACH, &d->detach);
+    planned_insert_all(list, attach_end(list), PLANNED_ATTACH, d->replaceable ? &d->replace : &d->attach);
+    if (d->replaceable)
+        add_locks_of(swap, d);
+    return true;
+}
+
+static void
+forget_locked(struct string_list *locked, oid_t oid)
+{
+    char text[16];
+    int kept = 0;
+
+    snprintf(text, sizeof(text), "%u", oid);
+    for (int i = 0; i < locked->count; i++) {
+        if (strcmp(locked->items[i], text) == 0)
+            free(locked->items[i]);
+        else
+            locked->items[kept++] = locked->items[i];
+    }
+    locked->count = kept;
+}
+
+/* It was redirected in place, or dropped and created again. What the check of meanings looks for has to be there. */
+static bool
+remove_from_swap(struct plan_swap *swap, const struct dependent *d)
+{
+    if (swap == NULL)
+        return true;
+    if (planned_end(&swap->statements, PLANNED_PROVE) > 0 || d->holder.count > 0 ||
+        (d->lock.count > 0 && !planned_remove_run(&swap->locks, PLANNED_LOCK, &d->lock)))
+        return false;
+    forget_locked(&swap->locked, d->oid);
+    return planned_remove_run(&swap->statements, PLANNED_ATTACH, &d->replace) ||
+           (planned_remove_run(&swap->statements, PLANNED_DETACH, &d->detach) &&
+            planned_remove_run(&swap->statements, PLANNED_ATTACH, &d->attach));
+}
+
+static struct dependent *
+copy_dependent(struct table *t, const struct dependent *d)
+{
+    struct dependent *added;
+
+    t->dependents = mem_array(t->dependents, (size_t)t->dependent_count + 1, sizeof(*t->dependents));
+    added = &t->dependents[t->dependent_count++];
+    *added = (struct dependent){.class_oid = d->class_oid,
+                                .oid = d->oid,
+                                .kind = mem_strdup(d->kind),
+                                .description = mem_strdup(d->description),
+                                .replaceable = d->replaceable,
+                                .direct = d->direct};
+    list_add_all(&added->lock, &d->lock);
+    list_add_all(&added->detach, &d->detach);
+    list_add_all(&added->attach, &d->attach);
+    list_add_all(&added->replace, &d->replace);
+    return added;
+}
+
+bool
+swap_job_add_dependent(struct plan_set *set, int table, const struct dependent *d)
+{
+    const struct dependent *added = copy_dependent(set->tables[table].forward->source, d);
+
+    return (d->replaceable ? d->replace.count > 0 && d->lock.count > 0
+                           : d->attach.count > 0 && d->detach.count > 0 && d->lock.count == 0) &&
+           add_to_swap(set->cutover, added) && add_to_swap(set->rollback, added) &&
+           add_to_swap(set->cutover_again, added);
+}
+
+/* Its place in the list stays, because others refer to it by their positions. */
+static void
+forget_dependent(struct dependent *d)
+{
+    free(d->description);
+    d->description = mem_strdup("");
+    list_free(&d->lock);
+    list_free(&d->detach);
+    list_free(&d->attach);
+    list_free(&d->replace);
+}
+
+bool
+swap_job_remove_dependent(struct plan_set *set, int table, const char *description)
+{
+    struct table *t = set->tables[table].forward->source;
+
+    for (int i = 0; i < t->dependent_count; i++) {
+        struct dependent *d = &t->dependents[i];
+
+        if (strcmp(d->description, description) != 0)
+            continue;
+        if (!remove_from_swap(set->cutover, d) || !remove_from_swap(set->rollback, d) ||
+            !remove_from_swap(set->cutover_again, d))
+            return false;
+        forget_dependent(d);
+        return true;
+    }
+    return false;
 }

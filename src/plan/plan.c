@@ -608,3 +608,15 @@ plan_set_remove_index(struct plan_set *set, int table, const struct plan_index_n
 {
     return swap_job_remove_index(set, table, names);
 }
+
+bool
+plan_set_add_dependent(struct plan_set *set, int table, const struct dependent *d)
+{
+    return swap_job_add_dependent(set, table, d);
+}
+
+bool
+plan_set_remove_dependent(struct plan_set *set, int table, const char *description)
+{
+    return swap_job_remove_dependent(set, table, description);
+}

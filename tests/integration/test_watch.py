@@ -68,7 +68,7 @@ DEFINITION = {
     "index": ("CREATE UNIQUE INDEX late ON t (n)", "DROP INDEX late", "index late added"),
     "clustering": ("ALTER TABLE t CLUSTER ON t_pkey", "ALTER TABLE t SET WITHOUT CLUSTER", "index t_pkey: clustering"),
     "view": ("CREATE VIEW late AS SELECT id FROM t", "DROP VIEW late", "view public.late added"),
-    "trigger": ("CREATE TRIGGER late BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "trigger": ("CREATE TRIGGER late BEFORE UPDATE ON t FOR EACH ROW WHEN (new.n = 0) EXECUTE FUNCTION suppress_redundant_updates_trigger()",
                 "DROP TRIGGER late ON t", "trigger late on table public.t added"),
     "default": ("ALTER TABLE t ALTER n SET DEFAULT 3", "ALTER TABLE t ALTER n DROP DEFAULT", "column n: default"),
     "row_security": ("ALTER TABLE t ENABLE ROW LEVEL SECURITY", "ALTER TABLE t DISABLE ROW LEVEL SECURITY", "table: row security"),
@@ -205,7 +205,7 @@ def test_grants_are_carried_over(database):
     assert pgrecast.call(database, "cutover", "t", "--wait").status == DONE
     assert held.id_type() == "bigint" and privileges("t") == before and privileges("t_pgrecast_old") == []
     assert pgrecast.call(database, "finish", "t").status == DONE
-    assert held.instance.wait(30).status == DONE
+    assert held.instance.wait(90).status == DONE
     assert privileges("t") == before
 
 
@@ -283,6 +283,103 @@ def test_index_is_carried_over(database, case):
     outcome = held.instance.wait(90)
     assert outcome.status == DONE and "was opened" not in outcome.stderr, str(outcome)
     assert indexes("t") == wanted
+
+
+TRIGGERS = """
+SELECT tgname::text, pg_get_triggerdef(oid), tgenabled::text, obj_description(oid, 'pg_trigger')
+FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgname <> 'pgrecast_guard' ORDER BY 1"""
+LATE_TRIGGERS = """
+CREATE FUNCTION count_up() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN new.n := new.n + 1000; RETURN new; END$$;
+CREATE TRIGGER late BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION count_up();
+CREATE TRIGGER "La te" AFTER UPDATE ON t REFERENCING OLD TABLE AS o FOR EACH STATEMENT EXECUTE FUNCTION suppress_redundant_updates_trigger();
+ALTER TABLE t DISABLE TRIGGER "La te"; COMMENT ON TRIGGER "La te" ON t IS 'it''s'"""
+
+
+def test_trigger_is_carried_over(database):
+    """Added to the active table, and dropped from it, before each swap: it is on the active table only, and fires there."""
+    held = Held(database, window=None, until="ready",
+                prepare="CREATE TRIGGER early BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()")
+
+    def triggers(table):
+        return database.execute(TRIGGERS, table)
+
+    def swapped(command, phase, other):
+        before, events = triggers("t"), "SELECT count(*) FROM pgrecast.event WHERE kind = 'carried'"
+        wait_until(lambda: database.value(events) > carried[0], "the change to be carried over")
+        wait_until(lambda: held.status["held"] is None, "the job not to be held")
+        carried[0] = database.value(events)
+        assert triggers(other) == [] and triggers("t") == before
+        assert pgrecast.call(database, command, "t", *(["--wait"] if command == "cutover" else [])).status == DONE
+        held.instance.wait_phase(phase)
+        assert triggers("t") == before
+        return before
+
+    carried = [0]
+    database.execute("DROP TRIGGER early ON t;" + LATE_TRIGGERS)
+    assert [name for name, *_ in swapped("cutover", "reverse", "t_pgrecast_new")] == ["La te", "late"]
+    assert triggers("t_pgrecast_old") == [] and held.id_type() == "bigint"
+    held.instance.kill()  # the plan that is stored has them
+    held.instance = pgrecast.start_resume(database, "t")
+    database.execute("INSERT INTO t VALUES (500, 1); DROP TRIGGER \"La te\" ON t")
+    assert [name for name, *_ in swapped("rollback", "rolled_back", "t_pgrecast_old")] == ["late"]
+    assert triggers("t_pgrecast_new") == [] and held.id_type() == "integer"
+    database.execute("INSERT INTO t VALUES (501, 1); DROP TRIGGER late ON t;"
+                     "CREATE TRIGGER early BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()")
+    assert [name for name, *_ in swapped("cutover", "reverse", "t_pgrecast_new")] == ["early"]
+    assert database.execute("SELECT id, n FROM t WHERE id > 499 ORDER BY 1") == [(500, 1001), (501, 1001)]
+    held.write()
+    held.assert_written()
+    assert pgrecast.call(database, "finish", "t").status == DONE
+    outcome = held.instance.wait(90)
+    assert outcome.status == DONE and "was opened" not in outcome.stderr, str(outcome)
+
+
+VIEW = """
+SELECT pg_get_viewdef('late'::regclass), obj_description('late'::regclass, 'pg_class'),
+       has_table_privilege('public', 'late', 'SELECT')::text, relowner, reloptions::text
+FROM pg_class WHERE oid = 'late'::regclass"""
+
+
+@pytest.mark.main_major
+def test_view_is_carried_over(database):
+    """Added to the active table, and dropped, before each swap: it reads the active table, and is what it was."""
+    held = Held(database, window=None, until="ready", prepare="CREATE TABLE other (n integer, name text); INSERT INTO other VALUES (47, 'x');"
+                " CREATE VIEW early AS SELECT n FROM t; CREATE VIEW kept AS SELECT n FROM t WHERE n > 5; GRANT SELECT ON kept TO PUBLIC")
+
+    def swapped(command, phase):
+        events = "SELECT count(*) FROM pgrecast.event WHERE kind = 'carried'"
+        wait_until(lambda: database.value(events) > carried[0], "the change to be carried over")
+        wait_until(lambda: held.status["held"] is None, "the job not to be held")
+        carried[0] = database.value(events)
+        assert pgrecast.call(database, command, "t", *(["--wait"] if command == "cutover" else [])).status == DONE
+        held.instance.wait_phase(phase)
+        assert database.value("SELECT count(*) FROM t WHERE n > 5") == database.value("SELECT count(*) FROM kept")
+
+    carried = [0]
+    database.execute("DROP VIEW early; CREATE VIEW late WITH (security_barrier) AS SELECT n AS m, count(*) OVER () FROM t LEFT JOIN other USING (n)"
+                     " WHERE n BETWEEN 45 AND 49; GRANT SELECT ON late TO PUBLIC; COMMENT ON VIEW late IS 'it''s'")
+    view = database.execute(VIEW)
+    swapped("cutover", "reverse")
+    assert held.id_type() == "bigint" and database.execute(VIEW) == view
+    database.execute("DELETE FROM t WHERE n = 46")
+    assert database.value("SELECT array_agg(m ORDER BY m) FROM late") == [45, 47, 48, 49]
+    held.instance.kill()  # the plan that is stored has it
+    held.instance = pgrecast.start_resume(database, "t")
+    database.execute("CREATE VIEW window_only AS SELECT max(n) FROM t")
+    swapped("rollback", "rolled_back")
+    assert held.id_type() == "integer" and database.execute(VIEW) == view
+    database.execute("DELETE FROM t WHERE n = 48")
+    assert database.value("SELECT array_agg(m ORDER BY m) FROM late") == [45, 47, 49]
+    database.execute("DROP VIEW late")
+    swapped("cutover", "reverse")
+    database.execute("INSERT INTO t VALUES (2000, 5000)")
+    assert database.value("SELECT max FROM window_only") == 5000 and held.id_type() == "bigint"
+    held.write()
+    held.assert_written()
+    assert pgrecast.call(database, "finish", "t").status == DONE
+    outcome = held.instance.wait(90)
+    assert outcome.status == DONE and "was opened" not in outcome.stderr, str(outcome)
+    assert database.value("SELECT count(*) FROM window_only") == 1
 
 
 @pytest.mark.main_major
