@@ -85,9 +85,10 @@ struct engine {
 
     int64_t began_ms;
     int64_t tick_at_ms;
-    int64_t watch_at_ms;     /* when to check next what others have changed; see watch.h */
-    lsn_t server_lsn;        /* insert position of the server's log at the last tick */
-    int64_t caught_up_at_ms; /* when the apply last reached the end of the stream */
+    int64_t watch_changed_ms; /* how long the last check was occupied with what had changed */
+    int64_t watch_at_ms;      /* when to check next what others have changed; see watch.h */
+    lsn_t server_lsn;         /* insert position of the server's log at the last tick */
+    int64_t caught_up_at_ms;  /* when the apply last reached the end of the stream */
     /* Number of the last marker written; those of an instance are above those of all earlier instances. */
     int64_t marker;
     bool marker_sent;     /* one more marker was sent, and its answer is not read yet */

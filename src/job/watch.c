@@ -20,7 +20,8 @@
 #include "tables.h"
 
 #define WATCH_MS 2000
-#define WATCH_PART 50 /* the check takes at most one part in so many of the time */
+/* the check takes at most one part in so many of the time, if nothing was changed */
+#define WATCH_PART 50
 
 /* Set the error of a stream that has a gap. message: what was changed. */
 static bool
@@ -83,11 +84,14 @@ watch_published(struct engine *e, struct error *err)
 bool
 watch_now(struct engine *e, struct error *err)
 {
-    int64_t began = clock_ms();
-    bool ok =
-        watch_slot(e, err) && watch_published(e, err) && (e->job.phase == PHASE_INIT || watch_tables(e, err));
+    int64_t began = clock_ms(), took;
+    bool ok;
 
-    e->watch_at_ms = clock_ms() + WATCH_MS + (clock_ms() - began) * WATCH_PART;
+    e->watch_changed_ms = 0;
+    ok =
+        watch_slot(e, err) && watch_published(e, err) && (e->job.phase == PHASE_INIT || watch_tables(e, err));
+    took = clock_ms() - began - e->watch_changed_ms;
+    e->watch_at_ms = clock_ms() + WATCH_MS + (took > 0 ? took * WATCH_PART : 0);
     return ok;
 }
 

@@ -219,6 +219,7 @@ look_at(struct engine *e, struct watched *w, const struct expected *x, const cha
         struct error *err)
 {
     struct table_definition now = {0};
+    int64_t began = clock_ms();
     bool ok;
 
     if (versions == NULL)
@@ -233,6 +234,7 @@ look_at(struct engine *e, struct watched *w, const struct expected *x, const cha
         ok = tell_indexes(e, w, x, now.text, err);
     if (ok)
         w->versions = mem_strdup(versions);
+    e->watch_changed_ms += clock_ms() - began;
     table_definition_clear(&now);
     return ok;
 }
@@ -297,6 +299,7 @@ look_at_all(struct engine *e, struct error *err)
 static bool
 carry_all(struct engine *e, struct error *err)
 {
+    int64_t began = clock_ms(), changed_ms = e->watch_changed_ms;
     bool any = false, ok = true;
 
     for (int i = 0; ok && i < e->table_count; i++) {
@@ -312,7 +315,9 @@ carry_all(struct engine *e, struct error *err)
             any = true;
         }
     }
-    return ok && (!any || look_at_all(e, err));
+    ok = ok && (!any || look_at_all(e, err));
+    e->watch_changed_ms = changed_ms + clock_ms() - began;
+    return ok;
 }
 
 static void
