@@ -210,6 +210,14 @@ struct foreign_key {
     struct string_list leaves;
 };
 
+/* A partition of a partitioned table, on any level. */
+struct partition {
+    char *name;          /* in the schema of the table */
+    char *parent;        /* name of the partition that it is a partition of; NULL: the table itself */
+    char *bounds;        /* "FOR VALUES FROM (…) TO (…)", "DEFAULT" */
+    char *partition_key; /* if it is partitioned itself: "LIST (a)"; else NULL */
+};
+
 struct table {
     oid_t oid;
     oid_t relfilenode;
@@ -262,6 +270,11 @@ struct table {
     struct foreign_key *foreign_keys; /* of the table, and those that point at it */
     int dependent_count;
     struct dependent *dependents;
+
+    /* Of a partitioned table: "RANGE (a)", and all its partitions, each after its parent. */
+    char *partition_key; /* NULL: it is not partitioned */
+    int partition_count;
+    struct partition *partitions;
 
     /*
      * The search_path with which the texts of its own expressions are read again (catalog/expressions.h);
@@ -342,6 +355,15 @@ bool index_may_identify(const struct table *t, const struct index *x);
  * NOTHING.
  */
 const struct index *table_key(const struct table *t);
+
+/*
+ * "ONLY ", for what reads or locks the rows of the table itself. A partitioned table has its rows in its
+ * partitions, so it is "".
+ */
+const char *table_only(const struct table *t);
+
+/* Whether it holds rows: it is not partitioned itself. */
+bool partition_holds_rows(const struct partition *p);
 
 /*
  * Whether a publication of the user's covers every new table of the schema: FOR ALL TABLES, or IN SCHEMA. The

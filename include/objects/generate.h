@@ -23,7 +23,8 @@ struct generate {
 };
 
 /*
- * CREATE TABLE with columns and check constraints, then the other properties of its columns. Sequences that
+ * CREATE TABLE with columns and check constraints, its partitions, then the other properties of its columns. Those
+ * partitions that hold rows have the storage parameters of the table. Sequences that
  * defaults refer to must exist; those of identity columns are created here.
  */
 void generate_table(const struct generate *g, struct string_list *out);
@@ -37,10 +38,10 @@ char *generate_index(const struct generate *g, const struct index *index);
 
 /*
  * The constraint that belongs to an index. A unique index that was built before is only attached to it;
- * exclusion and temporal constraints build their index themselves (generate_builds_index() says whether one
+ * exclusion and temporal constraints, and all of a partitioned table, build their index themselves (generate_builds_index() says whether one
  * does).
  */
-bool generate_builds_index(const struct constraint *c);
+bool generate_builds_index(const struct table *t, const struct constraint *c);
 char *generate_index_constraint(const struct generate *g, const struct constraint *c,
                                 const struct index *index);
 

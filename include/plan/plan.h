@@ -23,9 +23,11 @@
 struct plan_options {
     const char *sql;           /* the user's statements, or NULL with rebuild */
     const char *rebuild_table; /* as typed, maybe qualified and quoted; or NULL */
-    bool rebuild_invalid;      /* do not refuse because of an invalid index */
-    bool accept_published;     /* do not refuse because publications cover the working tables automatically */
-    bool rollback;             /* a rollback must be possible: refuse whatever prevents one */
+    /* a table whose partitions the new table gets, with the names of their columns; NULL: it is not partitioned */
+    const struct table *layout;
+    bool rebuild_invalid;  /* do not refuse because of an invalid index */
+    bool accept_published; /* do not refuse because publications cover the working tables automatically */
+    bool rollback;         /* a rollback must be possible: refuse whatever prevents one */
     /* stored generated columns may get values other than those ALTER TABLE would keep */
     bool recompute_generated;
     int trusted_count; /* roles whose functions may run with the rights of the session's role */

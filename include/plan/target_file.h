@@ -14,12 +14,20 @@ struct target_file {
     const char *const *maps;            /* "column=expression", over the columns of the table as it is */
 };
 
+/* What makes the target of the table, for plan_options. */
+struct target_change {
+    char *sql;            /* statements; NULL: none are needed */
+    struct table *layout; /* the target, if it is partitioned: its partitions; else NULL */
+};
+
 /*
- * The statements that make of the table what the file says, for plan_options.sql. The server creates the
- * target in a scratch schema and both definitions are read from the catalogs. The statements are then run on
- * a clone, and its definition must be the target's. Everything is rolled back. The caller frees the text.
- * NULL: ERROR_USAGE for a text that does not parse, ERROR_REFUSED with all reasons, or nothing to do.
+ * Find what makes of the table what the file says. The server creates the target in a scratch schema and both
+ * definitions are read from the catalogs. The statements are then run on a clone, and its definition must be
+ * the target's, but for the partitions. Everything is rolled back. False: ERROR_USAGE for a text that does
+ * not parse, ERROR_REFUSED with all reasons, or nothing to do.
  */
-char *target_file_statements(struct session *s, const struct target_file *file, struct error *err);
+bool target_file_read(struct session *s, const struct target_file *file, struct target_change *out,
+                      struct error *err);
+void target_change_clear(struct target_change *c);
 
 #endif

@@ -162,6 +162,7 @@ enum verdict_kind {
     VERDICT_REWRITES,
     VERDICT_UPDATES, /* UPDATE: writes every row anew, and locks it until the transaction ends */
     VERDICT_MOVES,   /* copies the table to another tablespace */
+    VERDICT_BY_HAND, /* it has no command for it */
     VERDICT_REFUSED, /* it refuses the clause on the table, because something depends on the column */
 };
 

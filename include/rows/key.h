@@ -14,6 +14,9 @@ bool key_plan(struct plan *p, const struct transform *t, struct error *err);
 /* The target's own unique index on exactly the key's columns, or NULL: then a temporary one is needed. */
 const struct index *key_index(const struct plan *p);
 
+/* Whether an index of a partitioned target begins with the key's columns, so that rows are found by it. */
+bool key_leads_index(const struct plan *p);
+
 /*
  * PostgreSQL 18: WITHOUT OVERLAPS. No two rows overlap, but a row cannot be found by equality of such a key.
  */

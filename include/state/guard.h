@@ -22,14 +22,17 @@ char *guard_session_settings(int64_t job_id);
 bool guard_admit(struct session *s, const struct job_state *job, struct error *err);
 
 /*
- * Sets the guard on a table that was made in this transaction, and enters it in the ledger. table_sql:
- * quoted, qualified.
+ * Sets the guard on a table that was made in this transaction, and enters it in the ledger.
  */
-bool guard_set(struct session *s, const struct job_state *job, int table, const char *table_sql,
+struct guarded {
+    const char *sql;  /* quoted, qualified */
+    bool partitioned; /* each of its partitions has a guard too, but only the table's own is in the ledger */
+};
+bool guard_set(struct session *s, const struct job_state *job, int table, const struct guarded *on,
                struct error *err);
 
 /* The same on a table that has, or had, a guard. */
-bool guard_renew(struct session *s, const struct job_state *job, int table, const char *table_sql,
+bool guard_renew(struct session *s, const struct job_state *job, int table, const struct guarded *on,
                  struct error *err);
 
 /*
@@ -37,13 +40,20 @@ bool guard_renew(struct session *s, const struct job_state *job, int table, cons
  * as it is, nobody but the job has written the table.
  *
  * guard_seal() stores the current seal, for tables that are known to be right. guard_read_seals() compares:
- * *opened is the
- * index of the first table whose seal differs or is not stored; -1: none. guard_distrust() removes the seals,
+ * breach->table is the
+ * index of the first table whose seal differs or is not stored; -1: none. The seal also tells which partitions an
+ * active table has, and their files: if only these differ (.partitions), rows may have come or gone that are not in the
+ * stream (ATTACH, DETACH, DROP and TRUNCATE of a partition). guard_distrust() removes the seals,
  * because
  * the tables are not known to be right.
  */
+struct guard_breach {
+    int table;
+    bool partitions;
+};
 bool guard_seal(struct session *s, const struct job_state *job, struct error *err);
-bool guard_read_seals(struct session *s, const struct job_state *job, int *opened, struct error *err);
+bool guard_read_seals(struct session *s, const struct job_state *job, struct guard_breach *breach,
+                      struct error *err);
 bool guard_distrust(struct session *s, const struct job_state *job, struct error *err);
 
 /*
@@ -51,7 +61,7 @@ bool guard_distrust(struct session *s, const struct job_state *job, struct error
  * judgement of its result.
  */
 void guard_add_seals(struct pipeline *p, const struct job_state *job);
-int guard_opened(const struct job_state *job, const struct result *res);
+struct guard_breach guard_judge(const struct job_state *job, const struct result *res);
 
 /*
  * Before and after a comparison of all rows: the seals are read, and afterwards stored in the state where
@@ -68,8 +78,8 @@ bool guard_save_seals(struct session *s, const struct job_state *job, struct str
  * in the session, before the lock.
  */
 bool guard_prepare(struct session *s, struct error *err);
-void guard_add_move(struct pipeline *p, const struct job_state *job, const char *before, const char *active,
-                    const char *inactive, uint32_t inactive_oid);
+void guard_add_move(struct pipeline *p, const struct job_state *job, const char *before,
+                    const struct guarded *active, const struct guarded *inactive, uint32_t inactive_oid);
 
 /*
  * To be called after all guards are moved and the swap is counted: store the seals of the tables that are

@@ -530,7 +530,8 @@ flush_passed(struct flush *f, lsn_t position)
 bool
 flush_truncate(struct flush *f, struct error *err)
 {
-    return session_executef(f->session, err, "TRUNCATE ONLY %s", f->plan->names.shadow_sql) &&
+    return session_executef(f->session, err, "TRUNCATE %s%s", table_only(f->plan->target),
+                            f->plan->names.shadow_sql) &&
            (!f->overlay || session_executef(f->session, err, "TRUNCATE %s", f->temp.overlay));
 }
 

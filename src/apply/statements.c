@@ -356,7 +356,7 @@ statement_fill(const struct temp_tables *temp, const struct plan *plan, const st
         buffer_add_text(&sql, " = ");
         statements_add_column(&sql, "s", name);
     }
-    buffer_printf(&sql, " FROM ONLY %s AS s WHERE ", plan->names.source_sql);
+    buffer_printf(&sql, " FROM %s%s AS s WHERE ", table_only(plan->source), plan->names.source_sql);
     statements_add_match(&sql, plan, PLAN_SOURCE, "s", "t");
     buffer_printf(&sql, " AND t.pgrecast_op = 'r' AND t.pgrecast_mask = %d", mask);
     if (!all)

@@ -154,6 +154,14 @@ static const struct field foreign_key_fields[] = {
 };
 static SHAPE(foreign_key, 144);
 
+static const struct field partition_fields[] = {
+    FIELD(struct partition, name),
+    FIELD(struct partition, parent),
+    FIELD(struct partition, bounds),
+    FIELD(struct partition, partition_key),
+};
+static SHAPE(partition, 32);
+
 static const struct field table_fields[] = {
     FIELD(struct table, oid),
     FIELD(struct table, relfilenode),
@@ -196,10 +204,12 @@ static const struct field table_fields[] = {
     FIELD_LIST(struct table, statistics, statistics_count, &extended_statistics_shape),
     FIELD_LIST(struct table, foreign_keys, foreign_key_count, &foreign_key_shape),
     FIELD_LIST(struct table, dependents, dependent_count, &dependent_shape),
+    FIELD(struct table, partition_key),
+    FIELD_LIST(struct table, partitions, partition_count, &partition_shape),
     FIELD(struct table, search_path),
     FIELD(struct table, fingerprint),
 };
-SHAPE(table, 336);
+SHAPE(table, 360);
 
 void
 table_free(struct table *t)

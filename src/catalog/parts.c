@@ -283,6 +283,28 @@ statistics_read(struct session *s, struct table *t, struct error *err)
     return ok;
 }
 
+bool
+partitions_read(struct session *s, struct table *t, struct error *err)
+{
+    struct result r = {0};
+
+    if (t->partition_key == NULL)
+        return true;
+    if (!part_query(s, t, sql_catalog_partitions, &r, err))
+        return false;
+    t->partition_count = result_rows(&r);
+    t->partitions = mem_alloc(((size_t)t->partition_count + 1) * sizeof(*t->partitions));
+    for (int i = 0; i < t->partition_count; i++)
+        t->partitions[i] = (struct partition){
+            .name = row_copy(&r, i, "name"),
+            .parent = row_copy(&r, i, "parent"),
+            .bounds = row_copy(&r, i, "bounds"),
+            .partition_key = row_copy(&r, i, "partition_key"),
+        };
+    result_free(&r);
+    return true;
+}
+
 /* What the grants of a row belong to: kind t table, c column, s sequence, d and q default privileges. */
 static struct grant_list *
 grants_of(struct table *t, char kind, oid_t oid, int attnum)

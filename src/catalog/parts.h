@@ -12,6 +12,7 @@ bool sequences_read(struct session *s, struct table *t, struct error *err);
 bool constraints_read(struct session *s, struct table *t, struct error *err);
 bool indexes_read(struct session *s, struct table *t, struct error *err);
 bool statistics_read(struct session *s, struct table *t, struct error *err);
+bool partitions_read(struct session *s, struct table *t, struct error *err);
 bool grants_read(struct session *s, struct table *t, struct error *err);
 bool foreign_keys_read(struct session *s, struct table *t, struct error *err);
 bool dependents_read(struct session *s, struct table *t, struct error *err);

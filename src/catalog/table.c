@@ -46,6 +46,18 @@ table_column_named(const struct table *t, const char *name)
     return NULL;
 }
 
+const char *
+table_only(const struct table *t)
+{
+    return t->partition_key != NULL ? "" : "ONLY ";
+}
+
+bool
+partition_holds_rows(const struct partition *p)
+{
+    return p->partition_key == NULL;
+}
+
 bool
 index_is_temporal(const struct table *t, const struct index *x)
 {
@@ -124,6 +136,7 @@ table_fill(struct table *t, const struct result *r)
     t->bytes = row_int(r, 0, "bytes");
     t->heap_bytes = row_int(r, 0, "heap_bytes");
     t->estimated_rows = row_int(r, 0, "estimated_rows");
+    t->partition_key = row_copy(r, 0, "partition_key");
     t->is_partition = row_bool(r, 0, "relispartition");
     t->is_system = row_bool(r, 0, "is_system");
     t->session_role = row_copy(r, 0, "session_role");
@@ -167,9 +180,9 @@ table_read_parts(struct session *s, const char *schema, const char *name, struct
     table_fill(t, &r);
     result_free(&r);
     if (!columns_read(s, t, err) || !sequences_read(s, t, err) || !constraints_read(s, t, err) ||
-        !indexes_read(s, t, err) || !statistics_read(s, t, err) || !grants_read(s, t, err) ||
-        !foreign_keys_read(s, t, err) || !dependents_read(s, t, err) || !table_read_path(s, t, err) ||
-        (t->fingerprint = table_fingerprint(s, t->oid, err)) == NULL) {
+        !indexes_read(s, t, err) || !statistics_read(s, t, err) || !partitions_read(s, t, err) ||
+        !grants_read(s, t, err) || !foreign_keys_read(s, t, err) || !dependents_read(s, t, err) ||
+        !table_read_path(s, t, err) || (t->fingerprint = table_fingerprint(s, t->oid, err)) == NULL) {
         error_context(err, "reading table \"%s.%s\"", schema, name);
         table_free(t);
         return NULL;

@@ -26,27 +26,39 @@ access_of(const struct cli_options *o)
     return (struct state_access){.connection = &o->connection, .owner = o->job.state_owner};
 }
 
-/* *sql is the text of the target; it becomes the statements that make the target of the table. */
+/* What the options of the plan point to. */
+struct change {
+    char *sql;
+    struct target_change target;
+};
+
+static void
+change_clear(struct change *c)
+{
+    free(c->sql);
+    target_change_clear(&c->target);
+}
+
+/* c->sql is the text of the target. Sets the options that make the target of the table. */
 static bool
-read_target(const struct cli_options *o, const struct plan_options *plan, char **sql, struct error *err)
+read_target(const struct cli_options *o, struct plan_options *plan, struct change *c, struct error *err)
 {
     struct target_file file = {
-        .table = o->table, .ddl = *sql, .options = plan, .map_count = o->map_count, .maps = o->maps};
+        .table = o->table, .ddl = c->sql, .options = plan, .map_count = o->map_count, .maps = o->maps};
     struct session *s;
-    char *statements;
+    bool ok;
 
     if (o->or_resume) {
         error_set(err, ERROR_USAGE, "--or-resume does not go with --target");
         return error_hint(err, "A job that has begun is continued by its name, with `resume`.");
     }
     s = session_open(&o->connection, SESSION_SQL, "target", err);
-    statements = s != NULL ? target_file_statements(s, &file, err) : NULL;
+    ok = s != NULL && target_file_read(s, &file, &c->target, err);
     session_close(s);
-    if (statements == NULL)
-        return false;
-    free(*sql);
-    *sql = statements;
-    return true;
+    plan->sql = c->target.sql;
+    plan->rebuild_table = c->target.sql == NULL ? o->table : NULL;
+    plan->layout = c->target.layout;
+    return ok;
 }
 
 /* The statements, or the rebuild, become statements that move the tables too. */
@@ -71,14 +83,14 @@ read_placement(const struct cli_options *o, struct plan_options *plan, char **sq
 }
 
 /*
- * Completes the options with the change to make, in the form that plan and run take. The caller frees *sql.
+ * Completes the options with the change to make, in the form that plan and run take. The caller clears *c.
  */
 static bool
-read_change(const struct cli_options *o, struct plan_options *plan, char **sql, struct error *err)
+read_change(const struct cli_options *o, struct plan_options *plan, struct change *c, struct error *err)
 {
     int ways = (o->sql != NULL) + (o->file != NULL) + o->rebuild + (o->target != NULL);
 
-    *sql = NULL;
+    *c = (struct change){0};
     plan->rollback = o->job.window_s != 0;
     if (plan->reverse_map_count > 0 && !plan->rollback)
         return error_set(err, ERROR_USAGE, "--reverse-map is of no use with --rollback-window=0");
@@ -110,13 +122,13 @@ read_change(const struct cli_options *o, struct plan_options *plan, char **sql, 
     }
     if (o->rebuild) {
         plan->rebuild_table = o->table;
-        return read_placement(o, plan, sql, err);
+        return read_placement(o, plan, &c->sql, err);
     }
-    *sql = cli_sql(o);
-    if (o->target != NULL && !read_target(o, plan, sql, err))
-        return false;
-    plan->sql = *sql;
-    return read_placement(o, plan, sql, err);
+    c->sql = cli_sql(o);
+    if (o->target != NULL)
+        return read_target(o, plan, c, err);
+    plan->sql = c->sql;
+    return read_placement(o, plan, &c->sql, err);
 }
 
 bool
@@ -128,11 +140,12 @@ command_plan(const struct cli_options *o, struct error *err)
     struct plan_options change = o->job.plan;
     struct plan_set *plans = NULL;
     int jobs = 1;
-    char *sql, *spool = NULL;
+    char *spool = NULL;
+    struct change read;
     struct error no_spool = {0}; /* reported after the plan */
     bool enough;
 
-    if (!read_change(o, &change, &sql, err))
+    if (!read_change(o, &change, &read, err))
         goto out;
     change.sample = true;
     s = state_open(&access, "plan", &presence, err); /* a role that may not enter a job gets the error here */
@@ -152,7 +165,7 @@ out:
     error_clear(&no_spool);
     session_close(s);
     free(spool);
-    free(sql);
+    change_clear(&read);
     plan_set_free(plans);
     return err->message == NULL;
 }
@@ -235,16 +248,16 @@ command_run(const struct cli_options *o, struct error *err)
 {
     struct job_options job = o->job;
     struct job_report report = {0};
-    char *sql;
-    bool ok = read_change(o, &job.plan, &sql, err) &&
+    struct change change;
+    bool ok = read_change(o, &job.plan, &change, err) &&
               (o->or_resume ? job_run_or_resume(&job, &report, err) : job_run(&job, &report, err));
 
     if (ok && report.not_needed != NULL)
-        print_not_needed(o, sql, report.not_needed);
+        print_not_needed(o, job.plan.sql, report.not_needed);
     else if (ok)
         print_report(o, &report, job.verify);
     job_report_clear(&report);
-    free(sql);
+    change_clear(&change);
     return ok;
 }
 

@@ -17,7 +17,8 @@ copy_sweep_needed(uint64_t horizon)
 static void
 add_absent(struct buffer *sql, const struct plan *plan)
 {
-    buffer_printf(sql, " AND NOT EXISTS (SELECT FROM ONLY %s AS s WHERE ", plan->names.shadow_sql);
+    buffer_printf(sql, " AND NOT EXISTS (SELECT FROM %s%s AS s WHERE ", table_only(plan->target),
+                  plan->names.shadow_sql);
     for (int i = 0; i < plan->key_count; i++) {
         struct buffer value = {0};
 

@@ -275,6 +275,14 @@ list_wanted(const struct cutover_request *request, bool last_first, struct wante
         want(w, plan->names.source_sql,
              mem_printf("LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE", plan->names.source_sql));
     }
+    for (int i = 0; i < request->table_count; i++) {
+        const struct plan *plan = request->plans[i];
+
+        /* a session may write a partition without naming the table */
+        if (plan->source->partition_key != NULL)
+            want(w, plan->names.source_sql,
+                 mem_printf("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", plan->names.source_sql));
+    }
 }
 
 static bool

@@ -95,6 +95,7 @@ struct engine {
     bool slot_unreserved; /* the last check has found that the server may invalidate the slot */
     bool sweep_needed;    /* a sweep is needed after the copy; see copy.h */
     bool distrusted;      /* others may have written an inactive table; see inactive.h */
+    bool repartitioned;   /* of what is distrusted, only the partitions of an active table; see inactive.h */
     /* Of the inactive tables, read before the comparison that restores trust in them. */
     struct string_list seals;
     int64_t inactive_at_ms;   /* time of the last check of the inactive tables; by clock_ms() */

@@ -3,7 +3,8 @@
 #include "core/buffer.h"
 #include "core/command.h"
 #include "core/log.h"
-#include "state/guard.h"
+#include "pg/params.h"
+#include "sql/sql.h"
 #include "tables.h"
 
 #define INACTIVE_MS 2000
@@ -13,6 +14,13 @@ static bool
 is_sealed_by_now(const struct engine *e)
 {
     return e->job.phase != PHASE_INIT && engine_follows(e) && e->job.phase != PHASE_FINISHED;
+}
+
+struct guarded
+inactive_guarded(const struct plan *plan)
+{
+    return (struct guarded){.sql = plan->names.shadow_sql,
+                            .partitioned = plan->target->partition_key != NULL};
 }
 
 /*
@@ -27,12 +35,32 @@ renew_guards(struct engine *e, struct error *err)
               session_execute(e->control, err, "BEGIN") &&
               session_execute(e->control, err, "SET LOCAL lock_timeout = '2s'");
 
-    for (int i = 0; ok && i < e->table_count; i++)
-        ok = guard_renew(e->control, &e->job, i, e->tables[i].plan->names.shadow_sql, err);
+    for (int i = 0; ok && i < e->table_count; i++) {
+        const struct guarded guarded = inactive_guarded(e->tables[i].plan);
+
+        ok = guard_renew(e->control, &e->job, i, &guarded, err);
+    }
     ok = ok && session_commit(e->control, err);
     if (!ok)
         session_rollback(e->control);
     return ok;
+}
+
+/*
+ * Note that partitions of the active table were added, removed or truncated, or got new storage. Nobody has written
+ * the inactive table, so its seal stays: after a resume the partitions are found to differ again.
+ */
+static void
+note_partitions(struct engine *e, int table)
+{
+    if (e->distrusted)
+        return;
+    e->distrusted = e->repartitioned = true;
+    e->proven = false;
+    log_warning(
+        "partitions of %s were added or removed, truncated or rewritten: changes of that kind do not come "
+        "through the stream. All rows are compared before the next swap",
+        e->tables[table].plan->names.source_sql);
 }
 
 /* Note that others could write a table. */
@@ -40,6 +68,7 @@ static bool
 note_opened(struct engine *e, int table, struct error *err)
 {
     e->distrusted = true;
+    e->repartitioned = false;
     e->proven = false;
     if (!guard_distrust(e->control, &e->job, err))
         return false;
@@ -51,11 +80,17 @@ note_opened(struct engine *e, int table, struct error *err)
 
 /* Set the guards anew at once; they are set once more before the comparison. */
 static bool
-distrust(struct engine *e, int table, struct error *err)
+distrust(struct engine *e, struct guard_breach breach, struct error *err)
 {
     struct error failed = {0};
 
-    if (!note_opened(e, table, err))
+    if (breach.table < 0)
+        return true;
+    if (breach.partitions) {
+        note_partitions(e, breach.table);
+        return true;
+    }
+    if (!note_opened(e, breach.table, err))
         return false;
     if (renew_guards(e, &failed))
         return true;
@@ -71,11 +106,11 @@ distrust(struct engine *e, int table, struct error *err)
 bool
 inactive_check(struct engine *e, struct error *err)
 {
-    int opened;
+    struct guard_breach breach;
 
-    if (!is_sealed_by_now(e) || e->distrusted)
+    if (!is_sealed_by_now(e) || (e->distrusted && !e->repartitioned))
         return true;
-    return guard_read_seals(e->control, &e->job, &opened, err) && (opened < 0 || distrust(e, opened, err));
+    return guard_read_seals(e->control, &e->job, &breach, err) && distrust(e, breach, err);
 }
 
 bool
@@ -96,26 +131,29 @@ inactive_add(const struct engine *e, struct pipeline *p)
 bool
 inactive_looked(const struct engine *e, const struct result *res, struct error *err)
 {
-    int opened = guard_opened(&e->job, res);
+    struct guard_breach breach = guard_judge(&e->job, res);
 
-    if (opened < 0)
+    if (breach.table < 0)
         return true;
+    if (breach.partitions)
+        return error_set(err, ERROR_LOCK, "partitions of %s were changed: its rows are to be compared again",
+                         e->tables[breach.table].plan->names.source_sql);
     return error_set(err, ERROR_LOCK,
                      "%s was opened to others than the job: its rows are to be compared again",
-                     e->tables[opened].plan->names.shadow_sql);
+                     e->tables[breach.table].plan->names.shadow_sql);
 }
 
 bool
 inactive_lock(struct engine *e, struct error *err)
 {
-    int opened = -1;
+    struct guard_breach breach = {.table = -1};
     bool ok = true;
 
     for (int i = 0; ok && i < e->table_count; i++)
-        ok = session_executef(e->control, err, "LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE",
-                              e->tables[i].plan->names.shadow_sql);
-    ok = ok && (e->distrusted || guard_read_seals(e->control, &e->job, &opened, err));
-    return ok && (opened < 0 || note_opened(e, opened, err));
+        ok = session_executef(e->control, err, "LOCK TABLE %s%s IN SHARE ROW EXCLUSIVE MODE",
+                              table_only(e->tables[i].plan->target), e->tables[i].plan->names.shadow_sql);
+    ok = ok && (e->distrusted || guard_read_seals(e->control, &e->job, &breach, err));
+    return ok && (breach.table < 0 || note_opened(e, breach.table, err));
 }
 
 bool
@@ -124,10 +162,36 @@ inactive_seal(struct engine *e, struct error *err)
     return e->distrusted || guard_seal(e->control, &e->job, err);
 }
 
+/* A foreign or unlogged table, or one whose old keys are not those of the table's primary key. */
+bool
+inactive_refuse_partitions(const struct engine *e, struct error *err)
+{
+    bool ok = true;
+
+    for (int i = 0; ok && i < e->table_count; i++) {
+        struct params p = {0};
+        struct result res = {0};
+
+        if (e->tables[i].plan->source->partition_key == NULL)
+            continue;
+        params_uint(&p, job_active_oid(&e->job, i));
+        ok = session_query_with(e->control, &res, err, sql_unstreamed_partitions, &p);
+        if (ok && result_rows(&res) > 0) {
+            ok = error_set(
+                err, ERROR_FAILED, "partition %s of %s %s: not all of its changes come through the stream",
+                row_text(&res, 0, "name"), e->tables[i].plan->names.source_sql, row_text(&res, 0, "what"));
+            error_hint(err, "Change that, or detach it; then compare all rows with: " COMMAND("verify"),
+                       e->job.name);
+        }
+        result_free(&res);
+    }
+    return ok;
+}
+
 bool
 inactive_is_unjudged(const struct engine *e)
 {
-    for (int i = 0; e->distrusted && i < e->table_count; i++)
+    for (int i = 0; e->distrusted && !e->repartitioned && i < e->table_count; i++)
         if (e->tables[i].plan->rows.compare.left_out.count > 0)
             return true;
     return false;
@@ -136,7 +200,7 @@ inactive_is_unjudged(const struct engine *e)
 bool
 inactive_refuse_unjudged(const struct engine *e, struct error *err)
 {
-    for (int i = 0; e->distrusted && i < e->table_count; i++) {
+    for (int i = 0; e->distrusted && !e->repartitioned && i < e->table_count; i++) {
         const struct plan *plan = e->tables[i].plan;
         const struct string_list *columns = &plan->rows.compare.left_out;
         struct buffer names = {0};
@@ -169,7 +233,8 @@ inactive_refuse_unjudged(const struct engine *e, struct error *err)
 bool
 inactive_begin_proof(struct engine *e, struct error *err)
 {
-    return !e->distrusted || (renew_guards(e, err) && guard_note_seals(e->control, &e->job, &e->seals, err));
+    return !e->distrusted || ((e->repartitioned || renew_guards(e, err)) &&
+                              guard_note_seals(e->control, &e->job, &e->seals, err));
 }
 
 bool
@@ -182,8 +247,11 @@ inactive_end_proof(struct engine *e, struct error *err)
     if (!guard_save_seals(e->control, &e->job, &e->seals, &same, err))
         return false;
     e->distrusted = !same;
-    if (same)
+    if (same && e->repartitioned)
+        log_info("all rows were compared: the partitions as they are now are taken for right");
+    else if (same)
         log_info("all rows were compared: the inactive table%s trusted again",
                  e->table_count > 1 ? "s are" : " is");
+    e->repartitioned = e->repartitioned && !same;
     return true;
 }

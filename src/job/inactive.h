@@ -1,13 +1,19 @@
 /*
  * Only the job writes the inactive tables. Their guard stops everybody else. Those who may turn the guard off
  * (the owner of a table, a superuser) leave a trace in the catalogs. Once such a trace is found, the tables
- * are not trusted (e->distrusted) until all rows have been compared. Internal to the job.
+ * are not trusted (e->distrusted) until all rows have been compared. The same is done where only the partitions of an
+ * active table were added, removed, truncated or rewritten (e->repartitioned): rows may have come or gone that are not in
+ * the stream. Internal to the job.
  */
 #ifndef PGRECAST_JOB_INACTIVE_H
 #define PGRECAST_JOB_INACTIVE_H
 
 #include "engine.h"
 #include "pg/pipeline.h"
+#include "state/guard.h"
+
+/* The inactive table of a plan, for its guard. */
+struct guarded inactive_guarded(const struct plan *plan);
 
 /*
  * inactive_check() checks now, inactive_tick() every few seconds. A table that others could write is logged
@@ -22,6 +28,12 @@ bool inactive_tick(struct engine *e, struct error *err);
  */
 void inactive_add(const struct engine *e, struct pipeline *p);
 bool inactive_looked(const struct engine *e, const struct result *res, struct error *err);
+
+/*
+ * False, and ERROR_FAILED, where an active table has a partition whose changes do not all come through the stream:
+ * one that others have added or changed, as they may.
+ */
+bool inactive_refuse_partitions(const struct engine *e, struct error *err);
 
 /*
  * In the transaction that completes the new tables, before their definitions change, and with a lock that keeps

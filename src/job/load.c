@@ -104,7 +104,8 @@ start_over(struct engine *e, int table, struct error *err)
     log_info("%s got new storage (TRUNCATE, VACUUM FULL or CLUSTER): the copy starts over",
              plan->names.source_sql);
     return session_execute(e->control, err, "BEGIN") &&
-           session_executef(e->control, err, "TRUNCATE ONLY %s", plan->names.shadow_sql) &&
+           session_executef(e->control, err, "TRUNCATE %s%s", table_only(plan->target),
+                            plan->names.shadow_sql) &&
            state_chunk_forget(e->control, &e->job, table + 1, err) && session_commit(e->control, err);
 }
 

@@ -8,14 +8,23 @@
 #include "pg/params.h"
 #include "sql/sql.h"
 
+int64_t
+locks_of_partitions(const struct plan *plan)
+{
+    const struct table *t = plan->target;
+
+    return (int64_t)t->partition_count * (3 + t->index_count);
+}
+
 bool
-locks_fit(struct session *s, const char *oids, enum error_kind kind, struct error *err)
+locks_fit(struct session *s, const char *oids, int64_t partitions, enum error_kind kind, struct error *err)
 {
     struct params p = {0};
     struct result r = {0};
     bool ok;
 
     params_text(&p, oids);
+    params_int(&p, partitions);
     ok = session_row_with(s, &r, err, sql_swap_locks, &p);
     if (ok && row_int(&r, 0, "needed") + row_int(&r, 0, "used") > row_int(&r, 0, "most")) {
         int64_t processes = row_int(&r, 0, "processes"),
@@ -23,8 +32,8 @@ locks_fit(struct session *s, const char *oids, enum error_kind kind, struct erro
 
         ok = error_set(err, kind, "the swap needs more locks than the server has room for");
         error_detail(err,
-                     "It needs about %s locks, for %s foreign %s (each partition has one of its own); of %s "
-                     "there are %s in use.",
+                     "It needs about %s locks, for partitions and for %s foreign %s (each partition has one of its "
+                     "own); of %s there are %s in use.",
                      row_text(&r, 0, "needed"), row_text(&r, 0, "keys"),
                      count_word(row_int(&r, 0, "keys"), "key", "keys"), row_text(&r, 0, "most"),
                      row_text(&r, 0, "used"));
@@ -40,13 +49,17 @@ bool
 job_check_locks(struct session *s, const struct plan_set *plans, struct error *err)
 {
     struct buffer oids = {0};
+    int64_t partitions = 0;
     bool ok;
 
-    for (int i = 0; i < plans->table_count; i++)
-        buffer_printf(&oids, "%s%" PRIu32, i > 0 ? "," : "{",
-                      (uint32_t)plans->tables[i].forward->source->oid);
+    for (int i = 0; i < plans->table_count; i++) {
+        const struct plan *plan = plans->tables[i].forward;
+
+        buffer_printf(&oids, "%s%" PRIu32, i > 0 ? "," : "{", (uint32_t)plan->source->oid);
+        partitions += locks_of_partitions(plan);
+    }
     buffer_add_char(&oids, '}');
-    ok = locks_fit(s, oids.data, ERROR_REFUSED, err);
+    ok = locks_fit(s, oids.data, partitions, ERROR_REFUSED, err);
     buffer_free(&oids);
     return ok;
 }

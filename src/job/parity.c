@@ -245,12 +245,17 @@ out:
     buffer_free(&text);
 }
 
-/* The error: some of the keys that differ, for people. */
+/*
+ * The error: some of the keys that differ, for people. whole: all rows were compared, from the original to the new
+ * table whichever is active.
+ */
 static bool
 parity_failed(struct engine *e, int table, struct session *s, const struct plan *plan,
-              const struct verify_result *r, uint64_t count, struct error *err)
+              const struct verify_result *r, uint64_t count, bool whole, struct error *err)
 {
-    static const char *const what[] = {"missing", "extra", "different"};
+    static const char *const forth[] = {"missing", "extra", "different"}, *const back[] = {"extra", "missing",
+                                                                                           "different"};
+    const char *const *what = whole && job_is_reversed(&e->job) ? back : forth;
     struct buffer text = {0};
     int shown = 0;
 
@@ -291,7 +296,8 @@ parity_judge(struct engine *e, int table, const struct verify_result *r, uint64_
             wrong++;
     }
     *mismatches += wrong;
-    return wrong == 0 || !first || parity_failed(e, table, e->control, e->tables[table].plan, r, wrong, err);
+    return wrong == 0 || !first ||
+           parity_failed(e, table, e->control, e->tables[table].plan, r, wrong, true, err);
 }
 
 /* All tables are judged, so that the count is complete; the error is that of the first table that differs. */
@@ -562,7 +568,7 @@ check_table(struct engine *e, int table, struct error *err)
     ok = apply_dirty_load(t->apply, DIRTY_MANY, err) &&
          verify_keys(e->applying, t->plan, apply_keys_table(t->apply), &result, err);
     if (ok && result.mismatch_count > 0) {
-        ok = parity_failed(e, table, e->applying, t->plan, &result, result.mismatch_count, err);
+        ok = parity_failed(e, table, e->applying, t->plan, &result, result.mismatch_count, false, err);
         e->verification.mismatches = (int64_t)result.mismatch_count;
         unequal_note(e, err);
     }

@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "engine.h"
+#include "inactive.h"
 #include "pg/sqlstate.h"
 #include "phases.h"
 #include "stages.h"
@@ -92,6 +93,16 @@ create_publication(struct engine *e, const char *name, const char *tables, struc
            error_context(err, "creating publication \"%s\"", name);
 }
 
+/* The changes of a partitioned table come under its own name: its partitions are nothing to the job. */
+static const char *
+publication_options(const struct engine *e)
+{
+    for (int i = 0; i < e->table_count; i++)
+        if (e->tables[i].plan->target->partition_key != NULL)
+            return " WITH (publish_via_partition_root = true)";
+    return "";
+}
+
 /*
  * One publication for each direction. That of the reverse direction is empty until the new table is complete.
  * It must be created before the slot, because otherwise changes could not be decoded from before its
@@ -107,7 +118,8 @@ create_publications(struct engine *e, struct error *err)
         buffer_printf(&tables, "%sONLY %s", i > 0 ? ", " : " FOR TABLE ",
                       e->tables[i].plan->names.source_sql);
     ok = create_publication(e, e->job.publication_name, tables.data, err) &&
-         (e->options.window_s == 0 || create_publication(e, e->job.back_publication_name, "", err));
+         (e->options.window_s == 0 ||
+          create_publication(e, e->job.back_publication_name, publication_options(e), err));
     buffer_free(&tables);
     engine_kill_point("init-publication");
     return ok;
@@ -222,9 +234,10 @@ static bool
 create_shadow(struct engine *e, int table, struct error *err)
 {
     const struct plan *plan = e->tables[table].plan;
+    const struct guarded guarded = inactive_guarded(plan);
     char *create = statements_join(&plan->statements.create);
     bool ok = (session_execute(e->control, err, create) && note_shadow(e, table, err) &&
-               guard_set(e->control, &e->job, table, plan->names.shadow_sql, err) &&
+               guard_set(e->control, &e->job, table, &guarded, err) &&
                additions_remove(e, table, ADDITIONS_CREATED, err) && additions_note(e, table, err)) ||
               error_context(err, "creating %s", plan->names.shadow_sql);
 

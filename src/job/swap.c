@@ -127,7 +127,12 @@ static bool
 locks_suffice(struct engine *e, struct error *err)
 {
     char *oids = watch_oids(e, true);
-    bool ok = locks_fit(e->control, oids, ERROR_LOCK, err);
+    int64_t partitions = 0;
+    bool ok;
+
+    for (int i = 0; i < e->table_count; i++)
+        partitions += locks_of_partitions(e->tables[i].plan);
+    ok = locks_fit(e->control, oids, partitions, ERROR_LOCK, err);
 
     free(oids);
     return ok;
@@ -140,7 +145,7 @@ hook_prepare(void *arg, struct error *err)
     struct engine *e = arg;
 
     waits_settle(e, "autovacuum");
-    if (!inactive_check(e, err) || !inactive_refuse_unjudged(e, err) ||
+    if (!inactive_check(e, err) || !inactive_refuse_partitions(e, err) || !inactive_refuse_unjudged(e, err) ||
         ((e->distrusted || (e->options.verify && (!e->proven || engine_dirty_truncated(e)))) &&
          !parity_verify(e, err)))
         return false;
@@ -286,10 +291,13 @@ record_tables(struct engine *e, struct pipeline *p)
 static void
 move_guard(struct engine *e, int table, struct pipeline *p)
 {
-    const struct plan_names *names = &e->tables[table].plan->names;
+    const struct plan *plan = e->tables[table].plan;
+    const struct guarded active = {.sql = plan->names.source_sql,
+                                   .partitioned = plan->target->partition_key != NULL};
+    const struct guarded inactive = {.sql = plan->names.old_sql,
+                                     .partitioned = plan->source->partition_key != NULL};
 
-    guard_add_move(p, &e->job, names->shadow_sql, names->source_sql, names->old_sql,
-                   job_active_oid(&e->job, table));
+    guard_add_move(p, &e->job, plan->names.shadow_sql, &active, &inactive, job_active_oid(&e->job, table));
 }
 
 static bool

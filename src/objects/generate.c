@@ -155,9 +155,9 @@ add_options(struct buffer *all, const char *options)
         buffer_printf(all, "%s%s", all->len > 0 ? ", " : "", options);
 }
 
-/* The swap sets the shadow's autovacuum_enabled. */
+/* Where the rows are stored. The swap sets the shadow's autovacuum_enabled. */
 static void
-add_storage_parameters(struct buffer *sql, const struct generate *g)
+add_storage(struct buffer *sql, const struct generate *g)
 {
     const struct table *t = g->table;
     struct buffer all = {0};
@@ -171,9 +171,12 @@ add_storage_parameters(struct buffer *sql, const struct generate *g)
     buffer_free(&all);
 }
 
+/* A partitioned table has no storage, and its indexes have none. */
 static void
 add_tablespace(struct buffer *sql, const struct table *t, const char *tablespace)
 {
+    if (t->partition_key != NULL)
+        return;
     buffer_add_text(sql, " TABLESPACE ");
     buffer_add_identifier(sql, tablespace != NULL ? tablespace : t->database_tablespace);
 }
@@ -213,10 +216,38 @@ create_table(const struct generate *g, struct string_list *out)
         buffer_printf(&sql, " %s", c->definition);
         separator = ",\n    ";
     }
-    buffer_add_text(&sql, "\n) USING heap");
-    add_storage_parameters(&sql, g);
+    buffer_add_text(&sql, "\n)");
+    if (t->partition_key != NULL) {
+        buffer_printf(&sql, " PARTITION BY %s", t->partition_key);
+    } else {
+        buffer_add_text(&sql, " USING heap");
+        add_storage(&sql, g);
+    }
     add_tablespace(&sql, t, t->tablespace);
     generate_read(out, g, &sql);
+}
+
+/* Partitions have their final names from the beginning, because nothing else has them. */
+static void
+create_partitions(const struct generate *g, struct string_list *out)
+{
+    for (int i = 0; i < g->table->partition_count; i++) {
+        const struct partition *p = &g->table->partitions[i];
+        struct buffer sql = {0};
+
+        buffer_add_text(&sql, "CREATE TABLE ");
+        add_qualified(&sql, g->schema, p->name);
+        buffer_add_text(&sql, " PARTITION OF ");
+        add_qualified(&sql, g->schema, p->parent != NULL ? p->parent : g->name);
+        buffer_printf(&sql, " %s", p->bounds);
+        if (p->partition_key != NULL) {
+            buffer_printf(&sql, " PARTITION BY %s", p->partition_key);
+        } else {
+            buffer_add_text(&sql, " USING heap");
+            add_storage(&sql, g);
+        }
+        generate_take(out, &sql);
+    }
 }
 
 static const char *
@@ -252,6 +283,8 @@ void
 generate_table(const struct generate *g, struct string_list *out)
 {
     create_table(g, out);
+    /* before the properties of columns, which partitions do not inherit when they are created */
+    create_partitions(g, out);
     for (int i = 0; i < g->table->column_count; i++)
         alter_column(g, &g->table->columns[i], out);
 }
@@ -297,9 +330,9 @@ generate_index(const struct generate *g, const struct index *index)
 }
 
 bool
-generate_builds_index(const struct constraint *c)
+generate_builds_index(const struct table *t, const struct constraint *c)
 {
-    return c->type == 'x' || c->temporal;
+    return c->type == 'x' || c->temporal || t->partition_key != NULL;
 }
 
 /*
@@ -324,8 +357,10 @@ add_building_definition(struct buffer *sql, const struct generate *g, const stru
         free(tails[i]);
     }
     buffer_add(sql, c->definition, len);
-    buffer_add_text(sql, " USING INDEX");
-    add_tablespace(sql, g->table, index->tablespace);
+    if (g->table->partition_key == NULL) {
+        buffer_add_text(sql, " USING INDEX");
+        add_tablespace(sql, g->table, index->tablespace);
+    }
     buffer_add_text(sql, c->definition + len);
 }
 
@@ -339,7 +374,7 @@ generate_index_constraint(const struct generate *g, const struct constraint *c, 
     buffer_add_text(&sql, " ADD CONSTRAINT ");
     buffer_add_identifier(&sql, name_map_find(g->relations, index->name));
     buffer_add_char(&sql, ' ');
-    if (generate_builds_index(c)) {
+    if (generate_builds_index(g->table, c)) {
         add_building_definition(&sql, g, c, index);
         return generate_has_expressions(index) ? generate_read_one(g, &sql) : buffer_take(&sql);
     }

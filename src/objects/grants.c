@@ -52,6 +52,12 @@ grants_close(const struct generate *g, const struct table *source, struct string
 
         list_addf(out, "REVOKE ALL ON %s FROM %s", table, from);
         free(table);
+        for (int i = 0; i < g->table->partition_count; i++) {
+            char *name = name_qualified(g->schema, g->table->partitions[i].name);
+
+            list_addf(out, "REVOKE ALL ON TABLE %s FROM %s", name, from);
+            free(name);
+        }
         for (int i = 0; i < g->table->column_count; i++)
             for (const struct owned_sequence *q = g->table->columns[i].sequence; q != NULL; q = q->next) {
                 char *name = name_qualified(g->schema, name_map_find(g->relations, q->name));

@@ -65,6 +65,12 @@ plan_create(struct plan *p, const struct generate *g)
         char *owner = name_quoted(t->owner);
 
         list_addf(&p->statements.create, "ALTER TABLE %s OWNER TO %s", p->names.shadow_sql, owner);
+        for (int i = 0; i < t->partition_count; i++) {
+            char *name = name_qualified(t->schema, t->partitions[i].name);
+
+            list_addf(&p->statements.create, "ALTER TABLE %s OWNER TO %s", name, owner);
+            free(name);
+        }
         free(owner);
     }
     generate_comments(g, &p->statements.create);
@@ -145,7 +151,7 @@ plan_indexes(struct plan *p, const struct generate *g, struct shadow_names *n, s
     for (int i = 0; i < t->index_count; i++) {
         const struct index *x = &t->indexes[i];
         const struct constraint *c = generate_constraint_of(t, x);
-        bool alone = c != NULL && generate_builds_index(c);
+        bool alone = c != NULL && generate_builds_index(t, c);
 
         p->indexes[p->index_count++] = (struct plan_index){
             .name = mem_strdup(name_map_find(g->relations, x->name)),
@@ -189,7 +195,7 @@ plan_finish(struct plan *p, const struct generate *g)
     for (int i = 0; i < t->index_count; i++) {
         const struct constraint *c = generate_constraint_of(t, &t->indexes[i]);
 
-        if (c != NULL && !generate_builds_index(c))
+        if (c != NULL && !generate_builds_index(t, c))
             list_add(&p->statements.finish_shadow, generate_index_constraint(g, c, &t->indexes[i]));
         generate_index_extras(g, &t->indexes[i], &p->statements.finish_shadow);
     }

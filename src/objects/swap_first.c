@@ -20,6 +20,31 @@ add_autovacuum(struct buffer *actions, const char *option, const char *name)
         buffer_printf(actions, ", RESET (%s)", name);
 }
 
+static void
+add_storage_actions(struct buffer *actions, const struct table *t)
+{
+    add_autovacuum(actions, t->autovacuum, "autovacuum_enabled");
+    add_autovacuum(actions, t->toast_autovacuum, "toast.autovacuum_enabled");
+}
+
+/* The partitions have the storage of a partitioned table. */
+static void
+complete_partitions(struct plan *p)
+{
+    const struct table *t = p->target;
+    struct buffer actions = {0};
+
+    add_storage_actions(&actions, t);
+    for (int i = 0; i < t->partition_count; i++) {
+        char *name = name_qualified(t->schema, t->partitions[i].name);
+
+        if (partition_holds_rows(&t->partitions[i]))
+            list_addf(&p->statements.swap, "ALTER TABLE %s %s", name, actions.data + 2);
+        free(name);
+    }
+    buffer_free(&actions);
+}
+
 /* What the shadow lacks, or has only until the swap, in one ALTER TABLE. */
 static void
 complete_shadow(struct plan *p, const char *temporary_key)
@@ -27,8 +52,8 @@ complete_shadow(struct plan *p, const char *temporary_key)
     const struct table *t = p->target;
     struct buffer actions = {0};
 
-    add_autovacuum(&actions, t->autovacuum, "autovacuum_enabled");
-    add_autovacuum(&actions, t->toast_autovacuum, "toast.autovacuum_enabled");
+    if (t->partition_key == NULL)
+        add_storage_actions(&actions, t);
     for (int i = 0; i < t->column_count; i++) {
         if (t->columns[i].identity != 'a')
             continue;
@@ -42,8 +67,10 @@ complete_shadow(struct plan *p, const char *temporary_key)
         buffer_add_text(&actions, ", DROP COLUMN ");
         buffer_add_identifier(&actions, p->key[i].shadow_name);
     }
-    list_addf(&p->statements.swap, "ALTER TABLE %s %s", p->names.shadow_sql, actions.data + 2);
+    if (actions.len > 0)
+        list_addf(&p->statements.swap, "ALTER TABLE %s %s", p->names.shadow_sql, actions.data + 2);
     buffer_free(&actions);
+    complete_partitions(p);
     /* an index on hidden columns was dropped with them */
     if (temporary_key != NULL && !(p->key_count > 0 && p->key[0].hidden)) {
         char *name = name_qualified(t->schema, temporary_key);

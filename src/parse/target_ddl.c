@@ -16,6 +16,7 @@ struct reading {
     const struct typed_name *table;
     struct string_list *statements;
     struct string_list *reasons;
+    struct string_list partitions; /* their names */
     int tables;
 };
 
@@ -25,13 +26,20 @@ is_set(const char *text)
     return text != NULL && text[0] != '\0';
 }
 
+/* Whether the name, as it is typed, may be that of a table in the table's schema. */
+static bool
+is_in_schema(const struct reading *r, const PgQuery__RangeVar *relation)
+{
+    return (!is_set(relation->schemaname) || strcmp(relation->schemaname, r->table->schema) == 0) &&
+           !is_set(relation->catalogname);
+}
+
 /* Whether the statement is about the table; if not, that is a reason. */
 static bool
 is_about(struct reading *r, const PgQuery__RangeVar *relation, const char *text)
 {
-    bool same = relation != NULL && strcmp(relation->relname, r->table->name) == 0 &&
-                (!is_set(relation->schemaname) || strcmp(relation->schemaname, r->table->schema) == 0) &&
-                !is_set(relation->catalogname);
+    bool same =
+        relation != NULL && strcmp(relation->relname, r->table->name) == 0 && is_in_schema(r, relation);
 
     if (!same)
         list_addf(r->reasons, "the target has a statement on something other than table \"%s.%s\": \"%s\"",
@@ -76,15 +84,53 @@ refuse_foreign_key(struct reading *r, bool has)
         list_addf(r->reasons, "the target has a foreign key: leave foreign keys out, they are carried over");
 }
 
+/* The name becomes one in the scratch schema. The caller frees it, after the statement is rendered. */
+static char *
+redirect(struct reading *r, const PgQuery__RangeVar *relation)
+{
+    int first = token_at(&r->tokens, relation->location);
+    char *name = name_qualified(r->scratch, relation->relname);
+
+    token_edit(&r->tokens, r->tokens.tokens[first].start,
+               r->tokens.tokens[token_after_name(&r->tokens, first) - 1].end, name);
+    return name;
+}
+
+/* A partition of the table, or of a partition that was read before. */
+static void
+read_partition(struct reading *r, const PgQuery__CreateStmt *tree, int start, int end, const char *text)
+{
+    const PgQuery__RangeVar *parent = tree->inh_relations[0]->range_var;
+    char *self, *of;
+
+    if (!list_has(&r->partitions, parent->relname) && !is_about(r, parent, text))
+        return;
+    if (!is_in_schema(r, parent) || !is_in_schema(r, tree->relation)) {
+        list_addf(r->reasons, "the target has a partition in another schema than table \"%s.%s\": \"%s\"",
+                  r->table->schema, r->table->name, text);
+        return;
+    }
+    refuse_part(r, tree->n_table_elts > 0, "a partition with columns or constraints of its own");
+    refuse_part(r, tree->if_not_exists, "IF NOT EXISTS");
+    refuse_part(r, strcmp(tree->relation->relpersistence, "p") != 0, "an UNLOGGED or TEMPORARY partition");
+    refuse_part(r, is_set(tree->tablespacename), "a partition with TABLESPACE");
+    refuse_part(r, is_set(tree->access_method), "a partition with USING");
+    refuse_part(r, tree->n_options > 0, "a partition with WITH");
+    self = redirect(r, tree->relation);
+    of = redirect(r, parent);
+    list_add(&r->partitions, mem_strdup(tree->relation->relname));
+    list_add(r->statements, token_render(&r->tokens, start, end));
+    free(of);
+    free(self);
+}
+
 static void
 read_create(struct reading *r, const PgQuery__CreateStmt *tree, int start, int end, const char *text)
 {
-    char *clone;
-    int first;
+    char *self;
 
-    refuse_part(r, tree->partspec != NULL, "PARTITION BY");
     if (tree->partbound != NULL) {
-        refuse_part(r, true, "PARTITION OF");
+        read_partition(r, tree, start, end, text);
         return;
     }
     if (!is_about(r, tree->relation, text))
@@ -99,12 +145,9 @@ read_create(struct reading *r, const PgQuery__CreateStmt *tree, int start, int e
     refuse_part(r, tree->n_options > 0, "WITH");
     refuse_foreign_key(r, has_foreign_key(tree));
     r->tables++;
-    first = token_at(&r->tokens, tree->relation->location);
-    clone = name_qualified(r->scratch, r->table->name);
-    token_edit(&r->tokens, r->tokens.tokens[first].start,
-               r->tokens.tokens[token_after_name(&r->tokens, first) - 1].end, clone);
+    self = redirect(r, tree->relation);
     list_add(r->statements, token_render(&r->tokens, start, end));
-    free(clone);
+    free(self);
 }
 
 static bool
@@ -205,6 +248,7 @@ target_ddl_parse(const char *sql, const char *scratch, const struct typed_name *
         list_addf(reasons, "the target has %s CREATE TABLE of table \"%s.%s\"",
                   r.tables == 0 ? "no" : "more than one", table->schema, table->name);
     tokens_free(&r.tokens);
+    list_free(&r.partitions);
     if (tree != NULL)
         pg_query__parse_result__free_unpacked(tree, NULL);
     return ok;

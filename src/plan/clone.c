@@ -140,7 +140,7 @@ make_clone(struct clone *c, struct error *err)
         const struct index *index = &c->source->indexes[i];
         const struct constraint *constraint = generate_constraint_of(c->source, index);
 
-        if (constraint == NULL || !generate_builds_index(constraint))
+        if (constraint == NULL || !generate_builds_index(c->source, constraint))
             list_add(&out, generate_index(&g, index));
         if (constraint != NULL)
             list_add(&out, generate_index_constraint(&g, constraint, index));

@@ -24,6 +24,7 @@
 #include "history.h"
 #include "layout.h"
 #include "meaning.h"
+#include "partitions.h"
 #include "print.h"
 #include "refuse.h"
 #include "sample.h"
@@ -167,6 +168,8 @@ decide(struct making *m, struct plan *p)
         return false;
     p->target = m->clone.after;
     m->clone.after = NULL;
+    if (m->options->layout != NULL)
+        partitions_give(p, m->options->layout);
     if (m->options->widen_sequences)
         sequences_widen(p);
     sequences_refuse(p, &m->reasons);
@@ -176,11 +179,15 @@ decide(struct making *m, struct plan *p)
         return false;
     if (!rows_plan_columns(p, &m->clone.transform, m->err) || !key_plan(p, &m->clone.transform, m->err))
         return false;
+    partitions_refuse_key(p, &m->reasons);
+    if (!refuse_if(p->source, &m->reasons, &m->hints, m->err))
+        return false;
     rows_plan_insert(p, &m->clone.transform);
     rows_plan_compare(p, &m->clone.transform, ROWS_APPLIED);
     shadow_plan(p, &m->clone.restarts, &m->clone.uses, &m->names->relations, &m->names->statistics,
                 &m->swap_names);
     take_verdicts(m, p);
+    partitions_judge(p);
     return true;
 }
 

@@ -32,6 +32,14 @@ is_long(const struct plan_verdict *v)
     return v->kind != VERDICT_CATALOG_ONLY && v->kind != VERDICT_REFUSED;
 }
 
+/* A change that PostgreSQL makes by writing all rows again, or not at all. */
+static bool
+is_of_rows(enum verdict_kind kind)
+{
+    return kind == VERDICT_REWRITES || kind == VERDICT_UPDATES || kind == VERDICT_MOVES ||
+           kind == VERDICT_BY_HAND || kind == VERDICT_REFUSED;
+}
+
 /* Whether others wait for as long as it takes. */
 static bool
 blocks(const struct plan_verdict *v)
@@ -54,6 +62,8 @@ verdict_does(const struct plan_verdict *v)
         return "scans the table";
     case VERDICT_BUILDS_INDEX:
         return "builds an index";
+    case VERDICT_BY_HAND:
+        return "has no command for it: all rows are inserted into another table by hand";
     case VERDICT_REFUSED:
         return "is refused by PostgreSQL";
     case VERDICT_CATALOG_ONLY:
@@ -106,8 +116,7 @@ verdict_advice(const struct plan_verdict_list *list)
     for (int i = 0; i < list->count; i++) {
         const struct plan_verdict *v = &list->items[i];
 
-        if (v->kind == VERDICT_REWRITES || v->kind == VERDICT_UPDATES || v->kind == VERDICT_MOVES ||
-            v->kind == VERDICT_REFUSED)
+        if (is_of_rows(v->kind))
             return NULL;
         any_long = any_long || is_long(v);
         any_blocks = any_blocks || blocks(v);
@@ -150,13 +159,9 @@ plan_set_is_needed(const struct plan_set *set)
         if (list->count == 0 || set->tables[i].forward->filter != NULL ||
             layout_is_changed(set->tables[i].forward->target))
             return true;
-        for (int k = 0; k < list->count; k++) {
-            enum verdict_kind kind = list->items[k].kind;
-
-            if (kind == VERDICT_REWRITES || kind == VERDICT_UPDATES || kind == VERDICT_MOVES ||
-                kind == VERDICT_REFUSED || blocks(&list->items[k]))
+        for (int k = 0; k < list->count; k++)
+            if (is_of_rows(list->items[k].kind) || blocks(&list->items[k]))
                 return true;
-        }
     }
     return false;
 }

@@ -231,7 +231,7 @@ why_not_again(const struct plan *forward)
         if (forward->key[i].hidden)
             return "the new table does not keep the values of the original's key, by which its rows would be "
                    "found";
-    return key_index(forward) == NULL
+    return key_index(forward) == NULL && !key_leads_index(forward)
                ? "the new table has no unique index on just the columns of the original's key"
                : NULL;
 }

@@ -106,10 +106,15 @@ static const struct field plan_statements_fields[] = {
 static SHAPE(plan_statements, 64);
 
 static const char *const verdict_kinds[] = {
-    [VERDICT_CATALOG_ONLY] = "catalog_only", [VERDICT_SCANS] = "scans",
-    [VERDICT_BUILDS_INDEX] = "builds_index", [VERDICT_REWRITES] = "rewrites",
-    [VERDICT_UPDATES] = "updates",           [VERDICT_MOVES] = "moves",
-    [VERDICT_REFUSED] = "refused",           NULL,
+    [VERDICT_CATALOG_ONLY] = "catalog_only",
+    [VERDICT_SCANS] = "scans",
+    [VERDICT_BUILDS_INDEX] = "builds_index",
+    [VERDICT_REWRITES] = "rewrites",
+    [VERDICT_UPDATES] = "updates",
+    [VERDICT_MOVES] = "moves",
+    [VERDICT_BY_HAND] = "by_hand",
+    [VERDICT_REFUSED] = "refused",
+    NULL,
 };
 
 static const struct field plan_verdict_fields[] = {

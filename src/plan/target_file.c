@@ -11,8 +11,10 @@
 #include "parse/statement.h"
 #include "parse/target_ddl.h"
 #include "rows/view.h"
+#include "pg/sqlstate.h"
 #include "clone.h"
 #include "code.h"
+#include "partitions.h"
 #include "meaning.h"
 #include "refuse.h"
 #include "target_difference.h"
@@ -137,8 +139,20 @@ prove(struct session *s, const struct target_file *file, struct table *source, c
     return ok;
 }
 
-static char *
-find_statements(struct session *s, const struct target_file *file, struct table *source, struct error *err)
+/*
+ * The server refuses a unique constraint without the columns by which rows are divided. That is a property of
+ * the target, not a mistake in its text.
+ */
+static void
+judge_target(const struct table *target, struct error *err)
+{
+    if (target == NULL && sqlstate_is(err, SQLSTATE_FEATURE_NOT_SUPPORTED))
+        err->kind = ERROR_REFUSED;
+}
+
+static bool
+find_change(struct session *s, const struct target_file *file, struct table *source,
+            struct target_change *out, struct error *err)
 {
     const struct typed_name name = {.schema = source->schema, .name = source->name};
     struct string_list ddl = {0}, reasons = {0}, changes = {0};
@@ -147,27 +161,32 @@ find_statements(struct session *s, const struct target_file *file, struct table 
     struct target_maps maps = {0};
     char *scratch = clone_schema_name(s);
     struct table *target = NULL;
-    char *sql = NULL;
+    bool ok = false;
 
     if (!target_ddl_parse(file->ddl, scratch, &name, &ddl, &reasons, err) ||
         !refuse_code(s, source, file, &no_statements, &reasons, err))
         goto out;
     target = make_target(s, source, scratch, &ddl, err);
+    judge_target(target, err);
     if (target == NULL)
         goto out;
     read_maps(file, target, &maps, &reasons);
     target_difference(source, target, source->schema, &maps, &changes, &reasons);
+    if (!partitions_refuse(s, source, target, &reasons, err))
+        goto out;
     if (!refuse_if(source, &reasons, &no_hints, err))
         goto out;
-    if (changes.count == 0) {
+    if (changes.count == 0 && target->partition_key == NULL) {
         error_nothing(err, "nothing to do: table \"%s.%s\" is as the target says", source->schema,
                       source->name);
         goto out;
     }
-    sql = list_join(&changes, ";\n");
-    if (!prove(s, file, source, target, sql, err)) {
-        free(sql);
-        sql = NULL;
+    if (changes.count > 0)
+        out->sql = list_join(&changes, ";\n");
+    ok = out->sql == NULL || prove(s, file, source, target, out->sql, err);
+    if (ok && target->partition_key != NULL) {
+        out->layout = target;
+        target = NULL;
     }
 out:
     list_free(&ddl);
@@ -177,28 +196,37 @@ out:
     list_free(&maps.expressions);
     table_free(target);
     free(scratch);
-    return sql;
+    return ok;
 }
 
-char *
-target_file_statements(struct session *s, const struct target_file *file, struct error *err)
+void
+target_change_clear(struct target_change *c)
+{
+    free(c->sql);
+    table_free(c->layout);
+    *c = (struct target_change){0};
+}
+
+bool
+target_file_read(struct session *s, const struct target_file *file, struct target_change *out,
+                 struct error *err)
 {
     struct typed_name typed = {0};
     struct table *source = NULL;
     char *schema = NULL;
     char *name = NULL;
-    char *sql = NULL;
+    bool ok = false;
     oid_t oid;
 
     if (typed_name_parse(file->table, &typed, err) && session_execute(s, err, PLANNING_BEGIN) &&
         table_resolve(s, typed.schema, typed.name, &schema, &name, &oid, err))
         source = table_read(s, schema, name, err);
     if (source != NULL)
-        sql = find_statements(s, file, source, err);
+        ok = find_change(s, file, source, out, err);
     session_rollback(s);
     table_free(source);
     typed_name_free(&typed);
     free(schema);
     free(name);
-    return sql;
+    return ok;
 }

@@ -223,7 +223,8 @@ key_temporary_index(const struct plan *p, const char *name)
     const struct index *index = table_key(p->source);
     struct buffer sql = {0};
 
-    buffer_add_text(&sql, "CREATE UNIQUE INDEX ");
+    /* a unique index of a partitioned table would have to contain the columns that divide it */
+    buffer_printf(&sql, "CREATE %sINDEX ", p->target->partition_key == NULL ? "UNIQUE " : "");
     buffer_add_identifier(&sql, name);
     buffer_printf(&sql, " ON %s (", p->names.shadow_sql);
     for (int i = 0; i < p->key_count; i++) {
@@ -259,4 +260,23 @@ key_index(const struct plan *p)
             return x;
     }
     return NULL;
+}
+
+bool
+key_leads_index(const struct plan *p)
+{
+    for (int i = 0; p->target->partition_key != NULL && i < p->target->index_count; i++) {
+        const struct index *x = &p->target->indexes[i];
+        int found = 0;
+
+        for (int k = 0; !x->partial && x->valid && k < p->key_count && x->key_count >= p->key_count; k++) {
+            const struct column *c = table_column_named(p->target, p->key[k].shadow_name);
+
+            for (int a = 0; c != NULL && a < p->key_count; a++)
+                found += x->key_attnums[a] == c->attnum && x->keys[a].equals != NULL ? 1 : 0;
+        }
+        if (found == p->key_count)
+            return true;
+    }
+    return false;
 }

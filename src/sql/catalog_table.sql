@@ -24,6 +24,7 @@ SELECT c.oid,
        pg_catalog.pg_relation_size(c.oid) AS heap_bytes,
        CASE WHEN c.reltuples < 0 THEN -1 ELSE c.reltuples END::bigint AS estimated_rows,
        c.relispartition,
+       CASE WHEN c.relkind = 'p' THEN pg_catalog.pg_get_partkeydef(c.oid) END AS partition_key,
        n.nspname IN ('pg_catalog', 'information_schema') OR n.nspname ~ '^pg_(toast|temp)' AS is_system,
        current_user AS session_role,
        -- SET ROLE, and so OWNER TO, needs a membership WITH SET from 16 on

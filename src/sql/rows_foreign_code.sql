@@ -5,6 +5,15 @@
 -- (text[]), $3 names of columns whose type the user's statement changes (text[]), $4 names of columns whose default is
 -- evaluated (text[]), $5 rows are written, so triggers and rules run
 WITH RECURSIVE
+-- the table and its partitions
+member (oid) AS (
+    SELECT pg_catalog.to_regclass($1)::pg_catalog.oid
+    UNION ALL
+    SELECT i.inhrelid
+    FROM member AS m
+    JOIN pg_catalog.pg_class AS t ON t.oid = m.oid AND t.relkind = 'p'
+    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = m.oid
+),
 types (oid) AS (
     SELECT a.atttypid FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
@@ -32,7 +41,7 @@ parts (what, classid, objid, as_alter) AS (
            EXISTS (SELECT FROM pg_catalog.pg_attribute a
                    WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)
                          AND a.attname::pg_catalog.text = ANY ($3::pg_catalog.text[]))
-    FROM pg_catalog.pg_constraint c WHERE c.conrelid = pg_catalog.to_regclass($1) AND c.contype = 'c'
+    FROM pg_catalog.pg_constraint c WHERE c.conrelid IN (SELECT m.oid FROM member AS m) AND c.contype = 'c'
     UNION ALL
     SELECT pg_catalog.format('constraint %I of domain %s', c.conname, c.contypid::pg_catalog.regtype),
            'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid, false
@@ -43,20 +52,20 @@ parts (what, classid, objid, as_alter) AS (
            'pg_catalog.pg_attrdef'::pg_catalog.regclass, d.oid, false
     FROM pg_catalog.pg_attrdef d
     JOIN pg_catalog.pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
-    WHERE d.adrelid = pg_catalog.to_regclass($1)
+    WHERE d.adrelid IN (SELECT m.oid FROM member AS m)
           AND (a.attgenerated <> '' OR a.attname::pg_catalog.text = ANY ($4::pg_catalog.text[]))
     UNION ALL
     SELECT pg_catalog.format('index %I', c.relname), 'pg_catalog.pg_class'::pg_catalog.regclass, c.oid, false
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
-    WHERE i.indrelid = pg_catalog.to_regclass($1)
+    WHERE i.indrelid IN (SELECT m.oid FROM member AS m)
     UNION ALL
     SELECT pg_catalog.format('trigger %I', t.tgname), 'pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid, false
     FROM pg_catalog.pg_trigger t
-    WHERE $5::boolean AND t.tgrelid = pg_catalog.to_regclass($1) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+    WHERE $5::boolean AND t.tgrelid IN (SELECT m.oid FROM member AS m) AND NOT t.tgisinternal AND t.tgenabled <> 'D'
     UNION ALL
     SELECT pg_catalog.format('rule %I', r.rulename), 'pg_catalog.pg_rewrite'::pg_catalog.regclass, r.oid, false
     FROM pg_catalog.pg_rewrite r
-    WHERE $5::boolean AND r.ev_class = pg_catalog.to_regclass($1) AND r.ev_enabled <> 'D'
+    WHERE $5::boolean AND r.ev_class IN (SELECT m.oid FROM member AS m) AND r.ev_enabled <> 'D'
     UNION ALL
     SELECT pg_catalog.format('a cast from %s', c.castsource::pg_catalog.regtype),
            'pg_catalog.pg_cast'::pg_catalog.regclass, c.oid, false

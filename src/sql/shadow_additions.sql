@@ -1,11 +1,20 @@
--- What a new table has although the program has not created it: an event trigger may have added it, or somebody else.
+-- What a new table, or one of its partitions, has although the program has not created it: an event trigger may have added it, or somebody else.
 -- undo: the statement that removes it; null: no statement does so safely.
 -- $1 oid of the table; $2 what the job has made: an array of "kind oid", from the ledger; $3 names of its columns; $4, $5
 -- whether it has to have row security, and force it; $6 rows are in it already; $7, $8 names of its constraints and
 -- indexes, null where they are not looked at; $9, $10, $11 owner, storage parameters, and those of its TOAST table, in the
 -- form of catalog_table.sql; $12 definitions of its statistics objects, in the form of catalog_statistics.sql
-SELECT a.what, a.undo
-FROM pg_catalog.pg_class AS c
+WITH RECURSIVE part (oid) AS (
+    SELECT $1::pg_catalog.oid
+    UNION ALL
+    SELECT i.inhrelid
+    FROM part AS p
+    JOIN pg_catalog.pg_class AS t ON t.oid = p.oid AND t.relkind = 'p'
+    JOIN pg_catalog.pg_inherits AS i ON i.inhparent = p.oid
+)
+SELECT a.what || CASE WHEN c.oid <> $1::pg_catalog.oid THEN ' of partition ' || c.oid::pg_catalog.regclass ELSE '' END AS what, a.undo
+FROM part
+JOIN pg_catalog.pg_class AS c ON c.oid = part.oid
 CROSS JOIN LATERAL (
     SELECT 1 AS step, 'row security' AS what, pg_catalog.format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', c.oid::pg_catalog.regclass) AS undo
     WHERE c.relrowsecurity AND NOT $4::pg_catalog.bool
@@ -21,6 +30,7 @@ CROSS JOIN LATERAL (
            CASE WHEN NOT $6::pg_catalog.bool THEN pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, c.oid::pg_catalog.regclass) END
     FROM pg_catalog.pg_trigger AS t
     WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND 'guard ' || t.oid <> ALL ($2::pg_catalog.text[])
+      AND NOT (c.relispartition AND t.tgfoid = pg_catalog.to_regproc('pgrecast.guard'))
     UNION ALL
     SELECT 1, 'rule ' || pg_catalog.quote_ident(r.rulename),
            CASE WHEN NOT $6::pg_catalog.bool THEN pg_catalog.format('DROP RULE %I ON %s', r.rulename, c.oid::pg_catalog.regclass) END
@@ -45,11 +55,13 @@ CROSS JOIN LATERAL (
            pg_catalog.format('ALTER TABLE %s DROP CONSTRAINT %I', c.oid::pg_catalog.regclass, k.conname)
     FROM pg_catalog.pg_constraint AS k
     WHERE k.conrelid = c.oid AND k.contype IN ('c', 'p', 'u', 'x', 'f') AND k.conname::pg_catalog.text <> ALL ($7::pg_catalog.text[])
+      AND NOT (c.relispartition AND (k.conparentid <> 0 OR k.coninhcount > 0))
     UNION ALL
     SELECT 1, 'index ' || pg_catalog.quote_ident(i.relname), pg_catalog.format('DROP INDEX %s', i.oid::pg_catalog.regclass)
     FROM pg_catalog.pg_index AS x
     JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
     WHERE x.indrelid = c.oid AND i.relname::pg_catalog.text <> ALL ($8::pg_catalog.text[])
+      AND NOT (c.relispartition AND i.relispartition)
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.conindid = i.oid AND k.conrelid = c.oid)
     UNION ALL
     -- of several with a planned definition, the program's own have its suffix, or were created first
@@ -80,11 +92,10 @@ CROSS JOIN LATERAL (
                   FROM pg_catalog.pg_class AS toast
                   CROSS JOIN LATERAL pg_catalog.pg_options_to_table(toast.reloptions) AS o
                   WHERE toast.oid = c.reltoastrelid AND o.option_name <> 'autovacuum_enabled')) AS now (own, toast)
-    WHERE NOT $6::pg_catalog.bool AND (now.own IS DISTINCT FROM $10::pg_catalog.text
+    WHERE NOT $6::pg_catalog.bool AND c.relkind <> 'p' AND (now.own IS DISTINCT FROM $10::pg_catalog.text
                                        OR c.reltoastrelid <> 0 AND now.toast IS DISTINCT FROM $11::pg_catalog.text)
     UNION ALL
     SELECT 2, 'inheritance', NULL
     FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid AND NOT c.relispartition OR i.inhparent = c.oid AND c.relkind = 'r'
 ) AS a
-WHERE c.oid = $1
-ORDER BY a.step, a.what
+ORDER BY a.step, 1

@@ -30,16 +30,15 @@ guard_admit(struct session *s, const struct job_state *job, struct error *err)
     return ok ? true : error_context(err, "marking a session as one of the job's");
 }
 
+#define GUARD_EVENT "CREATE TRIGGER pgrecast_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "
+
 /* The trigger also fires in sessions that have turned triggers off (session_replication_role). */
 static char *
-guard_create(const struct job_state *job, const char *table_sql)
+guard_function(const struct job_state *job)
 {
     struct buffer sql = {0}, word = {0};
 
-    buffer_printf(&sql,
-                  "CREATE TRIGGER pgrecast_guard BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s "
-                  "FOR EACH STATEMENT EXECUTE FUNCTION pgrecast.guard('%" PRId64 "', ",
-                  table_sql, job->id);
+    buffer_printf(&sql, " FOR EACH STATEMENT EXECUTE FUNCTION pgrecast.guard('%" PRId64 "', ", job->id);
     buffer_add_literal(&sql, job->name);
     command_add_word(&word, job->name);
     buffer_add_text(&sql, ", ");
@@ -50,9 +49,66 @@ guard_create(const struct job_state *job, const char *table_sql)
 }
 
 static char *
+guard_create(const struct job_state *job, const char *table_sql)
+{
+    char *function = guard_function(job);
+    char *sql = mem_printf(GUARD_EVENT "%s%s", table_sql, function);
+
+    free(function);
+    return sql;
+}
+
+static char *
 guard_enable(const char *table_sql)
 {
     return mem_printf("ALTER TABLE %s ENABLE ALWAYS TRIGGER pgrecast_guard", table_sql);
+}
+
+/*
+ * The same for each partition of a partitioned table: a statement that names a partition fires only the triggers of
+ * that. Partitions may have been added since the table was made.
+ */
+static char *
+guard_each_partition(const char *table_sql, const char *before, const char *after, const char *then)
+{
+    struct buffer body = {0}, sql = {0};
+
+    buffer_add_text(&body,
+                    "DECLARE part pg_catalog.regclass; BEGIN FOR part IN WITH RECURSIVE part (oid) AS ("
+                    "SELECT inhrelid FROM pg_catalog.pg_inherits WHERE inhparent = ");
+    buffer_add_literal(&body, table_sql);
+    buffer_add_text(&body,
+                    "::pg_catalog.regclass UNION ALL SELECT i.inhrelid FROM part AS p JOIN "
+                    "pg_catalog.pg_inherits AS i ON i.inhparent = p.oid) SELECT oid FROM part LOOP EXECUTE ");
+    buffer_add_literal(&body, before);
+    buffer_add_text(&body, " || part || ");
+    buffer_add_literal(&body, after);
+    if (then != NULL) {
+        buffer_add_text(&body, "; EXECUTE 'ALTER TABLE ' || part || ");
+        buffer_add_literal(&body, then);
+    }
+    buffer_add_text(&body, "; END LOOP; END");
+    buffer_add_text(&sql, "DO ");
+    buffer_add_literal(&sql, body.data);
+    buffer_free(&body);
+    return buffer_take(&sql);
+}
+
+static char *
+guard_create_parts(const struct job_state *job, const char *table_sql)
+{
+    char *function = guard_function(job);
+    char *sql =
+        guard_each_partition(table_sql, GUARD_EVENT, function, " ENABLE ALWAYS TRIGGER pgrecast_guard");
+
+    free(function);
+    return sql;
+}
+
+static char *
+guard_drop_parts(const char *table_sql)
+{
+    return guard_each_partition(table_sql, "DROP TRIGGER IF EXISTS pgrecast_guard ON ", "", NULL);
 }
 
 static struct params
@@ -67,24 +123,32 @@ guard_params(const struct job_state *job, const char *before, const char *now, u
 }
 
 bool
-guard_set(struct session *s, const struct job_state *job, int table, const char *table_sql, struct error *err)
+guard_set(struct session *s, const struct job_state *job, int table, const struct guarded *on,
+          struct error *err)
 {
-    struct params p = guard_params(job, table_sql, table_sql, job_other_oid(job, table));
-    char *create = guard_create(job, table_sql), *enable = guard_enable(table_sql);
+    struct params p = guard_params(job, on->sql, on->sql, job_other_oid(job, table));
+    char *create = guard_create(job, on->sql), *enable = guard_enable(on->sql),
+         *parts = guard_create_parts(job, on->sql);
     bool ok = session_execute(s, err, create) && session_execute(s, err, enable) &&
+              (!on->partitioned || session_execute(s, err, parts)) &&
               fence_run(s, NULL, err, state_sql_guard_made, &p);
 
     free(create);
+    free(parts);
     free(enable);
-    return ok ? true : error_context(err, "setting the guard of %s", table_sql);
+    return ok ? true : error_context(err, "setting the guard of %s", on->sql);
 }
 
 bool
-guard_renew(struct session *s, const struct job_state *job, int table, const char *table_sql,
+guard_renew(struct session *s, const struct job_state *job, int table, const struct guarded *on,
             struct error *err)
 {
-    return session_executef(s, err, "DROP TRIGGER IF EXISTS pgrecast_guard ON %s", table_sql) &&
-           guard_set(s, job, table, table_sql, err);
+    char *parts = guard_drop_parts(on->sql);
+    bool ok = session_executef(s, err, "DROP TRIGGER IF EXISTS pgrecast_guard ON %s", on->sql) &&
+              (!on->partitioned || session_execute(s, err, parts)) && guard_set(s, job, table, on, err);
+
+    free(parts);
+    return ok;
 }
 
 static char *
@@ -134,25 +198,32 @@ read_seals(struct session *s, const struct job_state *job, struct result *res, s
     return session_query_with(s, res, err, state_sql_guard_sealed, &p);
 }
 
-int
-guard_opened(const struct job_state *job, const struct result *res)
+/* An inactive table that was opened comes before partitions that were changed. */
+struct guard_breach
+guard_judge(const struct job_state *job, const struct result *res)
 {
+    struct guard_breach breach = {.table = -1};
     int rows = result_rows(res);
 
-    for (int i = 0; i < rows; i++)
-        if (row_int(res, i, "number") != i + 1 || row_null(res, i, "kept") ||
-            strcmp(row_text(res, i, "kept"), row_text(res, i, "now")) != 0)
-            return i;
-    return rows == job->table_count ? -1 : rows;
+    for (int i = 0; i < rows; i++) {
+        if (row_int(res, i, "number") != i + 1 ||
+            (!row_bool(res, i, "partitions") &&
+             (row_null(res, i, "kept") || strcmp(row_text(res, i, "kept"), row_text(res, i, "now")) != 0)))
+            return (struct guard_breach){.table = i};
+        if (breach.table < 0 && strcmp(row_text(res, i, "kept"), row_text(res, i, "now")) != 0)
+            breach = (struct guard_breach){.table = i, .partitions = true};
+    }
+    return rows == job->table_count ? breach : (struct guard_breach){.table = rows};
 }
 
 bool
-guard_read_seals(struct session *s, const struct job_state *job, int *opened, struct error *err)
+guard_read_seals(struct session *s, const struct job_state *job, struct guard_breach *breach,
+                 struct error *err)
 {
     struct result res = {0};
     bool ok = read_seals(s, job, &res, err);
 
-    *opened = ok ? guard_opened(job, &res) : -1;
+    *breach = ok ? guard_judge(job, &res) : (struct guard_breach){.table = -1};
     result_free(&res);
     return ok;
 }
@@ -206,18 +277,25 @@ guard_add_seal(struct pipeline *p, const struct job_state *job)
 }
 
 void
-guard_add_move(struct pipeline *p, const struct job_state *job, const char *before, const char *active,
-               const char *inactive, uint32_t inactive_oid)
+guard_add_move(struct pipeline *p, const struct job_state *job, const char *before,
+               const struct guarded *active, const struct guarded *inactive, uint32_t inactive_oid)
 {
-    struct params params = guard_params(job, before, inactive, inactive_oid);
-    char *drop = mem_printf("DROP TRIGGER IF EXISTS pgrecast_guard ON %s", active);
-    char *create = guard_create(job, inactive), *enable = guard_enable(inactive);
+    struct params params = guard_params(job, before, inactive->sql, inactive_oid);
+    char *drop = mem_printf("DROP TRIGGER IF EXISTS pgrecast_guard ON %s", active->sql);
+    char *create = guard_create(job, inactive->sql), *enable = guard_enable(inactive->sql);
+    char *drop_parts = guard_drop_parts(active->sql), *create_parts = guard_create_parts(job, inactive->sql);
 
     pipeline_add(p, drop);
+    if (active->partitioned)
+        pipeline_add(p, drop_parts);
     pipeline_add(p, create);
     pipeline_add(p, enable);
+    if (inactive->partitioned)
+        pipeline_add(p, create_parts);
     pipeline_add_prepared_with(p, STATEMENT_GUARD, &params);
     free(drop);
     free(create);
     free(enable);
+    free(drop_parts);
+    free(create_parts);
 }

@@ -12,6 +12,12 @@ select_table(const struct plan *plan, enum verify_side side)
     return side == SIDE_SOURCE ? plan->names.source_sql : plan->names.shadow_sql;
 }
 
+const char *
+select_only(const struct plan *plan, enum verify_side side)
+{
+    return table_only(side == SIDE_SOURCE ? plan->source : plan->target);
+}
+
 static const char *
 row_alias(enum verify_side side)
 {
@@ -38,7 +44,8 @@ add_rows(struct buffer *sql, const struct plan *plan, enum verify_side side, boo
         if (plan->rows.compare.encoding != NULL)
             buffer_printf(sql, ", '%s')", plan->rows.compare.encoding);
     }
-    buffer_printf(sql, " FROM ONLY %s AS %s", select_table(plan, side), row_alias(side));
+    buffer_printf(sql, " FROM %s%s AS %s", select_only(plan, side), select_table(plan, side),
+                  row_alias(side));
     if (side == SIDE_SOURCE)
         buffer_printf(sql, " CROSS JOIN LATERAL (%s) AS pgrecast_new", plan->rows.compare.transform);
 }

@@ -24,4 +24,7 @@ char *select_keys(const struct plan *plan, enum verify_side side, const char *ke
 /* The side's table, quoted; owned by the plan. */
 const char *select_table(const struct plan *plan, enum verify_side side);
 
+/* What stands before it where its rows are meant: see table_only(). */
+const char *select_only(const struct plan *plan, enum verify_side side);
+
 #endif

@@ -13,9 +13,9 @@ stored_select(const struct plan *plan)
 {
     struct buffer sql = {0};
 
-    buffer_printf(
-        &sql, "SELECT pgrecast_new.* FROM ONLY %s AS pgrecast_src CROSS JOIN LATERAL (%s) AS pgrecast_new",
-        plan->names.source_sql, plan->rows.compare.stored_differ);
+    buffer_printf(&sql,
+                  "SELECT pgrecast_new.* FROM %s%s AS pgrecast_src CROSS JOIN LATERAL (%s) AS pgrecast_new",
+                  table_only(plan->source), plan->names.source_sql, plan->rows.compare.stored_differ);
     for (int i = 0; i < plan->key_count; i++) {
         char value[16];
 

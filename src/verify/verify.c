@@ -57,10 +57,12 @@ reader_count(const struct verify_request *request)
 /* ---- one range ---- */
 
 static bool
-begin_range(struct session *s, const char *snapshot, const char *table, struct error *err)
+begin_range(struct session *s, const char *snapshot, const struct plan *plan, enum verify_side side,
+            struct error *err)
 {
     struct buffer import = {0};
-    char *lock = mem_printf("LOCK TABLE ONLY %s IN ACCESS SHARE MODE", table);
+    char *lock =
+        mem_printf("LOCK TABLE %s%s IN ACCESS SHARE MODE", select_only(plan, side), select_table(plan, side));
     const char *sql[3] = {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", NULL, lock};
     bool ok;
 
@@ -74,7 +76,8 @@ begin_range(struct session *s, const char *snapshot, const char *table, struct e
 }
 
 /*
- * Under the lock: check that the table's file is still that of the snapshot. The catalog is read in the
+ * Under the lock: check that the table's file is still that of the snapshot. A partitioned table has a file for each
+ * partition, and a range of its blocks is that range of each of them, up to the longest. The catalog is read in the
  * snapshot, the function returns the current file. TRUNCATE and a rewriting ALTER TABLE are not MVCC-safe
  * (manual, chapter 13.6), and a VACUUM FULL moves rows between ranges.
  */
@@ -84,16 +87,22 @@ check_file(struct session *s, const char *table, struct table_size *size, struct
     struct result res = {0};
     bool ok;
 
-    ok = session_query(s, &res, err,
-                       "SELECT c.relfilenode = pg_catalog.pg_relation_filenode(c.oid) AS same_file, "
-                       "pg_catalog.pg_relation_size(c.oid) AS bytes, "
-                       "pg_catalog.current_setting('block_size')::bigint AS block_bytes, "
-                       "c.reltuples::bigint AS rows "
-                       "FROM pg_catalog.pg_class AS c WHERE c.oid = $1::pg_catalog.regclass",
-                       1, table);
+    ok = session_query(
+        s, &res, err,
+        "WITH RECURSIVE part (oid) AS (SELECT $1::pg_catalog.regclass::pg_catalog.oid UNION ALL "
+        "SELECT i.inhrelid FROM part AS p JOIN pg_catalog.pg_class AS t ON t.oid = p.oid AND "
+        "t.relkind = 'p' JOIN pg_catalog.pg_inherits AS i ON i.inhparent = p.oid) "
+        "SELECT pg_catalog.bool_and(COALESCE(c.relfilenode = "
+        "pg_catalog.pg_relation_filenode(c.oid), false)) AS same_file, "
+        "pg_catalog.max(pg_catalog.pg_relation_size(c.oid)) AS bytes, "
+        "pg_catalog.current_setting('block_size')::bigint AS block_bytes, "
+        "CASE WHEN pg_catalog.min(c.reltuples) < 0 THEN -1 ELSE "
+        "pg_catalog.sum(c.reltuples)::bigint END AS rows "
+        "FROM part JOIN pg_catalog.pg_class AS c ON c.oid = part.oid AND c.relkind <> 'p'",
+        1, table);
     if (!ok)
         return false;
-    if (result_rows(&res) != 1 || !row_bool(&res, 0, "same_file")) {
+    if (row_null(&res, 0, "same_file") || !row_bool(&res, 0, "same_file")) {
         ok = error_set(err, ERROR_FAILED, "the table was rewritten or truncated after the snapshot");
         memcpy(err->sqlstate, VERIFY_REWRITTEN, sizeof(VERIFY_REWRITTEN));
     } else {
@@ -152,7 +161,7 @@ read_range(struct verify *v, int worker, struct session *s, enum verify_side sid
     bool ok;
 
     part->side = side;
-    ok = session_pin(s, err) && begin_range(s, ranges->snapshot, table, err) &&
+    ok = session_pin(s, err) && begin_range(s, ranges->snapshot, plan, side, err) &&
          verify_guard(v, worker, s, err) && check_file(s, table, &size, err) &&
          transfer_rows(s, sql, part, &watch, err) && session_commit(s, err);
     if (ok) {
@@ -230,7 +239,7 @@ measure_side(struct verify *v, struct session *s, enum verify_side side, struct 
     struct table_size size;
     int64_t blocks;
 
-    if (!begin_range(s, ranges->snapshot, table, err) || !check_file(s, table, &size, err) ||
+    if (!begin_range(s, ranges->snapshot, v->request->plan, side, err) || !check_file(s, table, &size, err) ||
         !session_commit(s, err))
         return error_context(err, "measuring %s", table);
     blocks = size.bytes / size.block_bytes;

@@ -116,9 +116,9 @@ def test_all_reasons_at_once(database, tmp_path):
     database.execute(TABLE)
     refused(database, tmp_path,
             "CREATE TABLE t (id integer PRIMARY KEY) PARTITION BY RANGE (id);"
-            "CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (1) TO (9); CREATE TABLE other (id integer);"
+            "CREATE TABLE t_1 PARTITION OF other FOR VALUES FROM (1) TO (9); CREATE TABLE other (id integer);"
             "DROP TABLE t; ALTER TABLE t DROP COLUMN id; ALTER TABLE t ADD FOREIGN KEY (id) REFERENCES t",
-            "PARTITION BY", "PARTITION OF", "CREATE TABLE other", "DROP TABLE t", "DROP COLUMN id", "foreign key")
+            "PARTITION OF other", "CREATE TABLE other (id", "DROP TABLE t", "DROP COLUMN id", "foreign key")
     refused(database, tmp_path,
             "CREATE TABLE t (note text, id integer PRIMARY KEY, k serial, amount integer GENERATED ALWAYS AS (1) STORED)",
             "another place", "\"k\" of the target is an identity column or serial", "\"amount\" is generated",

@@ -1,0 +1,296 @@
+"""A plain table becomes a partitioned one: a target file with PARTITION BY and its partitions."""
+
+import re
+import shlex
+
+import psycopg2
+import pytest
+
+import pgrecast
+from pgrecast import DONE, REFUSED
+from rewrite import Rewrite
+from tables import assert_clean, assert_untouched, describe, relations, row_differences, schema_differences
+from workloads import CompositeKey, Workload
+
+TABLE = """
+CREATE TABLE t (
+    id bigint NOT NULL, at date NOT NULL DEFAULT '2026-01-01', note text DEFAULT 'none', kind integer,
+    CONSTRAINT t_kind CHECK (kind >= 0), PRIMARY KEY (id, at)) WITH (fillfactor = 80);
+ALTER TABLE t ALTER note SET STATISTICS 50, ALTER note SET STORAGE EXTERNAL;
+CREATE INDEX t_kind_at ON t (kind, at);
+COMMENT ON TABLE t IS 'by day';
+COMMENT ON COLUMN t.note IS 'stays';
+INSERT INTO t SELECT g, date '2026-01-01' + g % 90, 'note ' || g, g % 7 FROM generate_series(1, 600) g;
+"""
+HEAD = """
+CREATE TABLE t (
+    id bigint NOT NULL, at date NOT NULL DEFAULT '2026-01-01', note text DEFAULT 'none', kind integer,
+    CONSTRAINT t_kind CHECK (kind >= 0), PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+"""
+PARTS = """
+CREATE TABLE t_01 PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+CREATE TABLE t_02 PARTITION OF t FOR VALUES FROM ('2026-02-01') TO ('2026-03-01') PARTITION BY HASH (id);
+CREATE TABLE t_02_0 PARTITION OF t_02 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE t_02_1 PARTITION OF public.t_02 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE t_rest PARTITION OF t DEFAULT;
+"""
+INDEX = "CREATE INDEX t_kind_at ON t (kind, at);"
+TARGET = HEAD + PARTS + INDEX
+# The same by hand: the rows are inserted into the partitioned table.
+LEAVES = ("t_01", "t_02_0", "t_02_1", "t_rest")
+BY_HAND = ("CREATE TABLE kept AS TABLE t; DROP TABLE t;" + HEAD + PARTS
+           + "".join(f"ALTER TABLE {leaf} SET (fillfactor = 80);" for leaf in LEAVES) + INDEX
+           + "ALTER TABLE t ALTER note SET STATISTICS 50, ALTER note SET STORAGE EXTERNAL;"
+           "COMMENT ON TABLE t IS 'by day'; COMMENT ON COLUMN t.note IS 'stays';"
+           "INSERT INTO t SELECT * FROM kept; DROP TABLE kept;")
+
+
+def write(tmp_path, text):
+    file = tmp_path / "target.sql"
+    file.write_text(text)
+    return str(file)
+
+
+def call(database, tmp_path, command, text, *arguments):
+    return pgrecast.call(database, command, "-t", "t", "--target", write(tmp_path, text), *arguments)
+
+
+def test_as_by_hand(new_database, tmp_path):
+    database, twin = new_database(), new_database()
+    database.execute(TABLE)
+    twin.execute(TABLE + BY_HAND)
+    outcome = call(database, tmp_path, "plan", TARGET)
+    assert outcome.status == DONE and "has no command for it" in outcome.stdout, str(outcome)
+    outcome = call(database, tmp_path, "run", TARGET, "--rollback-window=0")
+    assert outcome.status == DONE, str(outcome)
+    for table in ("t", "t_02", *LEAVES):
+        assert schema_differences(database, twin, table) == []
+        assert row_differences(database, twin, table) == []
+
+
+def test_worked_example(database, tmp_path):
+    """The section of docs/restructuring.md."""
+    text = (pgrecast.REPOSITORY / "docs" / "restructuring.md").read_text().split("## Partition a table")[1].split("\n## ")[0]
+    table, target = re.findall(r"^```sql\n(.*?)^```$", text, re.M | re.S)
+    commands = [shlex.split(line) for line in re.findall(r"^    pgrecast (.*)$", text, re.M)]
+    file = write(tmp_path, target)
+    for words in commands:
+        words[1:3] = []  # the database of the example
+        words[:] = [file if word == "partitioned.sql" else word for word in words]
+    plan, run, rollback, cutover, finish = commands
+    database.execute(table)
+    outcome = pgrecast.call(database, *plan)
+    assert outcome.status == DONE and "PARTITION BY RANGE (at)" in outcome.stdout, str(outcome)
+    running = pgrecast.start_run(database, None, *run[1:], window=None)
+    running.wait_phase("reverse")
+    database.execute("INSERT INTO events VALUES (1001, '2026-02-03', 'new'); UPDATE events SET at = at + 40 WHERE id < 20")
+    assert database.value("SELECT count(*) FROM events_2026_02") > 400
+    for command in (rollback, cutover, finish):
+        outcome = pgrecast.call(database, *command)
+        assert outcome.status == DONE, str(outcome)
+    assert running.wait().status == DONE
+    assert_clean(database)
+    assert database.execute("SELECT data FROM events_2026_02 WHERE id = 1001") == [("new",)]
+
+
+class Listed(CompositeKey):
+    """The key's first column divides the rows: a change of the key may move a row."""
+
+    name = "listed"
+    target = """
+        CREATE TABLE items (region text NOT NULL, number bigint NOT NULL, n integer, note text, label text, document text,
+            PRIMARY KEY (region, number)) PARTITION BY LIST (region);
+        CREATE TABLE items_0 PARTITION OF items FOR VALUES IN ('région 0');
+        CREATE TABLE items_1 PARTITION OF items FOR VALUES IN ('région 1') PARTITION BY HASH (number);
+        CREATE TABLE items_1_a PARTITION OF items_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE items_1_b PARTITION OF items_1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+        CREATE TABLE items_rest PARTITION OF items DEFAULT;"""
+
+
+class Hashed(Workload):
+    name = "hashed"
+    target = """
+        CREATE TABLE items (id integer PRIMARY KEY, n integer, note varchar(200), label text, document text)
+            PARTITION BY HASH (id);
+        """ + "".join(f"CREATE TABLE items_{n} PARTITION OF items FOR VALUES WITH (MODULUS 3, REMAINDER {n});" for n in range(3))
+
+
+class Ranged(Workload):
+    """The key gets a second column, which divides the rows. An update of it alone moves a row to another partition."""
+
+    name = "ranged"
+    target = """
+        CREATE TABLE items (id integer, n integer NOT NULL, note varchar(200), label text, document text, PRIMARY KEY (id, n))
+            PARTITION BY RANGE (n);
+        CREATE TABLE items_low PARTITION OF items FOR VALUES FROM (MINVALUE) TO (100);
+        CREATE TABLE items_mid PARTITION OF items FOR VALUES FROM (100) TO (5000);
+        CREATE TABLE items_rest PARTITION OF items DEFAULT;"""
+
+    def ddl(self, table):
+        yield from super().ddl(table)
+        yield f"ALTER TABLE {table} ALTER n SET NOT NULL, ALTER n SET DEFAULT 0"
+
+    def small_values(self, rng):
+        values = super().small_values(rng)
+        if values.get("n") is None:
+            values["n"] = rng.choice(("99", "100", "4999", "5000"))
+        return values
+
+
+def rewrite_of(database, workload, tmp_path, **options):
+    """One writer: with several, one that waits for a row which another moves to another partition gets an error (40001)."""
+    target = write(tmp_path, workload.target)
+    rewrite = Rewrite(database, workload=f"{__name__}:{workload.__name__}", arguments=("-t", "items", "--target", target),
+                      writers=1, **options)
+    rewrite.workload.alter = None
+    return rewrite
+
+
+@pytest.mark.parametrize("workload", [Listed, Hashed, Ranged], ids=lambda w: w.name)
+def test_under_load(database, tmp_path, workload):
+    """Forward, back and forward again, killed on the way."""
+    rewrite = rewrite_of(database, workload, tmp_path, rows=500)
+    with rewrite.load:
+        rewrite.run(kill="copy-chunk").wait_killed()
+        rewrite.resume(kill="index-key").wait_killed()
+        rewrite.resume().wait_phase("reverse")
+        rewrite.wait_traffic()
+        rewrite.assert_serves()
+        rewrite.assert_follows()
+        rewrite.kill()
+        rewrite.resume().wait_phase("reverse")
+        rewrite.roll_back()
+        rewrite.wait_traffic()
+        rewrite.assert_serves()
+        rewrite.assert_follows()
+        rewrite.roll_forward()
+        rewrite.wait_traffic()
+        rewrite.assert_serves()
+    rewrite.finish()
+    rewrite.assert_over()
+
+
+@pytest.fixture
+def reversed_items(database, tmp_path):
+    """Cut over, without a load; a table of five partitions by range, and the job follows."""
+    rewrite = rewrite_of(database, Ranged, tmp_path, rows=300)
+    rewrite.to_reverse()
+    return rewrite
+
+
+def refuse_rollback(rewrite, *reasons):
+    outcome = rewrite.command("rollback", status=pgrecast.NO_PARITY)
+    print(outcome)
+    for reason in reasons:
+        assert reason in outcome.stderr, str(outcome)
+    assert rewrite.phase == "reverse"
+
+
+def test_truncated_partition(database, reversed_items):
+    database.execute("TRUNCATE items_mid")
+    refuse_rollback(reversed_items, "extra in the original: (")
+    reversed_items.finish()
+
+
+def test_detached_partition(database, reversed_items):
+    database.execute("ALTER TABLE items DETACH PARTITION items_mid")
+    refuse_rollback(reversed_items, "extra in the original: (")
+    database.execute("ALTER TABLE items ATTACH PARTITION items_mid FOR VALUES FROM (100) TO (5000)")
+    reversed_items.command("verify")
+    reversed_items.roll_back()
+    reversed_items.assert_serves()
+    reversed_items.finish()
+    reversed_items.assert_over_with_original()
+
+
+def test_added_partition(database, reversed_items):
+    """An empty one is taken for right. One that brings rows is not."""
+    database.execute("CREATE TABLE items_high PARTITION OF items FOR VALUES FROM (10000) TO (20000)")
+    database.execute("INSERT INTO items VALUES (10000, 15000, 'new')")
+    database.execute("INSERT INTO items_mirror VALUES (10000, 15000, 'new')")
+    database.execute("INSERT INTO items_high VALUES (10001, 15001, 'direct')")
+    database.execute("INSERT INTO items_mirror VALUES (10001, 15001, 'direct')")
+    reversed_items.assert_follows()
+    reversed_items.roll_back()
+    reversed_items.assert_serves()
+    with pytest.raises(psycopg2.Error) as caught:
+        database.execute("INSERT INTO items_high VALUES (10002, 15002)")
+    assert caught.value.pgcode == "PGRG1"
+    reversed_items.roll_forward()
+    database.execute("CREATE TABLE more (LIKE items INCLUDING ALL); INSERT INTO more VALUES (10003, 30000);"
+                     "ALTER TABLE items ATTACH PARTITION more FOR VALUES FROM (30000) TO (40000)")
+    refuse_rollback(reversed_items, "missing in the original: (10003, 30000)")
+    reversed_items.finish()
+
+
+def test_unstreamed_partition(database, reversed_items):
+    """A partition that somebody adds may have changes that are not in the log, or not by the key."""
+    for add, undo, what in (
+            ("CREATE UNLOGGED TABLE more PARTITION OF items FOR VALUES FROM (10000) TO (20000)", "DROP TABLE more",
+             "partition public.more of \"public\".\"items\" is unlogged"),
+            ("ALTER TABLE items_mid REPLICA IDENTITY FULL", "ALTER TABLE items_mid REPLICA IDENTITY DEFAULT",
+             "has a replica identity of its own")):
+        database.execute(add)
+        outcome = reversed_items.command("rollback", status=pgrecast.NO_ROLLBACK)
+        assert what in outcome.stderr, str(outcome)
+        database.execute(undo)
+    reversed_items.roll_back()
+    reversed_items.assert_serves()
+    reversed_items.finish()
+
+
+def refused(database, tmp_path, text, *reasons, status=REFUSED):
+    before = relations(database)
+    for command in ("plan", "run"):
+        outcome = call(database, tmp_path, command, text)
+        assert outcome.status == status, str(outcome)
+        for reason in reasons:
+            assert reason in outcome.stderr, str(outcome)
+    assert relations(database) == before
+
+
+def test_no_partition_for_a_row(database, tmp_path):
+    """Rows that the copy and the stream find are named by their keys; nothing is swapped."""
+    database.execute(TABLE)
+    before = describe(database, "t")
+    target = TARGET.replace("CREATE TABLE t_rest PARTITION OF t DEFAULT;",
+                            "CREATE TABLE t_03 PARTITION OF t FOR VALUES FROM ('2026-03-01') TO ('2026-04-01');")
+    database.execute("INSERT INTO t VALUES (601, '2026-04-01')")
+    outcome = pgrecast.run(database, None, "-t", "t", "--target", write(tmp_path, target))
+    assert outcome.status == pgrecast.FAILED and "(601, 2026-04-01)" in outcome.stderr, str(outcome)
+    database.execute("DELETE FROM t WHERE id = 601")
+    outcome = pgrecast.call(database, "abort", "t")
+    assert outcome.status == DONE, str(outcome)
+    assert_untouched(database, before, "t")
+    running = pgrecast.start_run(database, None, "-t", "t", "--target", write(tmp_path, target), "--cutover=hold")
+    running.wait_phase("ready")
+    database.execute("INSERT INTO t VALUES (602, '2026-04-02')")
+    outcome = running.wait()
+    assert outcome.status == pgrecast.FAILED and "(602, 2026-04-02)" in outcome.stderr, str(outcome)
+    outcome = pgrecast.call(database, "abort", "t")
+    assert outcome.status == DONE, str(outcome)
+    assert_untouched(database, before, "t")
+
+
+def test_refused(database, tmp_path):
+    database.execute(TABLE)
+    refused(database, tmp_path, TARGET.replace("PRIMARY KEY (id, at)", "PRIMARY KEY (id)"),
+            "unique constraint on partitioned table must include all partitioning columns", "lacks column \"at\"")
+    refused(database, tmp_path, HEAD + INDEX, "the target has no partition that could hold its rows")
+    refused(database, tmp_path, TARGET + "CREATE TABLE other.t_04 PARTITION OF t FOR VALUES FROM ('2026-05-01') TO ('2026-06-01');"
+            "CREATE TABLE t_05 PARTITION OF other FOR VALUES FROM (1) TO (2);"
+            "CREATE TABLE t_06 PARTITION OF t (CHECK (kind > 1)) FOR VALUES FROM ('2026-06-01') TO ('2026-07-01');"
+            "CREATE UNLOGGED TABLE t_07 PARTITION OF t FOR VALUES FROM ('2026-07-01') TO ('2026-08-01') WITH (fillfactor = 50);",
+            "a partition in another schema", "t_05", "a partition with columns or constraints of its own",
+            "an UNLOGGED or TEMPORARY partition", "a partition with WITH")
+    refused(database, tmp_path, TARGET.replace("TO ('2026-03-01')", "TO ('2026-01-15')"), "empty range bound",
+            status=pgrecast.USAGE)
+    database.execute("""
+        CREATE TABLE t_02_1 (); CREATE TABLE child (a bigint, b date, FOREIGN KEY (a, b) REFERENCES t);
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER tables AFTER INSERT ON t REFERENCING NEW TABLE AS new FOR EACH ROW EXECUTE FUNCTION f();
+        CREATE TRIGGER off AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION f(); ALTER TABLE t DISABLE TRIGGER off;
+        ALTER TABLE t REPLICA IDENTITY FULL, CLUSTER ON t_kind_at""")
+    refused(database, tmp_path, TARGET, "t_02_1 exists already", "foreign keys are not carried over",
+            "trigger tables is FOR EACH ROW and has transition tables", "trigger off is FOR EACH ROW, and is disabled",
+            "replica identity is not the primary key", "marked for CLUSTER")
