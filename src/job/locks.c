@@ -31,12 +31,13 @@ locks_fit(struct session *s, const char *oids, int64_t partitions, enum error_ki
                 all = row_int(&r, 0, "needed") + row_int(&r, 0, "used");
 
         ok = error_set(err, kind, "the swap needs more locks than the server has room for");
-        error_detail(err,
-                     "It needs about %s locks, for partitions and for %s foreign %s (each partition has one of its "
-                     "own); of %s there are %s in use.",
-                     row_text(&r, 0, "needed"), row_text(&r, 0, "keys"),
-                     count_word(row_int(&r, 0, "keys"), "key", "keys"), row_text(&r, 0, "most"),
-                     row_text(&r, 0, "used"));
+        error_detail(
+            err,
+            "It needs about %s locks, for partitions and for %s foreign %s (each partition has one of its "
+            "own); of %s there are %s in use.",
+            row_text(&r, 0, "needed"), row_text(&r, 0, "keys"),
+            count_word(row_int(&r, 0, "keys"), "key", "keys"), row_text(&r, 0, "most"),
+            row_text(&r, 0, "used"));
         error_hint(
             err, "Set max_locks_per_transaction to at least %" PRId64 " (it is %s), and restart the server.",
             (all + all / 10) / processes + 1, row_text(&r, 0, "each"));

@@ -41,12 +41,18 @@ refuse_columns(const struct table *t, int major, struct string_list *reasons)
                       t->columns[i].name);
 }
 
+/*
+ * The swap adds foreign keys NOT VALID. Servers before 18 do not accept that of a partitioned table, but of a table
+ * that refers to one.
+ */
 static void
-refuse_others(const struct table *t, struct string_list *reasons)
+refuse_others(const struct table *t, int major, struct string_list *reasons)
 {
     for (int i = 0; i < t->foreign_key_count; i++)
-        list_addf(reasons, "%s: foreign keys are not carried over to a partitioned table yet",
-                  t->foreign_keys[i].description);
+        if (major < 18 && t->foreign_keys[i].on_oid == t->oid)
+            list_addf(reasons,
+                      "%s: before PostgreSQL 18 foreign keys are not carried over to a partitioned table",
+                      t->foreign_keys[i].description);
     for (int i = 0; i < t->dependent_count; i++)
         if (strcmp(t->dependents[i].kind, "publication") == 0)
             list_addf(reasons, "%s: its subscribers would get the changes under the names of the partitions",
@@ -86,7 +92,7 @@ partitions_refuse(struct session *s, const struct table *source, const struct ta
         list_addf(reasons, "the target has no partition that could hold its rows");
     refuse_storage(source, reasons);
     refuse_columns(source, session_major(s), reasons);
-    refuse_others(source, reasons);
+    refuse_others(source, session_major(s), reasons);
     return refuse_read(s, source, target, reasons, err);
 }
 
