@@ -340,6 +340,7 @@ void grant_list_copy(struct grant_list *to, const struct grant_list *from);
 
 const struct column *table_column(const struct table *t, int attnum); /* NULL if there is none */
 const struct column *table_column_named(const struct table *t, const char *name);
+const struct index *table_index_named(const struct table *t, const char *name); /* NULL if there is none */
 
 /*
  * Whether the index belongs to a constraint WITHOUT OVERLAPS (18). Its keys count as equal if they overlap.

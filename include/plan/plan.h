@@ -25,7 +25,8 @@ struct plan_options {
     const char *rebuild_table; /* as typed, maybe qualified and quoted; or NULL */
     /* a table whose partitions the new table gets, with the names of their columns; NULL: it is not partitioned */
     const struct table *layout;
-    bool rebuild_invalid;  /* do not refuse because of an invalid index */
+    const struct string_list *layout_code; /* with a layout: oids of the functions that it names */
+    bool rebuild_invalid;                  /* do not refuse because of an invalid index */
     bool accept_published; /* do not refuse because publications cover the working tables automatically */
     bool rollback;         /* a rollback must be possible: refuse whatever prevents one */
     /* stored generated columns may get values other than those ALTER TABLE would keep */

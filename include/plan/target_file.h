@@ -16,8 +16,9 @@ struct target_file {
 
 /* What makes the target of the table, for plan_options. */
 struct target_change {
-    char *sql;            /* statements; NULL: none are needed */
-    struct table *layout; /* the target, if it is partitioned: its partitions; else NULL */
+    char *sql;                      /* statements; NULL: none are needed */
+    struct table *layout;           /* the target, if it is partitioned: its partitions; else NULL */
+    struct string_list layout_code; /* oids of the functions that it names: the user wants them to run */
 };
 
 /*

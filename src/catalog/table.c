@@ -46,6 +46,15 @@ table_column_named(const struct table *t, const char *name)
     return NULL;
 }
 
+const struct index *
+table_index_named(const struct table *t, const char *name)
+{
+    for (int i = 0; i < t->index_count; i++)
+        if (strcmp(t->indexes[i].name, name) == 0)
+            return &t->indexes[i];
+    return NULL;
+}
+
 const char *
 table_only(const struct table *t)
 {

@@ -58,6 +58,7 @@ read_target(const struct cli_options *o, struct plan_options *plan, struct chang
     plan->sql = c->target.sql;
     plan->rebuild_table = c->target.sql == NULL ? o->table : NULL;
     plan->layout = c->target.layout;
+    plan->layout_code = &c->target.layout_code;
     return ok;
 }
 

@@ -42,6 +42,14 @@ list_constraints(const struct plan *plan, struct buffer *names)
     list_indexes(plan, names);
 }
 
+static void
+list_partitions(const struct plan *plan, struct buffer *names)
+{
+    for (int i = 0; i < plan->target->partition_count; i++)
+        array_add(names, plan->target->partitions[i].name);
+    array_end(names);
+}
+
 /* Statistics objects are made last. */
 static void
 list_statistics(const struct plan *plan, bool complete, struct buffer *definitions)
@@ -55,7 +63,7 @@ static bool
 find_additions(struct engine *e, int table, enum additions_when when, struct result *res, struct error *err)
 {
     bool complete = when == ADDITIONS_COMPLETE;
-    struct buffer constraints = {0}, indexes = {0}, statistics = {0};
+    struct buffer constraints = {0}, indexes = {0}, statistics = {0}, partitions = {0};
     const struct plan *plan = e->tables[table].plan;
     char *own = ledger_own(e->control, &e->job, err);
     struct buffer columns = {0};
@@ -78,8 +86,11 @@ find_additions(struct engine *e, int table, enum additions_when when, struct res
     params_text(&p, plan->target->toast_options);
     list_statistics(plan, complete, &statistics);
     params_text(&p, statistics.data);
+    list_partitions(plan, &partitions);
+    params_text(&p, partitions.data);
     ok = ok && session_query_with(e->control, res, err, sql_shadow_additions, &p);
     buffer_free(&statistics);
+    buffer_free(&partitions);
     buffer_free(&columns);
     buffer_free(&constraints);
     buffer_free(&indexes);

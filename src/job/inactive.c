@@ -162,7 +162,7 @@ inactive_seal(struct engine *e, struct error *err)
     return e->distrusted || guard_seal(e->control, &e->job, err);
 }
 
-/* A foreign or unlogged table, or one whose old keys are not those of the table's primary key. */
+/* A foreign or unlogged table, one whose old keys are not those of the table's primary key, or one with triggers of its own. */
 bool
 inactive_refuse_partitions(const struct engine *e, struct error *err)
 {
@@ -177,9 +177,8 @@ inactive_refuse_partitions(const struct engine *e, struct error *err)
         params_uint(&p, job_active_oid(&e->job, i));
         ok = session_query_with(e->control, &res, err, sql_unstreamed_partitions, &p);
         if (ok && result_rows(&res) > 0) {
-            ok = error_set(
-                err, ERROR_FAILED, "partition %s of %s %s: not all of its changes come through the stream",
-                row_text(&res, 0, "name"), e->tables[i].plan->names.source_sql, row_text(&res, 0, "what"));
+            ok = error_set(err, ERROR_FAILED, "partition %s of %s %s", row_text(&res, 0, "name"),
+                           e->tables[i].plan->names.source_sql, row_text(&res, 0, "what"));
             error_hint(err, "Change that, or detach it; then compare all rows with: " COMMAND("verify"),
                        e->job.name);
         }

@@ -30,8 +30,8 @@ void inactive_add(const struct engine *e, struct pipeline *p);
 bool inactive_looked(const struct engine *e, const struct result *res, struct error *err);
 
 /*
- * False, and ERROR_FAILED, where an active table has a partition whose changes do not all come through the stream:
- * one that others have added or changed, as they may.
+ * False, and ERROR_FAILED, where an active table has a partition whose changes do not all come through the stream, or that
+ * has triggers which would run for the job's writes once it is inactive: one that others have added or changed, as they may.
  */
 bool inactive_refuse_partitions(const struct engine *e, struct error *err);
 

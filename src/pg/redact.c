@@ -52,7 +52,7 @@ static const struct {
     {"23",
      false,
      {"execMain.c", "execExprInterp.c", "execIndexing.c", "domains.c", "nbtinsert.c", "tuplesort.c",
-      "tuplesortvariants.c", "ri_triggers.c", "tablecmds.c"}},
+      "tuplesortvariants.c", "ri_triggers.c", "tablecmds.c", "execPartition.c"}},
     {"54", false, {"nbtutils.c", "nbtinsert.c", "hio.c", "indextuple.c", "hashinsert.c", "spgdoinsert.c"}},
     {"53",
      false,

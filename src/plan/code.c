@@ -108,6 +108,20 @@ code_refuse_back(struct session *s, const struct plan_table *plans, struct strin
     return ok;
 }
 
+bool
+code_read(struct session *s, const struct table *t, struct string_list *oids, struct error *err)
+{
+    char *name = name_qualified(t->schema, t->name);
+    struct code_found found = {0};
+    const struct code_scope scope = {.table = name};
+    bool ok = code_find(s, &scope, &found, err);
+
+    list_add_all(oids, &found.oids);
+    code_found_free(&found);
+    free(name);
+    return ok;
+}
+
 static void
 copy_code(struct plan *to, const struct plan_code *from)
 {

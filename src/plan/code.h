@@ -27,4 +27,7 @@ bool code_refuse_back(struct session *s, const struct plan_table *plans, struct 
 /* Give all plans of the table the same data about code. */
 void code_spread(struct plan_table *plans);
 
+/* The functions of a table, which the user's own text has made, for plan_options.layout_code. */
+bool code_read(struct session *s, const struct table *t, struct string_list *oids, struct error *err);
+
 #endif

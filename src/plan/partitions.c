@@ -59,12 +59,38 @@ refuse_others(const struct table *t, int major, struct string_list *reasons)
                       t->dependents[i].description);
 }
 
-/* What the server knows: names in use, and triggers. */
+/*
+ * Names that the server gives to indexes of partitions begin with the name of the partition. The index that shall have
+ * such a name gets it in the swap only.
+ */
+static void
+refuse_names(const struct table *source, const struct table *target, struct string_list *reasons)
+{
+    for (int i = 0; i < target->partition_count; i++) {
+        const char *name = target->partitions[i].name;
+        size_t len = strlen(name);
+
+        if (strstr(name, "_pgrecast_") != NULL)
+            list_addf(reasons, "partition \"%s\" has a name as the job's own tables have", name);
+        for (int k = 0; k < target->index_count; k++) {
+            const char *index = target->indexes[k].name;
+
+            if (strncmp(index, name, len) == 0 && index[len] == '_' &&
+                table_index_named(source, index) == NULL)
+                list_addf(reasons,
+                          "the new index \"%s\" has a name that the server may give to an index of partition "
+                          "\"%s\"",
+                          index, name);
+        }
+    }
+}
+
+/* What the server knows: names in use, triggers, and who may add partitions. */
 static bool
 refuse_read(struct session *s, const struct table *source, const struct table *target,
-            struct string_list *reasons, struct error *err)
+            const struct plan_options *options, struct string_list *reasons, struct error *err)
 {
-    struct buffer names = {0};
+    struct buffer names = {0}, trusted = {0};
     struct params p = {0};
     struct result r = {0};
     bool ok;
@@ -74,17 +100,22 @@ refuse_read(struct session *s, const struct table *source, const struct table *t
     array_end(&names);
     params_uint(&p, source->oid);
     params_text(&p, names.data);
+    for (int i = 0; i < options->trusted_count; i++)
+        array_add(&trusted, options->trusted[i]);
+    array_end(&trusted);
+    params_text(&p, trusted.data);
     ok = session_query_with(s, &r, err, sql_plan_partitions, &p);
     for (int i = 0; ok && i < result_rows(&r); i++)
         list_add(reasons, row_copy(&r, i, "reason"));
     result_free(&r);
     buffer_free(&names);
+    buffer_free(&trusted);
     return ok;
 }
 
 bool
 partitions_refuse(struct session *s, const struct table *source, const struct table *target,
-                  struct string_list *reasons, struct error *err)
+                  const struct plan_options *options, struct string_list *reasons, struct error *err)
 {
     if (target->partition_key == NULL)
         return true;
@@ -93,7 +124,8 @@ partitions_refuse(struct session *s, const struct table *source, const struct ta
     refuse_storage(source, reasons);
     refuse_columns(source, session_major(s), reasons);
     refuse_others(source, session_major(s), reasons);
-    return refuse_read(s, source, target, reasons, err);
+    refuse_names(source, target, reasons);
+    return refuse_read(s, source, target, options, reasons, err);
 }
 
 void

@@ -9,7 +9,7 @@
  * names of partitions that are in use. Nothing if the target is not partitioned.
  */
 bool partitions_refuse(struct session *s, const struct table *source, const struct table *target,
-                       struct string_list *reasons, struct error *err);
+                       const struct plan_options *options, struct string_list *reasons, struct error *err);
 
 /* Give the target of a plan the partitions of the layout. No I/O. */
 void partitions_give(struct plan *p, const struct table *layout);

@@ -319,6 +319,14 @@ plan_read_where(struct making *m, struct plan *p)
 }
 
 static bool
+allow_layout(const struct making *m, struct plan *p)
+{
+    if (m->options->layout_code != NULL)
+        list_add_all(&p->code.allowed, m->options->layout_code);
+    return true;
+}
+
+static bool
 plan_forward(struct making *m, const struct making *others, int count)
 {
     struct plan *p = m->plans->forward = mem_alloc(sizeof(*p));
@@ -328,7 +336,7 @@ plan_forward(struct making *m, const struct making *others, int count)
            (!m->options->pack_columns ||
             layout_pack(m->s, p, m->clone.after, m->options->sample, &m->notes, &m->reasons, m->err)) &&
            plan_read_where(m, p) && decide(m, p) && sequences_warn(m->s, p, m->err) &&
-           code_allow(m->s, p, m->clone_schema, m->err) &&
+           code_allow(m->s, p, m->clone_schema, m->err) && allow_layout(m, p) &&
            sample_expressions(m->s, p, m->clone_schema, &m->reasons, &m->hints, m->err) &&
            refuse_if(p->source, &m->reasons, &m->hints, m->err) &&
            (!m->options->sample ||

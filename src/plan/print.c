@@ -174,15 +174,6 @@ print_part(FILE *out, const char *kind, const char *name, const char *fate)
 }
 
 static bool
-has_index(const struct table *t, const char *name)
-{
-    for (int i = 0; i < t->index_count; i++)
-        if (strcmp(t->indexes[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static bool
 has_constraint(const struct table *t, const char *name)
 {
     for (int i = 0; i < t->constraint_count; i++)
@@ -274,10 +265,10 @@ print_parts(const struct plan *p, FILE *out)
         const struct index *x = &p->target->indexes[i];
 
         print_part(out, generate_constraint_of(p->target, x) != NULL ? "constraint" : "index", x->name,
-                   has_index(p->source, x->name) ? "built anew, same name" : "new");
+                   table_index_named(p->source, x->name) != NULL ? "built anew, same name" : "new");
     }
     for (int i = 0; i < p->source->index_count; i++)
-        if (!has_index(p->target, p->source->indexes[i].name))
+        if (table_index_named(p->target, p->source->indexes[i].name) == NULL)
             print_part(out, "index", p->source->indexes[i].name, "dropped or renamed");
     print_constraints(p, out);
     print_sequences(p, out);

@@ -168,11 +168,11 @@ find_change(struct session *s, const struct target_file *file, struct table *sou
         goto out;
     target = make_target(s, source, scratch, &ddl, err);
     judge_target(target, err);
-    if (target == NULL)
+    if (target == NULL || (target->partition_key != NULL && !code_read(s, target, &out->layout_code, err)))
         goto out;
     read_maps(file, target, &maps, &reasons);
     target_difference(source, target, source->schema, &maps, &changes, &reasons);
-    if (!partitions_refuse(s, source, target, &reasons, err))
+    if (!partitions_refuse(s, source, target, file->options, &reasons, err))
         goto out;
     if (!refuse_if(source, &reasons, &no_hints, err))
         goto out;
@@ -204,6 +204,7 @@ target_change_clear(struct target_change *c)
 {
     free(c->sql);
     table_free(c->layout);
+    list_free(&c->layout_code);
     *c = (struct target_change){0};
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/buffer.h"
+#include "catalog/table.h"
 #include "core/mem.h"
 #include "sql/sql.h"
 
@@ -139,6 +140,34 @@ refuse_code(const struct code_found *found, struct error *err)
     return false;
 }
 
+/*
+ * Refuse a partitioned table whose owner is not trusted: he can attach a partition with a trigger between the examination and
+ * the write, because no lock of a writer keeps him from it.
+ */
+static bool
+refuse_partitions(struct session *s, const struct plan *plan, struct error *err)
+{
+    char *trusted = array_of(&plan->code.trusted);
+    struct result r = {0};
+    bool ok = session_row(s, &r, err,
+                          "SELECT pg_catalog.pg_has_role($1::pg_catalog.name, session_user, 'USAGE') OR "
+                          "$1 = ANY ($2::pg_catalog.text[]) AS trusted",
+                          2, plan->source->owner, trusted);
+
+    if (ok && !row_bool(&r, 0, "trusted")) {
+        ok = error_set(err, ERROR_FAILED,
+                       "role \"%s\" may add partitions with code of its own, and is not trusted",
+                       plan->source->owner);
+        error_hint(err,
+                   "Connect as the owner of the table, or say that the role may use all rights of the "
+                   "session's: --trust-owner=%s",
+                   plan->source->owner);
+    }
+    result_free(&r);
+    free(trusted);
+    return ok;
+}
+
 bool
 code_check(struct session *s, const struct plan *plan, struct error *err)
 {
@@ -155,6 +184,9 @@ code_check(struct session *s, const struct plan *plan, struct error *err)
 
     if (!plan->code.foreign)
         return true;
+    if ((plan->source->partition_key != NULL || plan->target->partition_key != NULL) &&
+        !refuse_partitions(s, plan, err))
+        return false;
     if (shadow.written)
         code_defaults(plan, &defaults);
     ok = code_find(s, &source, &found, err) && code_find(s, &shadow, &found, err);
@@ -184,7 +216,7 @@ code_guard(struct session *s, struct session *asker, const struct plan *plan, st
 {
     if (!plan->code.foreign)
         return true;
-    return session_executef(s, err, "LOCK TABLE ONLY %s, ONLY %s IN ROW EXCLUSIVE MODE",
-                            plan->names.source_sql, plan->names.shadow_sql) &&
+    return session_executef(s, err, "LOCK TABLE %s%s, %s%s IN ROW EXCLUSIVE MODE", table_only(plan->source),
+                            plan->names.source_sql, table_only(plan->target), plan->names.shadow_sql) &&
            code_check(asker != NULL ? asker : s, plan, err);
 }

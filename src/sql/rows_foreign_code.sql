@@ -59,6 +59,10 @@ parts (what, classid, objid, as_alter) AS (
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
     WHERE i.indrelid IN (SELECT m.oid FROM member AS m)
     UNION ALL
+    -- of a partitioned table: the expressions and operator classes by which a row finds its partition
+    SELECT 'the partition key', 'pg_catalog.pg_class'::pg_catalog.regclass, k.partrelid, false
+    FROM pg_catalog.pg_partitioned_table k WHERE k.partrelid IN (SELECT m.oid FROM member AS m)
+    UNION ALL
     SELECT pg_catalog.format('trigger %I', t.tgname), 'pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid, false
     FROM pg_catalog.pg_trigger t
     WHERE $5::boolean AND t.tgrelid IN (SELECT m.oid FROM member AS m) AND NOT t.tgisinternal AND t.tgenabled <> 'D'

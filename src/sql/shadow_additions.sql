@@ -3,7 +3,8 @@
 -- $1 oid of the table; $2 what the job has made: an array of "kind oid", from the ledger; $3 names of its columns; $4, $5
 -- whether it has to have row security, and force it; $6 rows are in it already; $7, $8 names of its constraints and
 -- indexes, null where they are not looked at; $9, $10, $11 owner, storage parameters, and those of its TOAST table, in the
--- form of catalog_table.sql; $12 definitions of its statistics objects, in the form of catalog_statistics.sql
+-- form of catalog_table.sql; $12 definitions of its statistics objects, in the form of catalog_statistics.sql; $13 names of
+-- its partitions
 WITH RECURSIVE part (oid) AS (
     SELECT $1::pg_catalog.oid
     UNION ALL
@@ -12,7 +13,7 @@ WITH RECURSIVE part (oid) AS (
     JOIN pg_catalog.pg_class AS t ON t.oid = p.oid AND t.relkind = 'p'
     JOIN pg_catalog.pg_inherits AS i ON i.inhparent = p.oid
 )
-SELECT a.what || CASE WHEN c.oid <> $1::pg_catalog.oid THEN ' of partition ' || c.oid::pg_catalog.regclass ELSE '' END AS what, a.undo
+SELECT a.what || CASE WHEN c.oid <> $1::pg_catalog.oid AND a.step > 0 THEN ' of partition ' || c.oid::pg_catalog.regclass ELSE '' END AS what, a.undo
 FROM part
 JOIN pg_catalog.pg_class AS c ON c.oid = part.oid
 CROSS JOIN LATERAL (
@@ -94,6 +95,9 @@ CROSS JOIN LATERAL (
                   WHERE toast.oid = c.reltoastrelid AND o.option_name <> 'autovacuum_enabled')) AS now (own, toast)
     WHERE NOT $6::pg_catalog.bool AND c.relkind <> 'p' AND (now.own IS DISTINCT FROM $10::pg_catalog.text
                                        OR c.reltoastrelid <> 0 AND now.toast IS DISTINCT FROM $11::pg_catalog.text)
+    UNION ALL
+    SELECT 0, 'partition ' || c.oid::pg_catalog.regclass, NULL
+    WHERE NOT $6::pg_catalog.bool AND c.oid <> $1::pg_catalog.oid AND c.relname::pg_catalog.text <> ALL ($13::pg_catalog.text[])
     UNION ALL
     SELECT 2, 'inheritance', NULL
     FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = c.oid AND NOT c.relispartition OR i.inhparent = c.oid AND c.relkind = 'r'

@@ -92,17 +92,17 @@ check_file(struct session *s, const char *table, struct table_size *size, struct
         "WITH RECURSIVE part (oid) AS (SELECT $1::pg_catalog.regclass::pg_catalog.oid UNION ALL "
         "SELECT i.inhrelid FROM part AS p JOIN pg_catalog.pg_class AS t ON t.oid = p.oid AND "
         "t.relkind = 'p' JOIN pg_catalog.pg_inherits AS i ON i.inhparent = p.oid) "
-        "SELECT pg_catalog.bool_and(COALESCE(c.relfilenode = "
-        "pg_catalog.pg_relation_filenode(c.oid), false)) AS same_file, "
-        "pg_catalog.max(pg_catalog.pg_relation_size(c.oid)) AS bytes, "
+        "SELECT COALESCE(pg_catalog.bool_and(COALESCE(c.relfilenode = "
+        "pg_catalog.pg_relation_filenode(c.oid), false)), true) AS same_file, "
+        "COALESCE(pg_catalog.max(pg_catalog.pg_relation_size(c.oid)), 0) AS bytes, "
         "pg_catalog.current_setting('block_size')::bigint AS block_bytes, "
         "CASE WHEN pg_catalog.min(c.reltuples) < 0 THEN -1 ELSE "
-        "pg_catalog.sum(c.reltuples)::bigint END AS rows "
-        "FROM part JOIN pg_catalog.pg_class AS c ON c.oid = part.oid AND c.relkind <> 'p'",
+        "COALESCE(pg_catalog.sum(c.reltuples), 0)::bigint END AS rows "
+        "FROM part JOIN pg_catalog.pg_class AS c ON c.oid = part.oid AND c.relkind = 'r'",
         1, table);
     if (!ok)
         return false;
-    if (row_null(&res, 0, "same_file") || !row_bool(&res, 0, "same_file")) {
+    if (!row_bool(&res, 0, "same_file")) {
         ok = error_set(err, ERROR_FAILED, "the table was rewritten or truncated after the snapshot");
         memcpy(err->sqlstate, VERIFY_REWRITTEN, sizeof(VERIFY_REWRITTEN));
     } else {

@@ -275,9 +275,11 @@ def test_unstreamed_partition(database, reversed_items):
     """A partition that somebody adds may have changes that are not in the log, or not by the key."""
     for add, undo, what in (
             ("CREATE UNLOGGED TABLE more PARTITION OF items FOR VALUES FROM (10000) TO (20000)", "DROP TABLE more",
-             "partition public.more of \"public\".\"items\" is unlogged"),
+             "partition public.more of \"public\".\"items\" is unlogged: not all of its changes"),
             ("ALTER TABLE items_mid REPLICA IDENTITY FULL", "ALTER TABLE items_mid REPLICA IDENTITY DEFAULT",
-             "has a replica identity of its own")):
+             "has a replica identity of its own: not all of its changes come through the stream"),
+            ("CREATE TRIGGER same BEFORE UPDATE ON items_mid FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+             "DROP TRIGGER same ON items_mid", "has row triggers of its own (same), which would run for the program's writes")):
         database.execute(add)
         outcome = reversed_items.command("rollback", status=pgrecast.NO_ROLLBACK)
         assert what in outcome.stderr, str(outcome)
@@ -315,10 +317,141 @@ def test_no_partition_for_a_row(database, tmp_path):
     running.wait_phase("ready")
     database.execute("INSERT INTO t VALUES (602, '2026-04-02')")
     outcome = running.wait()
-    assert outcome.status == pgrecast.FAILED and "(602, 2026-04-02)" in outcome.stderr, str(outcome)
-    outcome = pgrecast.call(database, "abort", "t")
+    assert outcome.status == pgrecast.FAILED, str(outcome)
+    assert ("the row with the key (602, 2026-04-02), changed meanwhile, cannot be converted:"
+            " no partition of relation \"t_pgrecast_new\" found for row\n") in outcome.stderr, str(outcome)
+    database.execute("DELETE FROM t WHERE id = 602; INSERT INTO t VALUES (603, '2026-01-02')")
+    running = pgrecast.start_resume(database, "t")
+    running.wait_phase("ready")
+    outcome = pgrecast.call(database, "cutover", "t")
+    assert outcome.status == DONE and running.wait().status == DONE, str(outcome)
+    assert database.value("SELECT count(*) FROM t WHERE id > 600") == 1
+    assert_clean(database)
+
+
+@pytest.mark.main_major
+def test_no_partition_after_a_rollback(database, tmp_path):
+    """The original serves. Once the row is changed, the job goes on, and another cutover is possible."""
+    database.execute(TABLE)
+    target = write(tmp_path, TARGET.replace("CREATE TABLE t_rest PARTITION OF t DEFAULT;",
+                                            "CREATE TABLE t_03 PARTITION OF t FOR VALUES FROM ('2026-03-01') TO ('2026-04-01');"))
+    running = pgrecast.start_run(database, None, "-t", "t", "--target", target, window=None)
+    running.wait_phase("reverse")
+    outcome = pgrecast.call(database, "rollback", "t")
     assert outcome.status == DONE, str(outcome)
-    assert_untouched(database, before, "t")
+    database.execute("INSERT INTO t VALUES (602, '2026-04-02')")
+    outcome = running.wait()
+    assert outcome.status == pgrecast.FAILED and "(602, 2026-04-02)" in outcome.stderr, str(outcome)
+    database.execute("UPDATE t SET at = '2026-03-02' WHERE id = 602; TRUNCATE t; INSERT INTO t VALUES (604, '2026-03-03')")
+    running = pgrecast.start_resume(database, "t")
+    wait_until(lambda: pgrecast.the_job(database)["running"], "the instance to hold the job")
+    outcome = pgrecast.call(database, "cutover", "t", "--wait")
+    assert outcome.status == DONE, str(outcome)
+    assert database.execute("SELECT id FROM t_03") == [(604,)]
+    outcome = pgrecast.call(database, "finish", "t")
+    assert outcome.status == DONE and running.wait().status == DONE, str(outcome)
+    assert_clean(database)
+
+
+@pytest.mark.main_major
+def test_owner_not_trusted(database, tmp_path):
+    """No lock keeps the owner from attaching a partition with a trigger while another role writes rows."""
+    database.execute(TABLE)
+    arguments = ("-t", "t", "--target", write(tmp_path, TARGET))
+    for command in ("plan", "run"):
+        outcome = pgrecast.call(database, command, *arguments, user="postgres")
+        assert outcome.status == REFUSED and "its owner app_owner could add partitions with triggers" in outcome.stderr, str(outcome)
+    outcome = pgrecast.run(database, None, *arguments, "--trust-owner=app_owner", user="postgres")
+    assert outcome.status == DONE, str(outcome)
+
+
+@pytest.mark.main_major
+def test_code_of_the_partition_key(database, tmp_path):
+    """A function that the target itself names may run; one that belongs to another role than the table and the session."""
+    database.superuser("DO $$ BEGIN CREATE ROLE stranger; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+                       "CREATE FUNCTION f(bigint) RETURNS bigint IMMUTABLE LANGUAGE sql AS 'SELECT $1 % 3';"
+                       "ALTER FUNCTION f(bigint) OWNER TO stranger")
+    database.execute("CREATE TABLE k (id bigint); INSERT INTO k SELECT generate_series(1, 30); ALTER TABLE k ADD PRIMARY KEY (id)")
+    target = ("CREATE TABLE k (id bigint NOT NULL) PARTITION BY LIST (f(id));"
+              "CREATE TABLE k_0 PARTITION OF k FOR VALUES IN (0); CREATE TABLE k_rest PARTITION OF k DEFAULT")
+    outcome = pgrecast.run(database, None, "-t", "k", "--target", write(tmp_path, target), "--trust-owner=app_owner", user="postgres")
+    assert outcome.status == DONE, str(outcome)
+    assert database.value("SELECT count(*) FROM k_0") == 10
+
+
+@pytest.mark.main_major
+def test_partition_by_an_event_trigger(database, tmp_path):
+    database.execute(TABLE)
+    before = relations(database)
+    database.superuser("""
+        CREATE FUNCTION on_new() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        DECLARE made record;
+        BEGIN
+            FOR made IN SELECT object_identity AS name FROM pg_event_trigger_ddl_commands() LOOP
+                IF made.name = 'public.t_02_0' THEN
+                    CREATE TABLE public.t_more PARTITION OF public.t_pgrecast_new FOR VALUES FROM ('2030-01-01') TO ('2031-01-01');
+                END IF;
+            END LOOP;
+        END $$;
+        CREATE EVENT TRIGGER on_new ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION on_new()""")
+    outcome = call(database, tmp_path, "run", TARGET)
+    assert outcome.status == REFUSED and "not planned: partition public.t_more" in outcome.stderr, str(outcome)
+    assert relations(database) == before
+
+
+@pytest.mark.main_major
+def test_only_some_rows(database, tmp_path):
+    """Of those that are left out, none needs a partition."""
+    database.execute(TABLE)
+    target = TARGET.replace("CREATE TABLE t_rest PARTITION OF t DEFAULT;", "")
+    arguments = ("-t", "t", "--target", write(tmp_path, target), "--where", "at < '2026-03-01'", "--cutover=hold")
+    running = pgrecast.start_run(database, None, *arguments)
+    running.wait_phase("ready")
+    database.execute("INSERT INTO t VALUES (601, '2026-04-01'), (602, '2026-02-28'); UPDATE t SET at = '2026-05-05' WHERE id IN (5, 6);"
+                     "UPDATE t SET at = '2026-01-31' WHERE id IN (85, 86)")
+    kept = database.execute("SELECT * FROM t WHERE at < '2026-03-01' ORDER BY id")
+    outcome = pgrecast.call(database, "cutover", "t")
+    assert outcome.status == DONE and running.wait().status == DONE, str(outcome)
+    assert database.execute("SELECT * FROM t ORDER BY id") == kept
+    assert_clean(database)
+
+
+@pytest.mark.main_major
+def test_names(database, tmp_path):
+    """All of them have to be quoted, also those in the statements on each partition."""
+    table = """CREATE TABLE "S'x"."Tab\\le" ("I d" integer, "at" date, PRIMARY KEY ("I d", "at"))"""
+    database.execute(f"""CREATE SCHEMA "S'x"; {table}; INSERT INTO "S'x"."Tab\\le" SELECT g, '2026-01-01' FROM generate_series(1, 60) g""")
+    target = table + """ PARTITION BY RANGE ("at"); CREATE TABLE "S'x"."P'1\\" PARTITION OF "S'x"."Tab\\le" DEFAULT"""
+    job = "o'b\\$$x"
+    running = pgrecast.start_run(database, None, "-t", '"S\'x"."Tab\\le"', "--target", write(tmp_path, target), "--job", job, window=None)
+    running.wait_phase("reverse")
+    for command in ("rollback", "finish"):
+        outcome = pgrecast.call(database, command, job)
+        assert outcome.status == DONE, str(outcome)
+    assert running.wait().status == DONE
+    assert_clean(database)
+
+
+@pytest.mark.majors((18,))
+def test_identity(database, tmp_path):
+    """And a check that is NOT VALID."""
+    head = """CREATE TABLE i (id bigint GENERATED ALWAYS AS IDENTITY (START 5 INCREMENT 2), at date NOT NULL, n integer,
+        PRIMARY KEY (id, at))"""
+    later = "ALTER TABLE i ADD CONSTRAINT later CHECK (n < 1000) NOT VALID"
+    database.execute(f"{head}; {later}; INSERT INTO i (at, n) SELECT date '2026-01-01' + g, g FROM generate_series(1, 50) g")
+    target = f"""{head} PARTITION BY RANGE (at); CREATE TABLE i_1 PARTITION OF i FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+        CREATE TABLE i_2 PARTITION OF i DEFAULT; {later}"""
+    running = pgrecast.start_run(database, None, "-t", "i", "--target", write(tmp_path, target), window=None)
+    running.wait_phase("reverse")
+    assert database.execute("SELECT attrelid::regclass::text, attidentity::text FROM pg_attribute WHERE attname = 'id' AND attrelid IN"
+                            " ('i'::regclass, 'i_1'::regclass, 'i_2'::regclass) ORDER BY 1") == [("i", "a"), ("i_1", "a"), ("i_2", "a")]
+    database.execute("INSERT INTO i (at, n) VALUES ('2026-01-15', 7)")
+    for command in ("rollback", "cutover", "finish"):
+        outcome = pgrecast.call(database, command, "i")
+        assert outcome.status == DONE, str(outcome)
+        database.execute("INSERT INTO i (at, n) VALUES ('2026-01-15', 7)")
+    assert running.wait().status == DONE
+    assert database.execute("SELECT count(DISTINCT id), max(id) FROM i") == [(54, 111)]
 
 
 def test_refused(database, tmp_path, major):
@@ -326,6 +459,9 @@ def test_refused(database, tmp_path, major):
     refused(database, tmp_path, TARGET.replace("PRIMARY KEY (id, at)", "PRIMARY KEY (id)"),
             "unique constraint on partitioned table must include all partitioning columns", "lacks column \"at\"")
     refused(database, tmp_path, HEAD + INDEX, "the target has no partition that could hold its rows")
+    refused(database, tmp_path, TARGET.replace("t_rest", "t_pgrecast_old") + "CREATE INDEX t_01_kind_idx ON t (kind);",
+            "partition \"t_pgrecast_old\" has a name as the job's own tables have",
+            "the new index \"t_01_kind_idx\" has a name that the server may give to an index of partition \"t_01\"")
     refused(database, tmp_path, TARGET + "CREATE TABLE other.t_04 PARTITION OF t FOR VALUES FROM ('2026-05-01') TO ('2026-06-01');"
             "CREATE TABLE t_05 PARTITION OF other FOR VALUES FROM (1) TO (2);"
             "CREATE TABLE t_06 PARTITION OF t (CHECK (kind > 1)) FOR VALUES FROM ('2026-06-01') TO ('2026-07-01');"
