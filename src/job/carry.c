@@ -526,6 +526,12 @@ carry_changes(struct engine *e, int table, json_t *changes, json_t *others, bool
     bool ok = true;
 
     *carried = false;
+    /* what a partitioned table has is on its partitions too, or cannot be on it: the change holds the job */
+    if (e->tables[table].plan->source->partition_key != NULL ||
+        e->tables[table].plan->target->partition_key != NULL) {
+        w->not_carried = true;
+        return true;
+    }
     if (w->not_carried || w->unbuilt || !e->job.shadow_complete || e->distrusted || !engine_applies(e) ||
         !engine_at_boundary(e) || active == NULL || t->other_definition == NULL ||
         t->other_fingerprint == NULL)
