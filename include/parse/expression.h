@@ -12,4 +12,15 @@
  */
 bool expression_check(const char *text, struct error *err);
 
+/*
+ * Forms that compare values with an operator that they do not name: "NULLIF(a, b)". How the first of them in the text is
+ * written, and what it can be replaced by if the operator is to be named. False if there is none, or the text cannot
+ * be read; comparisons of rows are not looked for.
+ */
+struct expression_form {
+    const char *form;
+    const char *instead;
+};
+bool expression_unnamed_operator(const char *text, struct expression_form *form);
+
 #endif

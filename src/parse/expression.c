@@ -39,3 +39,49 @@ expression_check(const char *text, struct error *err)
     free(sql);
     return ok;
 }
+
+/* The form that begins at a token, or NULL. */
+static const struct expression_form *
+form_at(const struct token_text *tokens, int at)
+{
+    static const struct expression_form simple_case = {"CASE a WHEN b THEN ... END",
+                                                       "CASE WHEN a = b THEN ... END"};
+    static const struct expression_form null_if = {"NULLIF(a, b)", "CASE WHEN a = b THEN NULL ELSE a END"};
+    static const struct expression_form distinct = {
+        "a IS DISTINCT FROM b",
+        "CASE WHEN a IS NULL OR b IS NULL THEN (a IS NULL) <> (b IS NULL) ELSE a <> b END"};
+    static const struct expression_form same = {
+        "a IS NOT DISTINCT FROM b",
+        "CASE WHEN a IS NULL OR b IS NULL THEN (a IS NULL) = (b IS NULL) ELSE a = b END"};
+    int next = at + 1;
+
+    if (token_is(tokens, at, PG_QUERY__TOKEN__CASE) && !token_is(tokens, next, PG_QUERY__TOKEN__WHEN))
+        return &simple_case;
+    if (token_is(tokens, at, PG_QUERY__TOKEN__NULLIF))
+        return &null_if;
+    if (!token_is(tokens, at, PG_QUERY__TOKEN__IS))
+        return NULL;
+    if (token_is(tokens, next, PG_QUERY__TOKEN__DISTINCT))
+        return &distinct;
+    return token_is(tokens, next, PG_QUERY__TOKEN__NOT) &&
+                   token_is(tokens, next + 1, PG_QUERY__TOKEN__DISTINCT)
+               ? &same
+               : NULL;
+}
+
+bool
+expression_unnamed_operator(const char *text, struct expression_form *form)
+{
+    const struct expression_form *found = NULL;
+    struct token_text tokens = {0};
+    struct error ignored = {0};
+
+    if (tokens_scan(&tokens, text, &ignored))
+        for (int i = 0; found == NULL && i < tokens.token_count; i++)
+            found = form_at(&tokens, i);
+    if (found != NULL)
+        *form = *found;
+    tokens_free(&tokens);
+    error_clear(&ignored);
+    return found != NULL;
+}

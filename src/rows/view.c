@@ -7,6 +7,7 @@
 #include "core/list.h"
 #include "core/mem.h"
 #include "core/name.h"
+#include "parse/expression.h"
 #include "pg/sqlstate.h"
 #include "sql/sql.h"
 #include "view_functions.h"
@@ -134,10 +135,21 @@ view_uses(const struct view_place *v, struct uses *uses, struct error *err)
     return ok;
 }
 
+/* text: as typed. */
 static bool
-view_refuse_reading(const char *what, const char *difference, struct error *err)
+view_refuse_reading(const char *what, const char *text, const char *difference, struct error *err)
 {
+    struct expression_form form;
+
     error_set(err, ERROR_REFUSED, "the %s needs operators of a search_path: %s", what, difference);
+    if (expression_unnamed_operator(text, &form)) {
+        error_detail(err,
+                     "It runs with an empty search_path, where %s, which names no operator, finds another "
+                     "one than here.",
+                     form.form);
+        return error_hint(err, "Write it with a comparison, which is stored with its operator: %s",
+                          form.instead);
+    }
     error_detail(err, "It runs with an empty search_path, where IS DISTINCT FROM, NULLIF, CASE x WHEN and "
                       "comparisons of rows "
                       "find other operators than here.");
@@ -148,7 +160,8 @@ view_refuse_reading(const char *what, const char *difference, struct error *err)
 
 /* The text that was read back is run later, with an empty search_path: it must mean the same there. */
 static bool
-view_prove(const struct view_place *v, const char *definition, const char *what, struct error *err)
+view_prove(const struct view_place *v, const char *definition, const char *text, const char *what,
+           struct error *err)
 {
     struct uses uses = {0}, again = {0};
     bool ok = view_uses(v, &uses, err) && view_check_functions(v, &uses, what, err);
@@ -161,13 +174,13 @@ view_prove(const struct view_place *v, const char *definition, const char *what,
                 difference = mem_strdup(err->message);
                 error_clear(err);
                 view_strip_schema(v->schema, difference);
-                ok = view_refuse_reading(what, difference, err);
+                ok = view_refuse_reading(what, text, difference, err);
             }
             ok = false;
         }
         ok = ok && view_uses(v, &again, err);
         if (ok && (difference = uses_difference(&uses, &again, NULL)) != NULL)
-            ok = view_refuse_reading(what, difference, err);
+            ok = view_refuse_reading(what, text, difference, err);
     }
     uses_free(&uses);
     uses_free(&again);
@@ -190,7 +203,7 @@ view_read(const struct view_place *v, const char *list, const char *text, const 
     ok = ok && view_search_path(v->s, false, err) &&
          session_row(v->s, &r, err, sql_plan_view, 3, v->schema, VIEW_NAME, v->oid) &&
          view_judge(v, &r, what, err) && (reads == NULL || read_reads(v, reads, reads_count, err)) &&
-         view_prove(v, row_text(&r, 0, "definition"), what, err);
+         view_prove(v, row_text(&r, 0, "definition"), text, what, err);
     if (ok) {
         *view = without_from(row_text(&r, 0, "definition"), row_text(&r, 0, "relation"));
         if (*view == NULL)

@@ -289,6 +289,12 @@ def test_using_that_needs_the_search_path(accounts):
     text = " ".join(outcome.stderr.split())
     assert ("the USING expression needs operators of a search_path: its query uses operator =(text,text) instead of"
             " public.=(public.citext,public.citext)") in text
+    assert "CASE a WHEN b THEN ... END, which names no operator" in text and "CASE WHEN a = b THEN ... END" in text
+    for using, form in (("nullif(mail, 'ROOT')", "NULLIF(a, b)"), ("(mail IS NOT DISTINCT FROM 'ROOT')::text", "a IS NOT DISTINCT FROM b"),
+                        ("(mail IS DISTINCT FROM 'ROOT')::text", "a IS DISTINCT FROM b")):
+        outcome = pgrecast.call(accounts, "plan", "--sql", f"ALTER TABLE acc ALTER code TYPE text USING {using}")
+        text = " ".join(outcome.text.split())
+        assert outcome.status == pgrecast.REFUSED and f"{form}, which names no operator, finds another one than here" in text, text
     accounts.execute("DROP TRIGGER code_listed ON acc; DROP VIEW later")
     outcome = pgrecast.run(accounts, "ALTER TABLE acc ALTER code TYPE text USING CASE WHEN mail = 'root' THEN 'admin' ELSE code END")
     assert outcome.status == pgrecast.DONE, str(outcome)

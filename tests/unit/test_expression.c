@@ -37,10 +37,36 @@ test_expressions(void **state)
     }
 }
 
+static void
+test_unnamed_operators(void **state)
+{
+    static const struct {
+        const char *text, *form;
+    } cases[] = {
+        {"CASE mail WHEN 'x' THEN 1 END", "CASE a WHEN b THEN ... END"},
+        {"f(nullif(a, 'case'), 1)", "NULLIF(a, b)"},
+        {"a IS  /* not */ DISTINCT FROM b", "a IS DISTINCT FROM b"},
+        {"a is not distinct from b", "a IS NOT DISTINCT FROM b"},
+        {"CASE WHEN a = 'NULLIF(' THEN NULL END", NULL},
+        {"a IS NOT NULL AND \"nullif\" > 0", NULL},
+        {"'", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct expression_form form = {0};
+
+        assert_int_equal(expression_unnamed_operator(cases[i].text, &form), cases[i].form != NULL);
+        if (cases[i].form != NULL)
+            assert_string_equal(form.form, cases[i].form);
+    }
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_expressions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_expressions),
+                                       cmocka_unit_test(test_unnamed_operators)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
