@@ -22,6 +22,8 @@
 #define WATCH_MS 2000
 /* the check takes at most one part in so many of the time, if nothing was changed */
 #define WATCH_PART 50
+/* … but the pause is never longer: a check can also be slow because the machine is busy for a moment */
+#define WATCH_MOST_MS 20000
 
 /* Set the error of a stream that has a gap. message: what was changed. */
 static bool
@@ -84,14 +86,15 @@ watch_published(struct engine *e, struct error *err)
 bool
 watch_now(struct engine *e, struct error *err)
 {
-    int64_t began = clock_ms(), took;
+    int64_t began = clock_ms(), took, pause;
     bool ok;
 
     e->watch_changed_ms = 0;
     ok =
         watch_slot(e, err) && watch_published(e, err) && (e->job.phase == PHASE_INIT || watch_tables(e, err));
     took = clock_ms() - began - e->watch_changed_ms;
-    e->watch_at_ms = clock_ms() + WATCH_MS + (took > 0 ? took * WATCH_PART : 0);
+    pause = WATCH_MS + (took > 0 ? took * WATCH_PART : 0);
+    e->watch_at_ms = clock_ms() + (pause < WATCH_MOST_MS ? pause : WATCH_MOST_MS);
     return ok;
 }
 
