@@ -26,7 +26,14 @@ struct cli_options {
     char *file;
     bool rebuild;
     char *table;
-    char *target; /* path of the file that --target names */
+    char *target;       /* path of the file that --target names */
+    char *partition_by; /* the short form of a target */
+    char *every;
+    char *from;
+    int ahead;
+    bool default_partition;
+    bool extend_key;
+    char *write_target; /* path of the file to which that target is written; NULL: to none */
     int map_count;
     const char *const *maps; /* "column=expression" */
     char *tablespace;        /* of the tables, or NULL */

@@ -26,6 +26,7 @@ struct plan_options {
     /* a table whose partitions the new table gets, with the names of their columns; NULL: it is not partitioned */
     const struct table *layout;
     const struct string_list *layout_code; /* with a layout: oids of the functions that it names */
+    const struct string_list *notes;       /* what `plan` is to note beside its own; or NULL */
     bool rebuild_invalid;                  /* do not refuse because of an invalid index */
     bool accept_published; /* do not refuse because publications cover the working tables automatically */
     bool rollback;         /* a rollback must be possible: refuse whatever prevents one */

@@ -14,7 +14,9 @@
 #include "suggest.h"
 
 #define LAST_WORDS "\npgrecast: stopped at once; see what is left with: " COMMAND_PLAIN("status") "\n"
-#define WHAT_TO_CHANGE "(--sql=SQL | -f FILE | --rebuild -t TABLE | --target=FILE -t TABLE) [OPTION...]"
+#define WHAT_TO_CHANGE                                                                                       \
+    "(--sql=SQL | -f FILE | --rebuild -t TABLE | --target=FILE -t TABLE | --partition-by=CLAUSE -t TABLE) "  \
+    "[OPTION...]"
 
 static const char *const shell_words[] = {"bash", "zsh", NULL};
 

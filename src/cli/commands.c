@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/sqlstate.h"
+#include "plan/partition_by.h"
 #include "plan/placement.h"
 #include "plan/plan.h"
 #include "plan/target_file.h"
@@ -29,31 +30,80 @@ access_of(const struct cli_options *o)
 /* What the options of the plan point to. */
 struct change {
     char *sql;
+    char *ddl; /* of --partition-by */
     struct target_change target;
+    struct string_list notes;
 };
 
 static void
 change_clear(struct change *c)
 {
     free(c->sql);
+    free(c->ddl);
+    list_free(&c->notes);
     target_change_clear(&c->target);
 }
 
-/* c->sql is the text of the target. Sets the options that make the target of the table. */
+/* The options say what the table is to be, not what is to be changed. */
+static bool
+defines(const struct cli_options *o)
+{
+    return o->target != NULL || o->partition_by != NULL;
+}
+
+static const char *
+defined_by(const struct cli_options *o)
+{
+    return o->target != NULL ? "--target" : "--partition-by";
+}
+
+/* A new file: one that exists may be a target that somebody has edited. */
+static bool
+write_target(const char *path, const char *ddl, struct error *err)
+{
+    FILE *file = fopen(path, "wx");
+    bool ok = file != NULL && fputs(ddl, file) >= 0;
+
+    ok = (file == NULL || fclose(file) == 0) && ok;
+    return ok ? true : error_set(err, ERROR_USAGE, "cannot write \"%s\": %m", path);
+}
+
+/* The target of the short form. */
+static bool
+make_target(const struct cli_options *o, struct session *s, struct plan_options *plan, struct change *c,
+            struct error *err)
+{
+    const struct partition_by by = {.table = o->table,
+                                    .by = o->partition_by,
+                                    .every = o->every,
+                                    .from = o->from,
+                                    .ahead = o->ahead,
+                                    .rest = o->default_partition,
+                                    .extend_key = o->extend_key,
+                                    .options = plan};
+
+    c->ddl = partition_by_target(s, &by, &c->notes, err);
+    plan->notes = &c->notes;
+    return c->ddl != NULL && (o->write_target == NULL || write_target(o->write_target, c->ddl, err));
+}
+
+/* c->sql is the text of the target file. Sets the options that make the target of the table. */
 static bool
 read_target(const struct cli_options *o, struct plan_options *plan, struct change *c, struct error *err)
 {
     struct target_file file = {
-        .table = o->table, .ddl = c->sql, .options = plan, .map_count = o->map_count, .maps = o->maps};
+        .table = o->table, .options = plan, .map_count = o->map_count, .maps = o->maps};
     struct session *s;
     bool ok;
 
     if (o->or_resume) {
-        error_set(err, ERROR_USAGE, "--or-resume does not go with --target");
+        error_set(err, ERROR_USAGE, "--or-resume does not go with %s", defined_by(o));
         return error_hint(err, "A job that has begun is continued by its name, with `resume`.");
     }
     s = session_open(&o->connection, SESSION_SQL, "target", err);
-    ok = s != NULL && target_file_read(s, &file, &c->target, err);
+    ok = s != NULL && (o->partition_by == NULL || make_target(o, s, plan, c, err));
+    file.ddl = c->ddl != NULL ? c->ddl : c->sql;
+    ok = ok && target_file_read(s, &file, &c->target, err);
     session_close(s);
     plan->sql = c->target.sql;
     plan->rebuild_table = c->target.sql == NULL ? o->table : NULL;
@@ -83,48 +133,73 @@ read_placement(const struct cli_options *o, struct plan_options *plan, char **sq
     return true;
 }
 
+/* Options that belong to --partition-by, and what it needs. */
+static bool
+check_partition_by(const struct cli_options *o, struct error *err)
+{
+    const char *alone = o->every != NULL          ? "--every"
+                        : o->from != NULL         ? "--from"
+                        : o->default_partition    ? "--default"
+                        : o->extend_key           ? "--extend-key"
+                        : o->write_target != NULL ? "--write-target"
+                                                  : NULL;
+
+    if (o->partition_by == NULL)
+        return alone == NULL ? true : error_set(err, ERROR_USAGE, "%s goes with --partition-by", alone);
+    if (o->every != NULL)
+        return true;
+    error_set(err, ERROR_USAGE, "--partition-by needs --every");
+    return error_hint(err, "For example: --partition-by 'range (created_at)' --every '1 month'");
+}
+
 /*
  * Completes the options with the change to make, in the form that plan and run take. The caller clears *c.
  */
 static bool
 read_change(const struct cli_options *o, struct plan_options *plan, struct change *c, struct error *err)
 {
-    int ways = (o->sql != NULL) + (o->file != NULL) + o->rebuild + (o->target != NULL);
+    int ways =
+        (o->sql != NULL) + (o->file != NULL) + o->rebuild + (o->target != NULL) + (o->partition_by != NULL);
 
     *c = (struct change){0};
     plan->rollback = o->job.window_s != 0;
     if (plan->reverse_map_count > 0 && !plan->rollback)
         return error_set(err, ERROR_USAGE, "--reverse-map is of no use with --rollback-window=0");
     if (ways != 1) {
-        error_set(err, ERROR_USAGE, "say what to change: one of --sql, -f, --rebuild or --target");
+        error_set(err, ERROR_USAGE,
+                  "say what to change: one of --sql, -f, --rebuild, --target or --partition-by");
         return error_hint(
             err, "For example: " COMMAND_PLAIN("plan") " --sql 'ALTER TABLE t ALTER COLUMN id TYPE bigint'");
     }
-    if ((o->rebuild || o->target != NULL) != (o->table != NULL))
-        return error_set(err, ERROR_USAGE,
-                         o->rebuild          ? "--rebuild needs -t TABLE"
-                         : o->target != NULL ? "--target needs -t TABLE"
-                                             : "-t goes with --rebuild or --target");
+    if ((o->rebuild || defines(o)) != (o->table != NULL))
+        return o->table != NULL
+                   ? error_set(err, ERROR_USAGE, "-t goes with --rebuild, --target or --partition-by")
+                   : error_set(err, ERROR_USAGE, "%s needs -t TABLE",
+                               o->rebuild ? "--rebuild" : defined_by(o));
+    if (!check_partition_by(o, err))
+        return false;
     if (plan->where != NULL && o->or_resume) {
         error_set(err, ERROR_USAGE, "--where does not go with --or-resume");
         return error_hint(err, "A job that has begun is continued by its name, with `resume`.");
     }
-    if (plan->pack_columns && (o->or_resume || o->target != NULL)) {
+    if (plan->pack_columns && (o->or_resume || defines(o))) {
         error_set(err, ERROR_USAGE, "--pack-columns does not go with %s",
-                  o->or_resume ? "--or-resume" : "--target");
+                  o->or_resume ? "--or-resume" : defined_by(o));
         return error_hint(err, o->or_resume ? "A job that has begun is continued by its name, with `resume`."
                                             : "Pack the columns in a job of its own, with --rebuild.");
     }
     if (o->map_count > 0 && o->target == NULL)
         return error_set(err, ERROR_USAGE, "--map goes with --target");
-    if (o->target != NULL && (o->tablespace != NULL || o->index_tablespace != NULL)) {
-        error_set(err, ERROR_USAGE, "--tablespace and --index-tablespace do not go with --target");
+    if (defines(o) && (o->tablespace != NULL || o->index_tablespace != NULL)) {
+        error_set(err, ERROR_USAGE, "--tablespace and --index-tablespace do not go with %s", defined_by(o));
         return error_hint(err, "Move the table in a job of its own, with --rebuild.");
     }
     if (o->rebuild) {
         plan->rebuild_table = o->table;
         return read_placement(o, plan, &c->sql, err);
     }
+    if (o->partition_by != NULL)
+        return read_target(o, plan, c, err);
     c->sql = cli_sql(o);
     if (o->target != NULL)
         return read_target(o, plan, c, err);
@@ -157,6 +232,8 @@ command_plan(const struct cli_options *o, struct error *err)
     if (plans == NULL)
         goto out;
     job_spool_space(s, plans, &o->job, &spool, &enough, &no_spool);
+    if (read.ddl != NULL)
+        printf("The target\n%s\n", read.ddl);
     plan_set_print(plans, &change, spool, stdout);
     fflush(stdout);
     if (job_check_server(s, &o->connection, &jobs, err) && job_check_locks(s, plans, err) &&

@@ -8,6 +8,7 @@
 #include "core/mem.h"
 #include "core/name.h"
 #include "rows/code.h"
+#include "refuse.h"
 
 #define TYPE_PASS 1 /* clause.pass of a change of type */
 
@@ -61,6 +62,25 @@ code_refuse(struct session *s, struct plan *p, const struct statement_list *stat
     }
     code_found_free(&found);
     list_free(&retyped);
+    return ok;
+}
+
+bool
+code_refuse_first(struct session *s, struct table *source, const struct plan_options *options,
+                  const struct statement_list *statements, struct string_list *reasons, struct error *err)
+{
+    struct plan p = {.source = source};
+    struct string_list hints = {0};
+    bool ok;
+
+    p.names.source_sql = name_qualified(source->schema, source->name);
+    refuse_source(source, options, reasons, &hints);
+    ok = code_refuse(s, &p, statements, options, reasons, &hints, err) &&
+         refuse_if(source, reasons, &hints, err);
+    list_free(&p.code.trusted);
+    list_free(&p.code.allowed);
+    list_free(&hints);
+    free(p.names.source_sql);
     return ok;
 }
 

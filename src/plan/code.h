@@ -15,6 +15,14 @@ bool code_refuse(struct session *s, struct plan *p, const struct statement_list 
                  struct error *err);
 
 /*
+ * Code of other roles is refused before the server reads anything of the table's again, or of a target's:
+ * statements are those that will be run on the clone. With all reasons that are there by then, and those of the table's kind.
+ */
+bool code_refuse_first(struct session *s, struct table *source, const struct plan_options *options,
+                       const struct statement_list *statements, struct string_list *reasons,
+                       struct error *err);
+
+/*
  * Allow what the user's own statements have added to the clone: the user wrote it, and ALTER TABLE would run
  * it.
  */

@@ -95,7 +95,7 @@ refuse_read(struct session *s, const struct table *source, const struct table *t
     struct result r = {0};
     bool ok;
 
-    for (int i = 0; i < target->partition_count; i++)
+    for (int i = 0; target != NULL && i < target->partition_count; i++)
         array_add(&names, target->partitions[i].name);
     array_end(&names);
     params_uint(&p, source->oid);
@@ -117,14 +117,15 @@ bool
 partitions_refuse(struct session *s, const struct table *source, const struct table *target,
                   const struct plan_options *options, struct string_list *reasons, struct error *err)
 {
-    if (target->partition_key == NULL)
+    if (target != NULL && target->partition_key == NULL)
         return true;
-    if (target->partition_count == 0)
+    if (target != NULL && target->partition_count == 0)
         list_addf(reasons, "the target has no partition that could hold its rows");
     refuse_storage(source, reasons);
     refuse_columns(source, session_major(s), reasons);
     refuse_others(source, session_major(s), reasons);
-    refuse_names(source, target, reasons);
+    if (target != NULL)
+        refuse_names(source, target, reasons);
     return refuse_read(s, source, target, options, reasons, err);
 }
 

@@ -6,7 +6,7 @@
 
 /*
  * What the table has and a partitioned table cannot have, or what cannot be carried over to one yet, and
- * names of partitions that are in use. Nothing if the target is not partitioned.
+ * names of partitions that are in use. Nothing if the target is not partitioned. target: NULL if it is not known yet.
  */
 bool partitions_refuse(struct session *s, const struct table *source, const struct table *target,
                        const struct plan_options *options, struct string_list *reasons, struct error *err);

@@ -126,6 +126,8 @@ take_verdicts(struct making *m, struct plan *p)
     m->clone.verdicts = (struct plan_verdict_list){0};
     m->clone.notes = (struct string_list){0};
     list_add_all(&p->advice.notes, &m->notes);
+    if (m->options->notes != NULL)
+        list_add_all(&p->advice.notes, m->options->notes);
 }
 
 /* Everything that needs the server. The rollback undoes what it does there. */

@@ -78,29 +78,6 @@ make_target(struct session *s, const struct table *source, const char *scratch,
     return ok ? table_read(s, scratch, source->name, err) : NULL;
 }
 
-/*
- * Code of other roles is refused before the server reads anything of the table's again, or of the target's:
- * statements are those that will be run on the clone.
- */
-static bool
-refuse_code(struct session *s, struct table *source, const struct target_file *file,
-            const struct statement_list *statements, struct string_list *reasons, struct error *err)
-{
-    struct plan p = {.source = source};
-    struct string_list hints = {0};
-    bool ok;
-
-    p.names.source_sql = name_qualified(source->schema, source->name);
-    refuse_source(source, file->options, reasons, &hints);
-    ok = code_refuse(s, &p, statements, file->options, reasons, &hints, err) &&
-         refuse_if(source, reasons, &hints, err);
-    list_free(&p.code.trusted);
-    list_free(&p.code.allowed);
-    list_free(&hints);
-    free(p.names.source_sql);
-    return ok;
-}
-
 /* The statements are right if the server makes the target of the table by them. */
 static bool
 prove(struct session *s, const struct target_file *file, struct table *source, const struct table *target,
@@ -114,9 +91,10 @@ prove(struct session *s, const struct target_file *file, struct table *source, c
     struct string_list notes = {0};
     char *name = clone_schema_name(s);
     char *schema = mem_printf("%s_made", name);
-    bool ok =
-        statements_parse(sql, schema, &list, err) && refuse_code(s, source, file, &list, &reasons, err) &&
-        meaning_refuse_own(s, source, &notes, err) && clone_run(s, source, schema, &list, false, &clone, err);
+    bool ok = statements_parse(sql, schema, &list, err) &&
+              code_refuse_first(s, source, file->options, &list, &reasons, err) &&
+              meaning_refuse_own(s, source, &notes, err) &&
+              clone_run(s, source, schema, &list, false, &clone, err);
 
     if (!ok && err->kind == ERROR_USAGE)
         error_context(err, "making the target of the table by: %s", sql);
@@ -164,7 +142,7 @@ find_change(struct session *s, const struct target_file *file, struct table *sou
     bool ok = false;
 
     if (!target_ddl_parse(file->ddl, scratch, &name, &ddl, &reasons, err) ||
-        !refuse_code(s, source, file, &no_statements, &reasons, err))
+        !code_refuse_first(s, source, file->options, &no_statements, &reasons, err))
         goto out;
     target = make_target(s, source, scratch, &ddl, err);
     judge_target(target, err);
