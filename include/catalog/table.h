@@ -180,6 +180,14 @@ struct dependent {
     struct string_list obstacles; /* why it cannot be created again, clauses */
     /* if it belongs to another table or view: that relation's oid, schema, name */
     struct string_list holder;
+    /* of a materialized view: kind, schema and name of each of its indexes and extended statistics */
+    struct string_list pieces;
+    bool filled;    /* a materialized view that is populated */
+    bool whole_row; /* a view whose query uses a row as a whole */
+    char *size;     /* of a materialized view without its indexes, for people; NULL: not known */
+    char *owner;    /* of a view or function, as it is written in SQL */
+    /* of a view: why it cannot be created over the new table before the swap, a clause, or NULL */
+    char *not_early;
     char *fate; /* what is done with it, for people; the plan sets it */
 };
 

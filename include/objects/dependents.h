@@ -2,7 +2,8 @@
  * What depends on the table (struct dependent), and what is done about it. A view or function can often be
  * redirected to the new table in place. If its result gets another type, it is dropped and created again,
  * with everything that depends on it. Triggers, rules, policies and memberships in publications are always
- * dropped and created again.
+ * dropped and created again. A materialized view over the table is created over the new table before the
+ * swap (objects/early.h).
  *
  * This is found out on the clone, in the transaction that is rolled back: everything is created once over the
  * clone, in schemas of its own, so that what cannot be done is known before anything is done. The statements
@@ -18,12 +19,16 @@
 #include "core/error.h"
 #include "core/list.h"
 #include "pg/session.h"
+#include "plan_data/plan.h"
 
 /* A table of the job: its present form, its future form, and where its clone is. */
 struct dependents_table {
     struct table *source;
     const struct table *target;
     const char *clone_schema;
+    const char *shadow_name;
+    bool hides_columns;              /* until the swap, to keep the original key */
+    const struct string_list *taken; /* names in its schema that cannot be chosen any more */
 };
 
 struct dependents_plan {
@@ -34,6 +39,10 @@ struct dependents_plan {
     struct string_list notes; /* for people */
     char *proof;              /* the check that they mean the same over the new tables, or NULL … */
     char *proof_back;         /* … and over the originals */
+    /* views that are created before the cutover, see plan_set */
+    int early_count;
+    struct plan_early *early;
+    struct string_list early_create;
     /* give the new tables' columns the names that they have in the sources … */
     struct string_list names_before;
     struct string_list names_after; /* … and their own names again */

@@ -9,7 +9,7 @@
 #include "plan_data/plan.h"
 
 /* set->cutover, ->rollback and ->cutover_again, from the plans of the tables. */
-void swap_job_plan(struct plan_set *set, const struct dependents_plan *d);
+void swap_job_plan(struct plan_set *set, struct dependents_plan *d);
 
 /*
  * Add changes of another table's rows (PLANNED_HISTORY) to both cutovers, or their inverse to the rollback.

@@ -256,8 +256,24 @@ struct planned_list {
     struct planned *items;
 };
 
+/*
+ * A view or materialized view that is created over the shadows before the cutover. The swaps exchange its name, and the names
+ * of its indexes and extended statistics, with those of the original.
+ */
+struct plan_early {
+    char *description;
+    char *name;                     /* these three are qualified, and quoted where necessary */
+    char *new_name;                 /* of the one over the new tables, while the originals are active */
+    char *old_name;                 /* of the original, while the new tables are active */
+    bool stores;                    /* a materialized view */
+    char *owner;                    /* quoted where necessary */
+    struct string_list to_new;      /* the renames of a cutover … */
+    struct string_list to_original; /* … and of a rollback */
+};
+
 /* A swap of the whole job: all its tables and what depends on them. */
 struct plan_swap {
+    struct string_list first_locks; /* with those of the inactive tables: nobody uses what they lock */
     /* taken before the locks of the tables, in this order, each as one statement */
     struct planned_list locks;
     struct string_list locked;      /* the oids of the objects that they lock */
@@ -312,6 +328,10 @@ struct plan_set {
     int table_count;
     /* in the order of their oids, which is the order in which they are locked */
     struct plan_table *tables;
+    int early_count;
+    struct plan_early *early; /* each after those that it depends on */
+    /* creates them without rows, in one transaction; scratch schemas exist only in it */
+    struct string_list early_create;
     struct plan_swap *cutover;       /* to the new tables */
     struct plan_swap *rollback;      /* to the originals; NULL like back */
     struct plan_swap *cutover_again; /* to the new tables, after a rollback; NULL if again is NULL */

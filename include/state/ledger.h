@@ -22,6 +22,7 @@ enum ledger_kind {
     LEDGER_SLOT,  /* in this database; found by its name, which is unique in the cluster */
     LEDGER_SPOOL, /* a directory on this host, found by its path */
     LEDGER_TABLE, /* the inactive table; the name is quoted and qualified */
+    LEDGER_VIEW,  /* a view over the inactive table; the name is quoted and qualified, and must match too */
     LEDGER_GUARD, /* the trigger on that table, with the name of the table; see guard.h */
 };
 

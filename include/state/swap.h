@@ -45,4 +45,11 @@ void state_swap_add_versions(struct pipeline *p, const struct job_state *job, co
 void state_swap_add_other(struct pipeline *p, const struct job_state *job, uint32_t before, uint32_t after,
                           const char *name);
 
+/*
+ * For one view whose name the swap has exchanged: the ledger would drop the one that is called after from now on, and not the
+ * one that was called before.
+ */
+void state_swap_add_view(struct pipeline *p, const struct job_state *job, const char *before,
+                         const char *after);
+
 #endif

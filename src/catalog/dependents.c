@@ -114,6 +114,11 @@ objects_read(struct session *s, struct table *t, const char *sql, struct error *
             .replaceable = row_bool(&r, i, "replaceable"),
             .columns = row_copy(&r, i, "columns"),
             .parsed_body = row_bool(&r, i, "parsed_body"),
+            .filled = row_bool(&r, i, "filled"),
+            .whole_row = row_bool(&r, i, "whole_row"),
+            .size = row_copy(&r, i, "size"),
+            .owner = row_copy(&r, i, "owner"),
+            .not_early = row_copy(&r, i, "not_early"),
         };
     for (int i = 0; i < count; i++)
         fill_bases(t, &t->dependents[first + i], row_text(&r, i, "bases"));
@@ -129,6 +134,7 @@ step_of(struct dependent *d, const char *step)
            : strcmp(step, "attach") == 0  ? &d->attach
            : strcmp(step, "replace") == 0 ? &d->replace
            : strcmp(step, "holder") == 0  ? &d->holder
+           : strcmp(step, "piece") == 0   ? &d->pieces
                                           : &d->obstacles;
 }
 

@@ -137,9 +137,15 @@ static const struct field dependent_fields[] = {
     FIELD_LIST_STRUCT(struct dependent, replace, NULL),
     FIELD_LIST_STRUCT(struct dependent, obstacles, NULL),
     FIELD_LIST_STRUCT(struct dependent, holder, NULL),
+    FIELD_LIST_STRUCT(struct dependent, pieces, NULL),
+    FIELD(struct dependent, filled),
+    FIELD(struct dependent, whole_row),
+    FIELD(struct dependent, size),
+    FIELD(struct dependent, owner),
+    FIELD(struct dependent, not_early),
     FIELD(struct dependent, fate),
 };
-static SHAPE(dependent, 192);
+static SHAPE(dependent, 240);
 
 static const struct field foreign_key_fields[] = {
     FIELD(struct foreign_key, oid),         FIELD(struct foreign_key, name),

@@ -240,6 +240,10 @@ lock_shadows(const struct cutover_request *request, struct locking *l, struct er
         ok = session_executef(request->session, err, "LOCK TABLE ONLY %s IN ACCESS EXCLUSIVE MODE",
                               l->blocked);
     }
+    for (int i = 0; ok && i < request->swap->first_locks.count; i++) {
+        l->blocked = "a materialized view over the inactive table";
+        ok = session_execute(request->session, err, request->swap->first_locks.items[i]);
+    }
     return ok;
 }
 

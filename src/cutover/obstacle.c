@@ -80,17 +80,33 @@ obstacle_describe(const struct cutover_request *request, struct error *err)
     describe(request, NULL, err);
 }
 
-/* The names, as SQL, of the tables on which an autovacuum runs. */
+/* Tables and materialized views on which an autovacuum runs: their names as SQL, and the statement that locks each. */
+struct vacuumed {
+    struct string_list tables;
+    struct string_list locks;
+};
+
+static void
+vacuumed_free(struct vacuumed *v)
+{
+    list_free(&v->tables);
+    list_free(&v->locks);
+}
+
 static bool
-find_autovacuums(const struct cutover_request *request, struct string_list *tables, struct error *err)
+find_autovacuums(const struct cutover_request *request, struct vacuumed *v, struct error *err)
 {
     struct result res = {0};
     bool ok = obstacle_find(request, &res, err);
 
-    list_free(tables);
-    for (int i = 0; ok && i < result_rows(&res); i++)
-        if (row_bool(&res, i, "autovacuum") && row_bool(&res, i, "may_lock"))
-            list_add_once(tables, row_text(&res, i, "relation"));
+    vacuumed_free(v);
+    for (int i = 0; ok && i < result_rows(&res); i++) {
+        if (!row_bool(&res, i, "autovacuum") || !row_bool(&res, i, "may_lock") ||
+            list_has(&v->tables, row_text(&res, i, "relation")))
+            continue;
+        list_add(&v->tables, row_copy(&res, i, "relation"));
+        list_add(&v->locks, row_copy(&res, i, "lock"));
+    }
     result_free(&res);
     return ok;
 }
@@ -107,28 +123,29 @@ tell_autovacuum(const struct cutover_request *request, const char *table)
 }
 
 static bool
-await_autovacuums(const struct cutover_request *request, int64_t until_ms, struct string_list *tables,
+await_autovacuums(const struct cutover_request *request, int64_t until_ms, struct vacuumed *v,
                   struct error *err)
 {
     bool told = false;
 
     for (;;) {
-        if (!find_autovacuums(request, tables, err))
+        if (!find_autovacuums(request, v, err))
             return false;
-        if (tables->count == 0 || clock_ms() > until_ms || !clock_sleep(POLL_MS))
+        if (v->tables.count == 0 || clock_ms() > until_ms || !clock_sleep(POLL_MS))
             return true;
         if (!told)
-            tell_autovacuum(request, tables->items[0]);
+            tell_autovacuum(request, v->tables.items[0]);
         told = true;
     }
 }
 
 /* Request a lock behind the autovacuum of that table. A partition may have been dropped meanwhile. */
 static bool
-wait_behind(const struct cutover_request *request, struct session *s, const char *table, struct error *err)
+wait_behind(const struct cutover_request *request, struct session *s, const char *table, const char *lock,
+            struct error *err)
 {
     log_info("an autovacuum of %s has to give way", table);
-    if (session_executef(s, err, "LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE", table))
+    if (session_execute(s, err, lock))
         return true;
     if (!sqlstate_is(err, SQLSTATE_LOCK_NOT_AVAILABLE) && !sqlstate_is(err, SQLSTATE_DEADLOCK_DETECTED) &&
         !sqlstate_is(err, SQLSTATE_UNDEFINED_TABLE))
@@ -157,30 +174,30 @@ open_guard(const struct cutover_request *request, struct error *err)
  * under them.
  */
 static bool
-keep_out(const struct cutover_request *request, const struct string_list *tables, struct session **guard,
+keep_out(const struct cutover_request *request, const struct vacuumed *v, struct session **guard,
          struct error *err)
 {
     bool ok;
 
-    if (tables->count == 0)
+    if (v->tables.count == 0)
         return true;
     *guard = open_guard(request, err);
     if (*guard == NULL)
         return err->message == NULL;
     ok = session_execute(*guard, err, "BEGIN") && session_execute(*guard, err, sql_lock_patiently);
-    for (int i = 0; ok && i < tables->count; i++)
-        ok = wait_behind(request, *guard, tables->items[i], err);
+    for (int i = 0; ok && i < v->tables.count; i++)
+        ok = wait_behind(request, *guard, v->tables.items[i], v->locks.items[i], err);
     return ok;
 }
 
 bool
 obstacle_any(const struct cutover_request *request, bool *any, struct error *err)
 {
-    struct string_list tables = {0};
-    bool ok = find_autovacuums(request, &tables, err);
+    struct vacuumed v = {0};
+    bool ok = find_autovacuums(request, &v, err);
 
-    *any = tables.count > 0;
-    list_free(&tables);
+    *any = v.tables.count > 0;
+    vacuumed_free(&v);
     return ok;
 }
 
@@ -188,14 +205,14 @@ bool
 obstacle_clear(const struct cutover_request *request, int64_t patient_until_ms, struct session **guard,
                struct error *err)
 {
-    struct string_list tables = {0};
+    struct vacuumed v = {0};
     bool ok;
 
     *guard = NULL;
-    ok = await_autovacuums(request, patient_until_ms, &tables, err) && keep_out(request, &tables, guard, err);
+    ok = await_autovacuums(request, patient_until_ms, &v, err) && keep_out(request, &v, guard, err);
     if (!ok)
         obstacle_release(guard);
-    list_free(&tables);
+    vacuumed_free(&v);
     return ok;
 }
 

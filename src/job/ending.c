@@ -51,7 +51,9 @@ ending_begin(struct session *s, struct job_state *job, bool keep, struct error *
 
     engine_kill_point("finish-begun");
     ok = session_execute(s, err, "BEGIN") && job_state_set_phase(s, job, PHASE_FINISHED, err) &&
-         (!keep || ledger_forget_kind(s, job, LEDGER_TABLE, err)) && session_commit(s, err);
+         (!keep ||
+          (ledger_forget_kind(s, job, LEDGER_TABLE, err) && ledger_forget_kind(s, job, LEDGER_VIEW, err))) &&
+         session_commit(s, err);
     if (!ok)
         session_rollback(s);
     /*

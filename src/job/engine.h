@@ -102,6 +102,7 @@ struct engine {
     bool proven;              /* parity is proven except for the dirty keys, and the dirty set is complete */
     char *own;                /* objects that the job has made, see ledger_own(), as of the last swap */
     bool building;            /* indexes are built that are carried over: definitions are not compared */
+    char **early_marks;       /* see early_fill(); NULL: not filled by this instance */
     bool swap_held;           /* the last attempt to swap was refused because the job is held */
     bool confirm_held;        /* no position is confirmed to the server, because a swap may follow */
     uint64_t oldest_snapshot; /* snapshots of transactions with a lower id may see the shadow incomplete */

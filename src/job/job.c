@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/stop.h"
+#include "early.h"
 #include "ending.h"
 #include "engine.h"
 #include "options.h"
@@ -498,6 +499,7 @@ engine_close(struct engine *e)
     free(e->tables);
     session_close(e->control);
     waits_close(e);
+    early_forget(e);
     plan_set_free(e->plans);
     job_state_clear(&e->job);
     session_settings_clear(&e->settings);

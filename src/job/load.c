@@ -8,6 +8,7 @@
 #include "core/count.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "early.h"
 #include "engine.h"
 #include "inactive.h"
 #include "load.h"
@@ -237,14 +238,14 @@ complete_shadows(struct engine *e, struct error *err)
 
     if (e->job.shadow_complete)
         return true;
-    ok = session_execute(e->control, err, "BEGIN") && inactive_lock(e, err);
+    ok = early_enter(e, err) && session_execute(e->control, err, "BEGIN") && inactive_lock(e, err);
     for (int i = 0; ok && i < e->table_count; i++)
         ok = additions_remove(e, i, ADDITIONS_FILLED, err) && additions_check(e, i, err) &&
              load_run_list(e, &e->tables[i].plan->statements.finish_shadow, err) &&
              additions_remove(e, i, ADDITIONS_COMPLETE, err);
-    ok = ok && publish_shadows(e, err) && inactive_seal(e, err) && published_note(e->control, &e->job, err) &&
-         watch_note_shadows(e, err) && job_state_save_complete(e->control, &e->job, err) &&
-         session_commit(e->control, err);
+    ok = ok && early_create(e, err) && publish_shadows(e, err) && inactive_seal(e, err) &&
+         published_note(e->control, &e->job, err) && watch_note_shadows(e, err) &&
+         job_state_save_complete(e->control, &e->job, err) && session_commit(e->control, err);
     if (!ok)
         session_rollback(e->control);
     e->job.shadow_complete = ok;
@@ -306,7 +307,7 @@ phase_catchup(struct engine *e, struct error *err)
     char text[32];
     bool ok = stages_open_stream(e, err) && (engine_applies(e) || engine_find_sweep_needed(e, err)) &&
               stages_open_apply(e, err) && catch_up(e, err) && sweep(e, err) && complete_shadows(e, err) &&
-              engine_note_complete(e, err);
+              engine_note_complete(e, err) && early_fill(e, err);
 
     if (!ok)
         return STEP_FAILED;

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "carry_index.h"
+#include "early.h"
 #include "engine.h"
 #include "follow.h"
 #include "inactive.h"
@@ -145,7 +146,8 @@ hook_prepare(void *arg, struct error *err)
     struct engine *e = arg;
 
     waits_settle(e, "autovacuum");
-    if (!inactive_check(e, err) || !inactive_refuse_partitions(e, err) || !inactive_refuse_unjudged(e, err) ||
+    if ((!job_is_reversed(&e->job) && !early_fill(e, err)) || !inactive_check(e, err) ||
+        !inactive_refuse_partitions(e, err) || !inactive_refuse_unjudged(e, err) ||
         ((e->distrusted || (e->options.verify && (!e->proven || engine_dirty_truncated(e)))) &&
          !parity_verify(e, err)))
         return false;
@@ -199,13 +201,21 @@ static void
 hook_look(void *arg, struct pipeline *look)
 {
     inactive_add(arg, look);
+    early_add(arg, look);
     watch_add(arg, look);
 }
 
 static bool
 hook_looked(void *arg, const struct pipeline *look, int first, struct error *err)
 {
-    return inactive_looked(arg, pipeline_result(look, first), err) && watch_check(arg, look, first + 1, err);
+    struct engine *e = arg;
+    int next = first + 1;
+
+    if (!inactive_looked(e, pipeline_result(look, first), err))
+        return false;
+    if (early_is_checked(e) && !early_looked(e, pipeline_result(look, next++), err))
+        return false;
+    return watch_check(e, look, next, err);
 }
 
 /* The lock is held. So every commit of a writer is in the log already, and the marker follows it. */
@@ -318,6 +328,7 @@ hook_record(void *arg, struct pipeline *p, struct error *err)
     /* A definition is read under the same settings as for the plan. */
     session_add_settings(e->applying, p, false);
     record_tables(e, p);
+    early_record(e, p);
     ok = pipeline_run(e->applying, p, err) && state_swap_saved(pipeline_result(p, reversed), err);
     for (int i = 0; ok && i < e->table_count; i++)
         ok = apply_position_saved(pipeline_result(p, place + i), err);
@@ -409,6 +420,7 @@ turn(struct engine *e, struct error *err)
     if (!ok)
         return false;
     stages_close(e);
+    early_forget(e);
     engine_forget_dirty(e); /* it belongs to the direction before */
     e->confirm_held = false;
     request_list_free(&e->requests.open);

@@ -9,23 +9,31 @@
 #include "core/name.h"
 #include "rows/view.h"
 #include "sql/sql.h"
+#include "early.h"
 #include "proof.h"
 #include "rename.h"
 #include "retarget.h"
 #include "row_operators.h"
 
-enum fate { FATE_NONE, FATE_REPLACED, FATE_REMADE };
+enum fate {
+    FATE_NONE,
+    FATE_REPLACED,
+    FATE_REMADE,
+    FATE_EARLY, /* created before the swap, which exchanges the names */
+};
 
 static const char *const fates[] = {
     [FATE_NONE] = "stays as it is",
     [FATE_REPLACED] = "turned to the new table in the swap, in place",
     [FATE_REMADE] = "taken away and made again in the swap",
+    [FATE_EARLY] = "made over the new table before the cutover, takes the name in the swap",
 };
 
 /* One object, which may depend on several tables of the job. */
 struct dependent_item {
     const struct dependent *d; /* as described for one of the tables */
     bool direct;               /* it depends on one of the tables itself */
+    bool early;                /* a materialized view that is created early depends on it */
     int base_count;
     int *bases; /* positions in work.items */
     enum fate fate;
@@ -47,6 +55,7 @@ struct work {
     struct string_list notes;
     bool functions;           /* the swap creates some */
     struct string_list types; /* the types that columns get, see uses_difference() */
+    struct proof early;       /* that what is created early means the same, in the scratch schemas */
 };
 
 static struct dependent_item *
@@ -173,12 +182,19 @@ is_named(const struct dependent *d)
 }
 
 static bool
-depends_on_remade(const struct work *w, const struct dependent_item *item)
+depends_on_fate(const struct work *w, const struct dependent_item *item, enum fate fate)
 {
     for (int i = 0; i < item->base_count; i++)
-        if (w->items[item->bases[i]].fate == FATE_REMADE)
+        if (w->items[item->bases[i]].fate == fate)
             return true;
     return false;
+}
+
+/* Something that it depends on becomes another object. */
+static bool
+loses_base(const struct work *w, const struct dependent_item *item)
+{
+    return depends_on_fate(w, item, FATE_REMADE) || depends_on_fate(w, item, FATE_EARLY);
 }
 
 /* The scratch schema that replaces a real one. */
@@ -217,9 +233,14 @@ dependents_map_names(struct work *w, struct error *err)
     for (int i = 0; i < w->count; i++)
         if (is_named(w->items[i].d))
             mirror_of(w, w->items[i].d->schema);
-    for (int i = 0; i < w->count; i++)
-        if (w->items[i].d->holder.count > 0)
-            mirror_of(w, w->items[i].d->holder.items[1]);
+    for (int i = 0; i < w->count; i++) {
+        const struct dependent *d = w->items[i].d;
+
+        if (d->holder.count > 0)
+            mirror_of(w, d->holder.items[1]);
+        for (int k = 0; k + 2 < d->pieces.count; k += 3)
+            mirror_of(w, d->pieces.items[k + 1]);
+    }
     return true;
 }
 
@@ -285,6 +306,18 @@ note_text(struct work *w, const struct dependent_item *item, const char *text)
     free(path);
 }
 
+static bool
+is_materialized(const struct dependent *d)
+{
+    return strcmp(d->kind, "materialized view") == 0;
+}
+
+static bool
+will_be_early(const struct dependent_item *item)
+{
+    return item->early || is_materialized(item->d);
+}
+
 /*
  * What was created over the clone must use what the object uses, except for differences that follow from new
  * types.
@@ -296,7 +329,8 @@ dependents_prove(struct work *w, struct dependent_item *item, struct error *err)
 
     if (item->uses.count == 0)
         return true;
-    if (!proof_read(w->s, item->d, &w->map, &item->made, &text, err)) {
+    if (!proof_read(w->s, item->d, &w->map, will_be_early(item) ? &w->early : NULL, &item->made, &text,
+                    err)) {
         free(text);
         return false;
     }
@@ -390,6 +424,24 @@ gives_the_same(struct work *w, const struct dependent *d, bool *same, struct err
     return ok;
 }
 
+/* What is over a view whose columns get other types may use the operators and functions for these. */
+static bool
+add_types_of(struct work *w, const struct dependent *d, struct error *err)
+{
+    struct result r = {0};
+    struct params p = {0};
+    bool ok;
+
+    params_uint(&p, d->oid);
+    params_text(&p, mirror_of(w, d->schema));
+    params_text(&p, d->name);
+    ok = session_query_with(w->s, &r, err, sql_plan_view_types, &p);
+    for (int i = 0; ok && i < result_rows(&r); i++)
+        uses_add_type(&w->types, row_text(&r, i, "type"));
+    result_free(&r);
+    return ok;
+}
+
 /*
  * A body that the server has parsed is stored by its objects, and must fit them. A body that is a text is
  * only read when the function is called; here that would be with the real tables.
@@ -401,21 +453,73 @@ check_bodies(struct work *w, const struct dependent *d, struct error *err)
                             d->parsed_body ? "on" : "off");
 }
 
+/* The same for the indexes and extended statistics of a materialized view. */
+static bool
+prove_part(struct work *w, const struct result *r, int row, struct error *err)
+{
+    struct object_id objects[2] = {{(oid_t)row_uint(r, row, "classid"), (oid_t)row_uint(r, row, "objid")},
+                                   {(oid_t)row_uint(r, row, "classid"), (oid_t)row_uint(r, row, "made")}};
+    const char *what = row_text(r, row, "description");
+    struct uses uses[2] = {0};
+    char *difference;
+    bool ok = uses_read(w->s, objects, 2, uses, err) &&
+              proof_add(&w->early, w->s, &objects[1], what, &uses[1], err);
+
+    for (int i = 0; ok && i < w->map.count; i++)
+        uses_move(&uses[1], w->map.items[i].to, w->map.items[i].schema);
+    difference = ok ? uses_difference(&uses[0], &uses[1], &w->types) : NULL;
+    if (difference != NULL)
+        list_addf(w->reasons, "%s would not mean the same over the new table: %s", what, difference);
+    free(difference);
+    uses_free(&uses[0]);
+    uses_free(&uses[1]);
+    return ok;
+}
+
+static bool
+prove_parts(struct work *w, const struct dependent *d, struct error *err)
+{
+    struct result r = {0}, made = {0};
+    struct params p = {0};
+    bool ok = true;
+
+    if (d->pieces.count == 0)
+        return true;
+    params_uint(&p, d->oid);
+    ok =
+        session_row(w->s, &made, err, "SELECT pg_catalog.to_regclass($1 || '.' || $2)::pg_catalog.oid AS oid",
+                    2, mirror_of(w, d->schema), d->name);
+    params_uint(&p, ok ? row_uint(&made, 0, "oid") : 0);
+    ok = ok && session_query_with(w->s, &r, err, sql_plan_view_parts, &p);
+    for (int i = 0; ok && i < result_rows(&r); i++)
+        ok = prove_part(w, &r, i, err);
+    result_free(&made);
+    result_free(&r);
+    return ok;
+}
+
 /* A view or function: its definition alone contains everything that others can depend on. */
 static bool
 settle_named(struct work *w, struct dependent_item *item, struct error *err)
 {
     const struct dependent *d = item->d;
-    bool remade = depends_on_remade(w, item), same = true, done;
+    bool remade = depends_on_fate(w, item, FATE_REMADE), same = true, done;
 
-    if ((!item->direct && !remade) || d->attach.count == 0)
+    if ((!item->direct && !item->early && !loses_base(w, item)) || d->attach.count == 0)
         return true;
     retarget_add(&w->map, d->schema, d->name, mirror_of(w, d->schema));
-    if (!check_bodies(w, d, err) || !try_out(w, item, &d->replace, NULL, &done, err))
+    for (int i = 0; i + 2 < d->pieces.count; i += 3)
+        retarget_add(&w->map, d->pieces.items[i + 1], d->pieces.items[i + 2],
+                     mirror_of(w, d->pieces.items[i + 1]));
+    if (!check_bodies(w, d, err) || !try_out(w, item, &d->replace, NULL, &done, err) ||
+        (done && !prove_parts(w, d, err)))
         return false;
-    if (done && d->columns != NULL && !gives_the_same(w, d, &same, err))
+    if (done && d->columns != NULL &&
+        (!gives_the_same(w, d, &same, err) || (!same && !add_types_of(w, d, err))))
         return false;
-    item->fate = remade || !same || !d->replaceable ? FATE_REMADE : FATE_REPLACED;
+    item->fate = will_be_early(item)                  ? FATE_EARLY
+                 : remade || !same || !d->replaceable ? FATE_REMADE
+                                                      : FATE_REPLACED;
     w->functions = w->functions || d->columns == NULL;
     return true;
 }
@@ -427,7 +531,7 @@ settle_piece(struct work *w, struct dependent_item *item, struct error *err)
     const struct dependent *d = item->d;
     bool done;
 
-    if (!item->direct && !depends_on_remade(w, item))
+    if (!item->direct && !loses_base(w, item))
         return true;
     item->fate = FATE_REMADE;
     if (d->holder.count > 0 && !retarget_has(&w->map, d->holder.items[1], d->holder.items[2]))
@@ -440,24 +544,114 @@ settle_reasons(struct work *w, const struct dependent_item *item)
 {
     const struct dependent *d = item->d;
 
-    if (d->reason != NULL && !item->direct && depends_on_remade(w, item))
+    if (d->reason != NULL && !item->direct && loses_base(w, item))
         list_addf(w->reasons, "%s: %s", d->description, d->reason);
-    for (int i = 0; item->fate == FATE_REMADE && i < d->obstacles.count; i++)
+    for (int i = 0; (item->fate == FATE_REMADE || item->fate == FATE_EARLY) && i < d->obstacles.count; i++)
         list_addf(w->reasons, "%s: %s", d->description, d->obstacles.items[i]);
 }
 
+/* A materialized view that is not populated cannot be read. */
 static bool
-dependents_settle(struct work *w, struct error *err)
+reads_unpopulated(const struct work *w, const struct dependent_item *item)
 {
+    for (int i = 0; i < item->base_count; i++) {
+        const struct dependent_item *base = &w->items[item->bases[i]];
+
+        if (is_materialized(base->d) ? !base->d->filled : reads_unpopulated(w, base))
+            return true;
+    }
+    return false;
+}
+
+/* What is created early can depend only on what exists by then over the new tables. */
+static void
+settle_early(struct work *w, const struct dependent_item *item)
+{
+    for (int i = 0; i < item->base_count; i++) {
+        const struct dependent *base = w->items[item->bases[i]].d;
+
+        if (base->columns == NULL)
+            list_addf(w->reasons, "%s depends on %s, which uses the original until the swap",
+                      item->d->description, base->description);
+    }
+    if (item->d->filled && reads_unpopulated(w, item))
+        list_addf(w->reasons, "%s cannot be filled: a materialized view that it reads is not populated",
+                  item->d->description);
+}
+
+/* True if some more views have to be created early, so that everything has to be settled again. */
+static bool
+mark_early(struct work *w)
+{
+    bool any = false;
+
+    for (int i = 0; i < w->count; i++) {
+        const struct dependent_item *item = &w->items[i];
+
+        for (int k = 0; item->fate == FATE_EARLY && k < item->base_count; k++) {
+            struct dependent_item *base = &w->items[item->bases[k]];
+
+            if (base->d->columns == NULL || base->fate == FATE_EARLY || base->early)
+                continue;
+            base->early = true;
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Forget what an earlier round has found. */
+static void
+forget_settled(struct work *w, struct string_list *reasons)
+{
+    for (int i = 0; i < w->count; i++) {
+        w->items[i].fate = FATE_NONE;
+        uses_free(&w->items[i].made);
+        w->items[i].made = (struct uses){0};
+    }
+    retarget_free(&w->map);
+    list_free(&w->notes);
+    list_free(reasons);
+    free(proof_statement(&w->early));
+    w->functions = false;
+}
+
+static bool
+settle_round(struct work *w, struct error *err)
+{
+    if (!open_mirror(w, err))
+        return false;
     for (int i = 0; i < w->count; i++) {
         struct dependent_item *item = &w->items[w->order[i]];
 
         if (item->d->reason == NULL &&
             !(is_named(item->d) ? settle_named(w, item, err) : settle_piece(w, item, err)))
             return false;
-        settle_reasons(w, item);
+    }
+    for (int i = 0; i < w->count; i++) {
+        settle_reasons(w, &w->items[w->order[i]]);
+        if (w->items[w->order[i]].fate == FATE_EARLY)
+            settle_early(w, &w->items[w->order[i]]);
     }
     return session_execute(w->s, err, "ROLLBACK TO SAVEPOINT pgrecast_dependents");
+}
+
+/* In rounds: what has to be created early is known when it is known which materialized views are. */
+static bool
+dependents_settle(struct work *w, struct error *err)
+{
+    struct string_list *all = w->reasons, reasons = {0};
+    bool ok;
+
+    w->reasons = &reasons;
+    do {
+        forget_settled(w, &reasons);
+        ok = settle_round(w, err);
+    } while (ok && mark_early(w));
+    w->reasons = all;
+    list_add_all(all, &reasons);
+    list_free(&reasons);
+    return ok;
 }
 
 static void
@@ -473,13 +667,19 @@ write_down(const struct work *w, struct dependents_plan *plan)
                 list_add_once(&plan->locks, item->d->lock.items[k]);
         if (item->fate != FATE_NONE && item->d->holder.count > 0)
             list_add_once(&plan->locked, item->d->holder.items[0]);
+        if (item->fate == FATE_EARLY && is_materialized(item->d)) {
+            char *oid = mem_printf("%u", item->d->oid);
+
+            list_add_once(&plan->locked, oid);
+            free(oid);
+        }
         if (item->fate == FATE_REMADE)
             list_add_all(&plan->detach, &item->d->detach);
     }
     for (int i = 0; i < w->count; i++) {
         const struct dependent_item *item = &w->items[w->order[i]];
 
-        if (item->fate != FATE_NONE)
+        if (item->fate == FATE_REMADE || item->fate == FATE_REPLACED)
             list_add_all(&plan->attach, item->fate == FATE_REMADE ? &item->d->attach : &item->d->replace);
     }
     plan_renames(w, false, &plan->names_before, &plan->names_after);
@@ -510,6 +710,32 @@ plan_proofs(struct work *w, struct dependents_plan *plan, struct error *err)
     }
     plan->proof = proof_statement(&forward);
     plan->proof_back = proof_statement(&back);
+    return ok;
+}
+
+static bool
+plan_early(struct work *w, struct dependents_plan *plan, struct error *err)
+{
+    const struct dependent **views = mem_alloc(((size_t)w->count + 1) * sizeof(*views));
+    char *proof = proof_statement(&w->early);
+    struct early_request request = {.s = w->s,
+                                    .tables = w->tables,
+                                    .table_count = w->table_count,
+                                    .views = views,
+                                    .schemas = &w->schemas,
+                                    .mirrors = &w->mirrors,
+                                    .proof = proof};
+    bool ok;
+
+    for (int i = 0; i < w->count; i++) {
+        const struct dependent_item *item = &w->items[w->order[i]];
+
+        if (item->fate == FATE_EARLY)
+            views[request.count++] = item->d;
+    }
+    ok = early_plan(&request, plan, w->reasons, err);
+    free(proof);
+    free(views);
     return ok;
 }
 
@@ -562,9 +788,8 @@ dependents_plan_make(struct dependents_plan *plan, struct session *s, const stru
     dependents_collect(&w);
     connect_items(&w);
     sort(&w);
-    ok = dependents_mend(&w, err) && dependents_read_uses(&w, err) && open_mirror(&w, err) &&
-         dependents_settle(&w, err);
-    ok = ok && plan_proofs(&w, plan, err);
+    ok = dependents_mend(&w, err) && dependents_read_uses(&w, err) && dependents_settle(&w, err);
+    ok = ok && plan_proofs(&w, plan, err) && plan_early(&w, plan, err);
     if (ok) {
         write_down(&w, plan);
         tell_fates(&w);
@@ -588,6 +813,8 @@ dependents_plan_make(struct dependents_plan *plan, struct session *s, const stru
 void
 dependents_plan_free(struct dependents_plan *plan)
 {
+    early_free(plan->early, plan->early_count);
+    list_free(&plan->early_create);
     list_free(&plan->locks);
     list_free(&plan->locked);
     list_free(&plan->detach);

@@ -55,8 +55,8 @@ read_text(struct session *s, const struct object_id *object, const struct retarg
 }
 
 bool
-proof_read(struct session *s, const struct dependent *d, const struct retarget *map, struct uses *made,
-           char **text, struct error *err)
+proof_read(struct session *s, const struct dependent *d, const struct retarget *map, struct proof *there,
+           struct uses *made, char **text, struct error *err)
 {
     struct buffer schemas = {0}, names = {0}, others = {0};
     struct params p = {0};
@@ -77,7 +77,9 @@ proof_read(struct session *s, const struct dependent *d, const struct retarget *
     if (ok) {
         struct object_id object = {(oid_t)row_uint(&r, 0, "classid"), (oid_t)row_uint(&r, 0, "objid")};
 
-        ok = uses_read(s, &object, 1, made, err) && read_text(s, &object, map, text, err);
+        ok = uses_read(s, &object, 1, made, err) &&
+             (there == NULL || proof_add(there, s, &object, d->description, made, err)) &&
+             read_text(s, &object, map, text, err);
     }
     for (int i = 0; ok && i < map->count; i++)
         uses_move(made, map->items[i].to, map->items[i].schema);

@@ -17,14 +17,6 @@
 void proof_add_types(const struct table *source, const struct table *target, struct string_list *types);
 
 /*
- * What the object uses that was created in place of the dependent in other schemas, with the real schemas'
- * names; and the statement that creates it, as the server prints it now (NULL if there is none). The caller
- * frees it.
- */
-bool proof_read(struct session *s, const struct dependent *d, const struct retarget *map, struct uses *made,
-                char **text, struct error *err);
-
-/*
  * A statement for the transaction that creates objects again. It fails with SQLSTATE PLANNED_UNLIKE if one of
  * them uses something else than was found while planning. A role that may create objects in one of the
  * schemas on the search_path could have added a better match since then. Objects that use only what is in
@@ -36,6 +28,14 @@ struct proof {
     struct buffer found;  /* rows that name the objects … */
     struct buffer wanted; /* … and say what they are to use */
 };
+
+/*
+ * What the object uses that was created in place of the dependent in other schemas, with the real schemas'
+ * names; and the statement that creates it, as the server prints it now (NULL if there is none). The caller
+ * frees it. there gets the proof for the object where it is now, in the other schemas; NULL: it is not needed.
+ */
+bool proof_read(struct session *s, const struct dependent *d, const struct retarget *map, struct proof *there,
+                struct uses *made, char **text, struct error *err);
 
 /*
  * An expression of a table itself: of the column, constraint or index of that name, which is in the table or

@@ -148,6 +148,30 @@ add_privileges(const struct plan_set *set, enum direction direction, struct plan
     list_free(&statements);
 }
 
+static void
+exchange_early(const struct plan_set *set, enum direction direction, struct planned_list *out)
+{
+    for (int i = 0; i < set->early_count; i++)
+        planned_add_all(out, PLANNED_EXCHANGE,
+                        direction == TO_ORIGINAL ? &set->early[i].to_original : &set->early[i].to_new);
+}
+
+/*
+ * The materialized views that become the active ones. Nobody uses them, but an autovacuum may be at work on them, and must
+ * have given way before the tables are locked.
+ */
+static void
+lock_early(const struct plan_set *set, enum direction direction, struct string_list *out)
+{
+    for (int i = 0; i < set->early_count; i++) {
+        const struct plan_early *view = &set->early[i];
+
+        if (view->stores)
+            list_addf(out, "ALTER MATERIALIZED VIEW %s OWNER TO %s",
+                      direction == TO_ORIGINAL ? view->old_name : view->new_name, view->owner);
+    }
+}
+
 /*
  * Statements for dependents use the originals' column names only.
  *
@@ -166,11 +190,13 @@ swap_of(const struct plan_set *set, const struct dependents_plan *d, enum direct
         return NULL;
     swap = mem_alloc(sizeof(*swap));
     add_locks(swap, set, d);
+    lock_early(set, direction, &swap->first_locks);
     planned_add_all(&swap->statements, PLANNED_DETACH, &d->detach);
     detach_keys(set, direction, &swap->statements);
     for (int i = 0; i < set->table_count; i++)
         planned_add_all(&swap->statements, PLANNED_EXCHANGE,
                         &plan_towards(&set->tables[i], direction)->statements.swap);
+    exchange_early(set, direction, &swap->statements);
     add_privileges(set, direction, &swap->statements);
     add_grants(set, direction, grants_lend, &swap->statements);
     attach_keys(set, direction, swap);
@@ -186,8 +212,14 @@ swap_of(const struct plan_set *set, const struct dependents_plan *d, enum direct
 }
 
 void
-swap_job_plan(struct plan_set *set, const struct dependents_plan *d)
+swap_job_plan(struct plan_set *set, struct dependents_plan *d)
 {
+    set->early_count = d->early_count;
+    set->early = d->early;
+    set->early_create = d->early_create;
+    d->early_count = 0;
+    d->early = NULL;
+    d->early_create = (struct string_list){0};
     set->cutover = swap_of(set, d, TO_NEW);
     set->rollback = swap_of(set, d, TO_ORIGINAL);
     set->cutover_again = swap_of(set, d, TO_NEW_AGAIN);

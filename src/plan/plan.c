@@ -444,6 +444,15 @@ note_references(const struct plan_set *set, struct plan *p)
     }
 }
 
+static bool
+hides_columns(const struct plan *p)
+{
+    for (int i = 0; i < p->key_count; i++)
+        if (p->key[i].hidden)
+            return true;
+    return false;
+}
+
 /* What depends on the tables, tried on their clones as they are now. */
 static bool
 plan_dependents(struct making *makings, struct plan_set *set, struct dependents_plan *dependents,
@@ -456,7 +465,10 @@ plan_dependents(struct making *makings, struct plan_set *set, struct dependents_
     for (int i = 0; i < set->table_count; i++)
         tables[i] = (struct dependents_table){.source = set->tables[i].forward->source,
                                               .target = set->tables[i].forward->target,
-                                              .clone_schema = makings[i].clone_schema};
+                                              .clone_schema = makings[i].clone_schema,
+                                              .shadow_name = set->tables[i].forward->names.shadow_name,
+                                              .hides_columns = hides_columns(set->tables[i].forward),
+                                              .taken = &makings[i].own_names.relations};
     for (int i = 0; i < set->table_count; i++)
         note_references(set, set->tables[i].forward);
     ok = dependents_plan_make(dependents, first->s, tables, set->table_count, &first->reasons, err) &&

@@ -329,6 +329,11 @@ print_swap(const struct plan_set *set, FILE *out)
 {
     if (set->table_count > 1)
         fprintf(out, "\nThe swap of all tables\n");
+    print_statements(out, "before it, in one transaction: the views over the new tables", &set->early_create);
+    for (int i = 0; i < set->early_count; i++)
+        if (set->early[i].stores)
+            fprintf(out, "  -- unless the one in use has no rows\n  REFRESH MATERIALIZED VIEW %s;\n",
+                    set->early[i].new_name);
     if (set->cutover->locks.count > 0)
         fprintf(out, "  -- locks beside the tables' own\n");
     print_planned(out, &set->cutover->locks);

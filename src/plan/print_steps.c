@@ -87,12 +87,14 @@ print_steps(const struct plan_set *set, FILE *out)
 {
     static const struct {
         const char *step, *lock;
-        bool validates; /* whether there is anything to validate */
+        bool validates; /* only if there is anything to validate */
+        bool fills;     /* only if there are views over the new table to be created before the swap */
     } steps[] = {
         {"publication and replication slot", "SHARE UPDATE EXCLUSIVE on the table, instant"},
         {"create the new table beside it", "none on the table"},
         {"copy rows in short chunks, follow the changes", "ACCESS SHARE, a chunk at a time"},
         {"build the indexes and constraints", "on the new table only"},
+        {"create and fill materialized views over it", "none on those in use", .fills = true},
         {"apply changes, verify every row", "ACCESS SHARE, given up between parts"},
         {"swap, in one transaction", "ACCESS EXCLUSIVE, milliseconds"},
         {"validate foreign keys", "SHARE UPDATE EXCLUSIVE: reads and writes continue", true},
@@ -105,7 +107,8 @@ print_steps(const struct plan_set *set, FILE *out)
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         const char *lock = steps[i].lock;
 
-        if (steps[i].validates && set->cutover->validate.count == 0)
+        if ((steps[i].validates && set->cutover->validate.count == 0) ||
+            (steps[i].fills && set->early_count == 0))
             continue;
         if (steps[i].validates && validating > LOCK_SHARE_UPDATE_EXCLUSIVE)
             lock = "SHARE UPDATE EXCLUSIVE; for an instant the locks that the statements name";

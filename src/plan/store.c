@@ -182,14 +182,27 @@ static const struct field planned_fields[] = {
 };
 static SHAPE(planned, 24);
 
+static const struct field plan_early_fields[] = {
+    FIELD(struct plan_early, description),
+    FIELD(struct plan_early, name),
+    FIELD(struct plan_early, new_name),
+    FIELD(struct plan_early, old_name),
+    FIELD(struct plan_early, stores),
+    FIELD(struct plan_early, owner),
+    FIELD_LIST_STRUCT(struct plan_early, to_new, NULL),
+    FIELD_LIST_STRUCT(struct plan_early, to_original, NULL),
+};
+static SHAPE(plan_early, 80);
+
 static const struct field plan_swap_fields[] = {
+    FIELD_LIST_STRUCT(struct plan_swap, first_locks, NULL),
     FIELD_LIST_STRUCT(struct plan_swap, locks, &planned_shape),
     FIELD_LIST_STRUCT(struct plan_swap, locked, NULL),
     FIELD_LIST_STRUCT(struct plan_swap, statements, &planned_shape),
     FIELD_LIST_STRUCT(struct plan_swap, validate, &planned_shape),
     FIELD(struct plan_swap, validated_keys),
 };
-static SHAPE(plan_swap, 72);
+static SHAPE(plan_swap, 88);
 
 static const struct field plan_table_fields[] = {
     FIELD_POINTER(struct plan_table, forward, &plan_shape),
@@ -203,6 +216,8 @@ static SHAPE(plan_table, 40);
 static const struct field plan_set_fields[] = {
     FIELD(struct plan_set, first),
     FIELD_LIST(struct plan_set, tables, table_count, &plan_table_shape),
+    FIELD_LIST(struct plan_set, early, early_count, &plan_early_shape),
+    FIELD_LIST_STRUCT(struct plan_set, early_create, NULL),
     FIELD_POINTER(struct plan_set, cutover, &plan_swap_shape),
     FIELD_POINTER(struct plan_set, rollback, &plan_swap_shape),
     FIELD_POINTER(struct plan_set, cutover_again, &plan_swap_shape),
@@ -213,7 +228,7 @@ static const struct field plan_set_fields[] = {
     FIELD_LIST_STRUCT(struct plan_set, trusted, NULL),
     FIELD(struct plan_set, trusted_by),
 };
-SHAPE(plan_set, 112);
+SHAPE(plan_set, 144);
 
 /* The name of a plan in a set, for messages. */
 struct plan_name {

@@ -4,7 +4,8 @@
 -- search_path that is needed to read its expressions, or NULL: it is set around those statements only
 -- Gives the position in the lists (from 1), the step (lock, detach, attach, replace), and a statement, in order. With step
 -- obstacle it gives why the object cannot be created again; with step holder, oid, schema and name of the other relation
--- that the object belongs to.
+-- that the object belongs to. Of a materialized view, replace has the statements that try it out: its definition, indexes and
+-- extended statistics; with step piece it gives kind, schema and name of each of those two.
 WITH
 dependent AS (
     SELECT u.at, u.classid, u.objid, u.path
@@ -18,19 +19,96 @@ view AS (
            pg_catalog.format('%I.%I', n.nspname, c.relname) AS self,
            pg_catalog.pg_get_userbyid(c.relowner) AS owner,
            CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS word,
-           pg_catalog.format('%s (%s)%s AS %s',
+           pg_catalog.format('%s (%s)%s%s%s AS %s%s',
                              pg_catalog.format('%I.%I', n.nspname, c.relname),
                              (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum)
                               FROM pg_catalog.pg_attribute a
                               WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-                             (SELECT ' WITH (' || pg_catalog.string_agg(pg_catalog.format('%I=%L', o.option_name,
-                                                                                          o.option_value), ', ') || ')'
-                              FROM pg_catalog.pg_options_to_table(c.reloptions) o),
-                             pg_catalog.rtrim(pg_catalog.pg_get_viewdef(c.oid), ';')) AS definition
+                             (SELECT pg_catalog.format(' USING %I', m.amname)
+                              FROM pg_catalog.pg_am m
+                              WHERE m.oid = c.relam AND c.relkind = 'm'),
+                             (SELECT ' WITH (' || pg_catalog.string_agg(o.text, ', ') || ')'
+                              FROM (SELECT pg_catalog.format('%I=%L', o.option_name, o.option_value)
+                                    FROM pg_catalog.pg_options_to_table(c.reloptions) o
+                                    UNION ALL
+                                    SELECT pg_catalog.format('toast.%I=%L', o.option_name, o.option_value)
+                                    FROM pg_catalog.pg_class t, pg_catalog.pg_options_to_table(t.reloptions) o
+                                    WHERE t.oid = c.reltoastrelid) o (text)),
+                             (SELECT pg_catalog.format(' TABLESPACE %I', t.spcname)
+                              FROM pg_catalog.pg_tablespace t
+                              WHERE t.oid = c.reltablespace AND c.relkind = 'm'),
+                             pg_catalog.rtrim(pg_catalog.pg_get_viewdef(c.oid), ';'),
+                             CASE c.relkind WHEN 'm' THEN ' WITH NO DATA' END) AS definition
     FROM dependent d
     JOIN pg_catalog.pg_class c ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid = d.objid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('v', 'm')
+),
+-- indexes and extended statistics of materialized views
+view_piece AS (
+    SELECT v.at, v.self AS of_view, 'INDEX' AS word, n.nspname AS schema, i.relname AS name, i.oid,
+           'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid AS classid, pg_catalog.pg_get_indexdef(i.oid) AS definition,
+           i.relowner AS owner
+    FROM view v
+    JOIN pg_catalog.pg_index x ON x.indrelid = v.oid
+    JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = i.relnamespace
+    UNION ALL
+    SELECT v.at, v.self, 'STATISTICS', n.nspname, s.stxname, s.oid, 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass,
+           pg_catalog.pg_get_statisticsobjdef(s.oid), s.stxowner
+    FROM view v
+    JOIN pg_catalog.pg_statistic_ext s ON s.stxrelid = v.oid
+    JOIN pg_catalog.pg_namespace n ON n.oid = s.stxnamespace
+),
+view_piece_of AS (
+    SELECT p.*, pg_catalog.format('%I.%I', p.schema, p.name) AS self FROM view_piece p
+),
+-- what else they have, and materialized views themselves
+view_setting (at, name, sql) AS (
+    SELECT p.at, p.name, pg_catalog.format('ALTER INDEX %s SET TABLESPACE %I', p.self, t.spcname)
+    FROM view_piece_of p
+    JOIN pg_catalog.pg_class i ON i.oid = p.oid AND p.word = 'INDEX'
+    JOIN pg_catalog.pg_tablespace t ON t.oid = i.reltablespace
+    UNION ALL
+    SELECT p.at, p.name, pg_catalog.format('ALTER INDEX %s ALTER COLUMN %s SET STATISTICS %s', p.self, a.attnum, a.attstattarget)
+    FROM view_piece_of p
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = p.oid AND p.word = 'INDEX' AND a.attstattarget >= 0
+    UNION ALL
+    SELECT p.at, p.name, pg_catalog.format('ALTER MATERIALIZED VIEW %s CLUSTER ON %I', p.of_view, p.name)
+    FROM view_piece_of p
+    JOIN pg_catalog.pg_index x ON x.indexrelid = p.oid AND p.word = 'INDEX' AND x.indisclustered
+    UNION ALL
+    SELECT p.at, p.name, pg_catalog.format('ALTER STATISTICS %s SET STATISTICS %s', p.self, s.stxstattarget)
+    FROM view_piece_of p
+    JOIN pg_catalog.pg_statistic_ext s ON s.oid = p.oid AND p.word = 'STATISTICS' AND s.stxstattarget >= 0
+    UNION ALL
+    SELECT p.at, p.name, pg_catalog.format('ALTER STATISTICS %s OWNER TO %I', p.self, pg_catalog.pg_get_userbyid(p.owner))
+    FROM view_piece_of p
+    WHERE p.word = 'STATISTICS' AND p.owner <> current_user::pg_catalog.regrole
+    UNION ALL
+    SELECT p.at, p.name, pg_catalog.format('COMMENT ON %s %s IS %L', p.word, p.self, c.description)
+    FROM view_piece_of p
+    JOIN pg_catalog.pg_description c ON c.classoid = p.classid AND c.objoid = p.oid AND c.objsubid = 0
+    UNION ALL
+    SELECT v.at, a.attname, pg_catalog.format('ALTER MATERIALIZED VIEW %s ALTER COLUMN %I %s', v.self, a.attname, setting.text)
+    FROM view v
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = v.oid AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    CROSS JOIN LATERAL (
+        SELECT pg_catalog.format('SET STATISTICS %s', a.attstattarget) WHERE a.attstattarget >= 0
+        UNION ALL
+        SELECT pg_catalog.format('SET (%s)', pg_catalog.string_agg(pg_catalog.format('%I=%L', o.option_name, o.option_value), ', '))
+        FROM pg_catalog.pg_options_to_table(a.attoptions) o
+        HAVING pg_catalog.count(*) > 0
+        UNION ALL
+        SELECT 'SET STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN'
+                                                   ELSE 'EXTENDED' END
+        WHERE a.attstorage <> t.typstorage
+        UNION ALL
+        SELECT 'SET COMPRESSION ' || CASE a.attcompression WHEN 'p' THEN 'pglz' ELSE 'lz4' END
+        WHERE a.attcompression IN ('p', 'l')
+    ) setting (text)
+    WHERE v.relkind = 'm'
 ),
 -- functions and procedures
 routine AS (
@@ -135,6 +213,18 @@ statement (at, step, part, name, sql) AS (
     SELECT v.at, 'detach', 0, '', pg_catalog.format('DROP %s %s', v.word, v.self) FROM view v
     UNION ALL
     SELECT v.at, 'replace', 0, '', 'CREATE OR REPLACE VIEW ' || v.definition FROM view v WHERE v.relkind = 'v'
+    UNION ALL
+    SELECT v.at, 'replace', 0, '', 'CREATE MATERIALIZED VIEW ' || v.definition FROM view v WHERE v.relkind = 'm'
+    UNION ALL
+    SELECT p.at, step.name, 4, p.name, p.definition
+    FROM view_piece_of p, (VALUES ('attach'), ('replace')) step (name)
+    UNION ALL
+    SELECT p.at, 'piece', p.number * 3 + part.number, '', part.text
+    FROM (SELECT p.*, pg_catalog.row_number() OVER (ORDER BY p.self, p.word) AS number FROM view_piece_of p) p
+    CROSS JOIN LATERAL (VALUES (0, p.word), (1, pg_catalog.quote_ident(p.schema)), (2, pg_catalog.quote_ident(p.name)))
+        part (number, text)
+    UNION ALL
+    SELECT t.at, 'attach', 8, t.name, t.sql FROM view_setting t
     UNION ALL
     SELECT v.at, 'attach', 0, '', pg_catalog.format('CREATE %s %s', v.word, v.definition) FROM view v
     UNION ALL
@@ -291,6 +381,6 @@ FROM statement s
 JOIN dependent d ON d.at = s.at
 CROSS JOIN LATERAL (VALUES (s.sql, 1), ('SET LOCAL search_path TO ' || d.path, 0),
                            (CASE WHEN d.path IS NOT NULL THEN 'SET LOCAL search_path TO ''''' END, 2)) piece (sql, place)
--- the search_path is set for statements that have expressions: definitions, and defaults of a view's columns
-WHERE piece.sql IS NOT NULL AND (piece.place = 1 OR (s.step IN ('attach', 'replace') AND s.part IN (0, 5)))
+-- the search_path is set for statements that have expressions: definitions, indexes, and defaults of a view's columns
+WHERE piece.sql IS NOT NULL AND (piece.place = 1 OR (s.step IN ('attach', 'replace') AND s.part IN (0, 4, 5)))
 ORDER BY s.at, s.step, s.part, s.name, s.sql, piece.place;

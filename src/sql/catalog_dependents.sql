@@ -5,7 +5,8 @@
 -- $1 oid of the table
 WITH RECURSIVE
 me AS (
-    SELECT c.oid, c.reltype, c.reltoastrelid, c.relnamespace, c.relname, c.reloftype, c.relispartition
+    SELECT c.oid, c.reltype, c.reltoastrelid, c.relnamespace, c.relname, c.reloftype, c.relispartition, c.relowner,
+           c.relforcerowsecurity
     FROM pg_catalog.pg_class c
     WHERE c.oid = $1::pg_catalog.oid
 ),
@@ -120,6 +121,14 @@ kind AS (
            COALESCE(rel.relname, proc.proname) AS name,
            proc.prokind,
            proc.prosqlbody IS NOT NULL AS parsed_body,
+           COALESCE(rel.relkind = 'm' AND rel.relispopulated, false) AS filled,
+           rel.relkind IN ('v', 'm') AND EXISTS (
+               SELECT FROM pg_catalog.pg_rewrite w
+               WHERE w.ev_class = rel.oid AND w.rulename = '_RETURN' AND w.ev_action::pg_catalog.text LIKE '%:varattno 0 %')
+               AS whole_row,
+           -- without a lock, which pg_relation_size() would take
+           CASE WHEN rel.relkind = 'm' AND rel.reltuples >= 0 THEN
+               pg_catalog.pg_size_pretty(rel.relpages * pg_catalog.current_setting('block_size')::pg_catalog.int8) END AS size,
            proc.oid IS NOT NULL AND NOT EXISTS (
                SELECT FROM depending base
                JOIN pg_catalog.pg_class c ON c.oid = base.base_objid
@@ -167,32 +176,46 @@ kind AS (
     WHERE NOT COALESCE(trigger.tgisinternal, false)
       AND COALESCE(con.contype, ' ') NOT IN ('f', 't') -- foreign keys: read separately; constraint triggers: as triggers
 ),
-found (classid, objid, kind, description, reason, schema, name, bases, direct, replaceable, columns, parsed_body) AS (
+found (classid, objid, kind, description, reason, schema, name, bases, direct, replaceable, columns, parsed_body, filled,
+       whole_row, size, owner, not_early) AS (
     SELECT k.classid, k.objid, k.kind,
            pg_catalog.pg_describe_object(k.classid, k.objid, 0),
            CASE
                WHEN k.serial THEN NULL
-               WHEN k.kind = 'materialized view' THEN
-                   'it would stay with the old table, and making it anew takes as long as its query'
                WHEN k.kind = 'inheritance child' THEN 'tables with children are not supported yet'
                WHEN k.kind = 'object' OR k.prokind = 'a' THEN
                    'it depends on the table or its row type and would stay with the old table'
+               WHEN k.kind IN ('view', 'materialized view') AND k.name ~ '_pgrecast_(new|old)[0-9]*$' THEN
+                   'another job has made or kept it: finish that job first, or rename the view if there is none'
                WHEN k.extension IS NOT NULL THEN 'it belongs to extension ' || pg_catalog.quote_ident(k.extension)
                WHEN NOT pg_catalog.pg_has_role(k.owner, 'USAGE') THEN
                    pg_catalog.format('%I belongs to role %I, which the session''s role is not a member of', k.holder,
                                      pg_catalog.pg_get_userbyid(k.owner))
                -- CREATE OR REPLACE needs this privilege too; nobody has it in the temporary schema of another session
-               WHEN k.kind IN ('view', 'function') AND NOT pg_catalog.has_schema_privilege(k.namespace, 'CREATE') THEN
+               WHEN k.kind IN ('view', 'materialized view', 'function') AND NOT pg_catalog.has_schema_privilege(k.namespace, 'CREATE') THEN
                    pg_catalog.format('the session''s role may not create in schema %I', n.nspname)
            END,
            pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(k.name), k.bases, k.direct,
            k.kind = 'view' OR k.body_only,
            k.columns,
-           k.parsed_body
+           k.parsed_body,
+           k.filled,
+           COALESCE(k.whole_row, false),
+           k.size,
+           pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(k.owner)),
+           -- of a view: before the swap nobody else may read the new table, and it has no policies
+           CASE
+               WHEN NOT pg_catalog.pg_has_role(k.owner, me.relowner, 'USAGE') THEN
+                   pg_catalog.format('%I belongs to role %I, which may not read the new table before the swap', k.holder,
+                                     pg_catalog.pg_get_userbyid(k.owner))
+               WHEN me.relforcerowsecurity THEN
+                   'row security is forced on the table, and the new table gets its policies in the swap only'
+           END
     FROM kind k
+    CROSS JOIN me
     LEFT JOIN pg_catalog.pg_namespace n ON n.oid = k.namespace
     UNION ALL
-    SELECT 0, 0, i.kind, i.description, i.reason, NULL, NULL, NULL, true, false, NULL, false
+    SELECT 0, 0, i.kind, i.description, i.reason, NULL, NULL, NULL, true, false, NULL, false, false, false, NULL, NULL, NULL
     FROM (
         SELECT 'publication', 'publication ' || p.pubname || ' (for all tables)',
                'the shadow table would be published too'
@@ -246,6 +269,6 @@ found (classid, objid, kind, description, reason, schema, name, bases, direct, r
     ) i (kind, description, reason)
 )
 SELECT f.classid, f.objid, f.kind, f.description, f.reason, f.schema, f.name, f.bases, f.direct, f.replaceable, f.columns,
-       f.parsed_body
+       f.parsed_body, f.filled, f.whole_row, f.size, f.owner, f.not_early
 FROM found f
 ORDER BY f.kind, f.description;

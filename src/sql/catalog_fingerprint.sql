@@ -244,6 +244,29 @@ line (object, property, value) AS (
                WHEN e.oid IS NOT NULL THEN pg_catalog.pg_get_expr(e.adbin, e.adrelid)
                ELSE h.objid::pg_catalog.text END
         UNION ALL
+        -- of a materialized view
+        SELECT 'indexes', (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_catalog.pg_get_indexdef(x.indexrelid), x.indisclustered,
+                                                                             x.indisvalid, i.reltablespace),
+                                                        '; ' ORDER BY i.relname)
+                           FROM pg_catalog.pg_index x
+                           JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+                           WHERE x.indrelid = v.oid)
+        WHERE v.relkind = 'm'
+        UNION ALL
+        SELECT 'statistics', (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_catalog.pg_get_statisticsobjdef(s.oid),
+                                                                                coalesce(s.stxstattarget, -1)),
+                                                           '; ' ORDER BY s.stxnamespace, s.stxname)
+                              FROM pg_catalog.pg_statistic_ext s
+                              WHERE s.stxrelid = v.oid)
+        WHERE v.relkind = 'm'
+        UNION ALL
+        SELECT 'storage', pg_catalog.concat_ws(' ', v.reltablespace,
+                   (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', coalesce(a.attstattarget, -1), a.attoptions::pg_catalog.text,
+                                                                      a.attstorage, a.attcompression), '; ' ORDER BY a.attnum)
+                    FROM pg_catalog.pg_attribute a
+                    WHERE a.attrelid = v.oid AND a.attnum > 0 AND NOT a.attisdropped))
+        WHERE v.relkind = 'm'
+        UNION ALL
         SELECT 'owner', pg_catalog.pg_get_userbyid(COALESCE(v.relowner, f.proowner))::pg_catalog.text
         WHERE v.oid IS NOT NULL OR f.oid IS NOT NULL
         UNION ALL

@@ -11,6 +11,7 @@ static const char *const kind_names[] = {[LEDGER_PUBLICATION] = "publication",
                                          [LEDGER_SLOT] = "slot",
                                          [LEDGER_SPOOL] = "spool",
                                          [LEDGER_TABLE] = "table",
+                                         [LEDGER_VIEW] = "view",
                                          [LEDGER_GUARD] = "guard"};
 
 bool

@@ -12,6 +12,7 @@
 #define STATEMENT_ACTIVE "pgrecast_active"
 #define STATEMENT_VERSIONS "pgrecast_others"
 #define STATEMENT_OTHER "pgrecast_other"
+#define STATEMENT_VIEW "pgrecast_view"
 
 bool
 state_swap_prepare(struct session *s, struct error *err)
@@ -29,7 +30,8 @@ state_swap_prepare(struct session *s, struct error *err)
     bool ok = session_prepare(s, err, STATEMENT_SWAP, state_sql_job_swap) &&
               session_prepare(s, err, STATEMENT_ACTIVE, active) &&
               session_prepare(s, err, STATEMENT_VERSIONS, versions) &&
-              session_prepare(s, err, STATEMENT_OTHER, state_sql_job_other);
+              session_prepare(s, err, STATEMENT_OTHER, state_sql_job_other) &&
+              session_prepare(s, err, STATEMENT_VIEW, state_sql_job_view);
 
     free(active);
     free(versions);
@@ -108,4 +110,15 @@ state_swap_add_other(struct pipeline *p, const struct job_state *job, uint32_t b
     params_uint(&params, after);
     params_text(&params, name);
     pipeline_add_prepared_with(p, STATEMENT_OTHER, &params);
+}
+
+void
+state_swap_add_view(struct pipeline *p, const struct job_state *job, const char *before, const char *after)
+{
+    struct params params = {0};
+
+    params_int(&params, job->id);
+    params_text(&params, before);
+    params_text(&params, after);
+    pipeline_add_prepared_with(p, STATEMENT_VIEW, &params);
 }

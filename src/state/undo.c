@@ -64,6 +64,12 @@ build_drop(struct session *s, const struct undo_object *object, char **sql, stru
             "FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
             "WHERE c.oid = $1 AND c.relkind IN ('r', 'p') "
             "AND ($2::pg_catalog.text IS NULL OR c.oid = pg_catalog.to_regclass($2))",
+        [LEDGER_VIEW] =
+            "SELECT pg_catalog.format('DROP %s %I.%I', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE "
+            "'VIEW' END, "
+            "n.nspname, c.relname) AS statement "
+            "FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
+            "WHERE c.oid = $1 AND c.relkind IN ('v', 'm') AND c.oid = pg_catalog.to_regclass($2)",
         [LEDGER_GUARD] =
             "SELECT pg_catalog.format('DROP TRIGGER %I ON %I.%I', t.tgname, n.nspname, c.relname) AS "
             "statement FROM pg_catalog.pg_trigger AS t JOIN pg_catalog.pg_class AS c ON "
@@ -77,7 +83,7 @@ build_drop(struct session *s, const struct undo_object *object, char **sql, stru
     *sql = NULL;
     params_uint(&p, object->oid);
     if (object->kind != LEDGER_GUARD) /* which is recognized by its function */
-        params_text(&p, object->named ? object->name : NULL);
+        params_text(&p, object->named || object->kind == LEDGER_VIEW ? object->name : NULL);
     ok = session_query_with(s, &res, err, lookups[object->kind], &p);
     if (ok && result_rows(&res) > 0)
         *sql = row_copy(&res, 0, "statement");
@@ -147,7 +153,7 @@ name_left(struct session *s, const struct undo_object *object, struct error *err
 
     params_text(&p, object->name);
     ok = session_query_with(s, &res, err,
-                            object->kind == LEDGER_TABLE
+                            object->kind == LEDGER_TABLE || object->kind == LEDGER_VIEW
                                 ? "SELECT FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)"
                                 : "SELECT FROM pg_catalog.pg_publication WHERE pubname = $1",
                             &p);
@@ -155,7 +161,10 @@ name_left(struct session *s, const struct undo_object *object, struct error *err
         log_warning(
             "%s %s is left: it is not the one that the job made, but came with a dump; drop it by hand "
             "if nobody needs it",
-            object->kind == LEDGER_TABLE ? "table" : "publication", object->name);
+            object->kind == LEDGER_TABLE  ? "table"
+            : object->kind == LEDGER_VIEW ? "view"
+                                          : "publication",
+            object->name);
     result_free(&res);
     return ok;
 }
@@ -255,6 +264,7 @@ undo_object(struct session *s, const struct job_state *job, const struct undo_ob
         return remove_spool(s, job, object->name, err);
     case LEDGER_PUBLICATION:
     case LEDGER_TABLE:
+    case LEDGER_VIEW:
     case LEDGER_GUARD:
         break;
     }

@@ -262,14 +262,20 @@ ALTER MATERIALIZED VIEW m_sums ALTER n SET STATISTICS 50;
 CREATE MATERIALIZED VIEW side.m_empty AS SELECT id, @a AS a FROM public.t WITH NO DATA;
 CREATE VIEW v_of_m AS SELECT sum(n) AS n FROM m_sums;
 CREATE MATERIALIZED VIEW m_of_v AS SELECT n FROM v_of_m;
+CREATE VIEW v_mixed AS SELECT id FROM t;
+CREATE MATERIALIZED VIEW m_mixed AS SELECT count(x.@a) AS n FROM t x JOIN v_mixed USING (id);
+CREATE MATERIALIZED VIEW m_row AS SELECT to_jsonb(t) ->> 'id' AS r FROM t;
+CREATE INDEX m_sums_half ON m_sums (half(n));
+ALTER INDEX m_sums_half ALTER COLUMN 1 SET STATISTICS 7;
 CREATE STATISTICS m_statistics ON a, n FROM m_sums;
 GRANT SELECT ON m_sums TO reader;
 GRANT SELECT (a) ON m_sums TO PUBLIC;
 COMMENT ON MATERIALIZED VIEW m_sums IS 'sums';
 COMMENT ON COLUMN m_sums.n IS 'how many';
 COMMENT ON INDEX m_sums_a IS 'an index';
-""", drop="DROP MATERIALIZED VIEW m_of_v, side.m_empty; DROP VIEW v_of_m; DROP MATERIALIZED VIEW m_sums",
-                               arguments=("--matviews=rebuild",), in_sink=False),
+""", drop="DROP MATERIALIZED VIEW m_of_v, side.m_empty, m_mixed, m_row; DROP VIEW v_of_m, v_mixed; DROP MATERIALIZED VIEW m_sums",
+                               base="CREATE FUNCTION half(bigint) RETURNS bigint IMMUTABLE LANGUAGE sql RETURN $1 / 2;",
+                               in_sink=False),
     "row_security": Kind("""
 ALTER TABLE t ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p_tenant ON t USING (tenant = CURRENT_USER::text) WITH CHECK (@a > 0 AND tenant <> '');

@@ -83,8 +83,6 @@ REFUSED = {
     "sales.payment": "partitioned table",
     "sales.page_view": "partitioned table",
     "crm.consent": "security is forced on",
-    "catalogue.supplier": "materialized view",
-    "catalogue.supplier_product": "materialized view",
 }
 
 _templates = weakref.WeakKeyDictionary()

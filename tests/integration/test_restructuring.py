@@ -54,6 +54,30 @@ def test_change_foreign_keys(database, end):
     assert pgrecast.leftovers(database) == []
 
 
+@pytest.mark.parametrize("major, end", spread(["finish"]))
+def test_keep_materialized_views(database, end):
+    sql, (plan, run, rollback, cutover, finish) = section("Keep materialized views")
+    shown = "SELECT pg_typeof(id)::text, (SELECT sum(sales) FROM sales_by_day) FROM sales LIMIT 1"
+    database.execute(sql)
+    outcome = pgrecast.call(database, *plan)
+    assert outcome.status == pgrecast.DONE and "sales_by_day" in outcome.stdout, str(outcome)
+    job = pgrecast.start_run(database, None, *run[1:], window=None)
+    with contextlib.ExitStack() as after:
+        after.callback(job.kill)
+        job.wait_phase("reverse")
+        assert database.execute(shown) == [("bigint", 3000)]
+        database.execute("INSERT INTO sales VALUES (0, '2024-01-01', 5)")
+        assert pgrecast.call(database, *rollback).status == pgrecast.DONE
+        assert database.execute(shown) == [("integer", 3000)]  # as it was
+        assert pgrecast.call(database, *cutover).status == pgrecast.DONE
+        job.wait_phase("reverse")
+        assert database.execute(shown) == [("bigint", 3001)]
+        assert pgrecast.call(database, *finish).status == pgrecast.DONE and finish[0] == end
+        assert job.wait().status == pgrecast.DONE
+        after.pop_all()
+    assert pgrecast.leftovers(database) == []
+
+
 ADDED = """
 SELECT convalidated FROM pg_constraint WHERE conname = 'items_kind' AND conrelid = 'items'::regclass
 """

@@ -17,7 +17,7 @@
 /* clang-format off */
 #define BLOCKERS(...)                                                                                        \
     {"apply", "-- Who holds a lock on one of the tables",                                                    \
-     .columns = "pid|mode|autovacuum|age|relation|may_lock", __VA_ARGS__}
+     .columns = "pid|mode|autovacuum|age|relation|may_lock|lock", __VA_ARGS__}
 #define SNAPSHOTS(...) \
     {"apply", "pgrecast_old_snapshots", .params = {"700"}, .columns = "pid|age", __VA_ARGS__}
 #define MORE {"apply", "SELECT more", .whole = true} /* what the hook looks at */

@@ -77,7 +77,8 @@ test_attempts_are_used_up(void **state)
         FIRST_LOCK(LOCK_T, NOT_FREE),
         ROLLBACK,
         BLOCKERS(.params = {"{16400,16401}"},
-                 .rows = {"99|AccessShareLock|f|12|t|t", "98|ShareLock|f|1|t|t"})};
+                 .rows = {"99|AccessShareLock|f|12|t|t|LOCK TABLE ONLY t IN SHARE UPDATE EXCLUSIVE MODE",
+                          "98|ShareLock|f|1|t|t|LOCK TABLE ONLY t IN SHARE UPDATE EXCLUSIVE MODE"})};
     static const int most[] = {100, 200, 400, 800, 1600, 3000, 3000};
     struct cutover_fixture f = {.attempts = 8};
 
@@ -135,29 +136,30 @@ test_a_lock_that_is_an_error(void **state)
 static void
 expect_second_order(const struct fake_step *later)
 {
-    const struct fake_step steps[] = {BLOCKERS(.params = {"{16400,16401,16402,16403}"}),
-                                      LOOK_AT_BOTH,
-                                      BOTH_SHADOWS,
-                                      FIRST_LOCK(LOCK_T),
-                                      {"apply", "SET LOCAL lock_timeout = 100", .whole = true},
-                                      *later,
-                                      ROLLBACK,
-                                      BLOCKERS(),
-                                      BLOCKERS(),
-                                      LOOK_AT_BOTH,
-                                      BOTH_SHADOWS,
-                                      FIRST_LOCK(LOCK_U),
-                                      LATER_LOCK(LOCK_T, NOT_FREE),
-                                      ROLLBACK,
-                                      BLOCKERS(.rows = {"99|RowExclusiveLock|f|3|t|t"}),
-                                      BLOCKERS(),
-                                      LOOK_AT_BOTH,
-                                      BOTH_SHADOWS,
-                                      FIRST_LOCK(LOCK_T),
-                                      LATER_LOCK(LOCK_U),
-                                      LOCKED_LOOK,
-                                      SWAP(),
-                                      COMMIT()};
+    const struct fake_step steps[] = {
+        BLOCKERS(.params = {"{16400,16401,16402,16403}"}),
+        LOOK_AT_BOTH,
+        BOTH_SHADOWS,
+        FIRST_LOCK(LOCK_T),
+        {"apply", "SET LOCAL lock_timeout = 100", .whole = true},
+        *later,
+        ROLLBACK,
+        BLOCKERS(),
+        BLOCKERS(),
+        LOOK_AT_BOTH,
+        BOTH_SHADOWS,
+        FIRST_LOCK(LOCK_U),
+        LATER_LOCK(LOCK_T, NOT_FREE),
+        ROLLBACK,
+        BLOCKERS(.rows = {"99|RowExclusiveLock|f|3|t|t|LOCK TABLE ONLY t IN SHARE UPDATE EXCLUSIVE MODE"}),
+        BLOCKERS(),
+        LOOK_AT_BOTH,
+        BOTH_SHADOWS,
+        FIRST_LOCK(LOCK_T),
+        LATER_LOCK(LOCK_U),
+        LOCKED_LOOK,
+        SWAP(),
+        COMMIT()};
     struct cutover_fixture f = {.table_count = 2, .attempts = 3};
 
     assert_ok(CUT_OVER(&f, steps), &f.err);
@@ -361,7 +363,8 @@ static void
 test_an_autovacuum_gives_way(void **state)
 {
     static const struct fake_step steps[] = {
-        BLOCKERS(.times = FAKE_ANY, .rows = {"55|ShareUpdateExclusiveLock|t|30|t|t"}),
+        BLOCKERS(.times = FAKE_ANY, .rows = {"55|ShareUpdateExclusiveLock|t|30|t|t|LOCK TABLE ONLY t IN "
+                                             "SHARE UPDATE EXCLUSIVE MODE"}),
         {"cutover", "BEGIN", .whole = true},
         {NULL, "-- For this transaction", .columns = "set_config", .rows = {"1500"}},
         {NULL, "LOCK TABLE ONLY t IN SHARE UPDATE EXCLUSIVE MODE"},
@@ -387,7 +390,9 @@ test_an_autovacuum_does_not_give_way(void **state)
 {
     static const struct fake_step steps[] = {
         BLOCKERS(.times = FAKE_ANY,
-                 .rows = {"54|AccessShareLock|f|31|t|t", "55|ShareUpdateExclusiveLock|t|30|t|t"}),
+                 .rows = {"54|AccessShareLock|f|31|t|t|LOCK TABLE ONLY t IN SHARE UPDATE EXCLUSIVE MODE",
+                          "55|ShareUpdateExclusiveLock|t|30|t|t|LOCK TABLE ONLY t IN SHARE UPDATE EXCLUSIVE "
+                          "MODE"}),
         {"cutover", "BEGIN", .whole = true},
         {NULL, "-- For this transaction", .columns = "set_config", .rows = {"1500"}},
         {NULL, "LOCK TABLE ONLY t IN SHARE UPDATE EXCLUSIVE MODE", NOT_FREE},

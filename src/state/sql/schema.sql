@@ -160,8 +160,8 @@ CREATE TABLE pgrecast.object (
     id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     job_id             bigint REFERENCES pgrecast.job ON DELETE CASCADE,
     stream_id          bigint REFERENCES pgrecast.stream ON DELETE CASCADE,
-    kind               text NOT NULL,             -- publication, slot, spool, table, guard (the trigger on a table)
-    name               text NOT NULL,             -- of a table: quoted and qualified; of a guard: its table's; of a spool: its directory
+    kind               text NOT NULL,             -- publication, slot, spool, table, view, guard (the trigger on a table)
+    name               text NOT NULL,             -- of a table or view: quoted and qualified; of a guard: its table's; of a spool: its directory
     oid                oid                        -- null: not made yet, or the kind has no oid
 );
 CREATE INDEX object_job ON pgrecast.object (job_id);

@@ -5,6 +5,7 @@ SELECT o.kind, o.name,
                                   AND s.database = pg_catalog.current_database())
            WHEN 'publication' THEN EXISTS (SELECT FROM pg_catalog.pg_publication AS p WHERE p.oid = o.oid)
            WHEN 'table' THEN EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = o.oid)
+           WHEN 'view' THEN EXISTS (SELECT FROM pg_catalog.pg_class AS c WHERE c.oid = o.oid)
            WHEN 'guard' THEN EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.oid = o.oid)
            ELSE true
        END AS there
