@@ -158,8 +158,8 @@ run_apart(struct engine *e, const struct string_list *sql, struct error *err)
 }
 
 /*
- * The snapshot is imported by the session that runs the query, and lives as long as that. VACUUM, so that no autovacuum is
- * necessary soon.
+ * The snapshot is imported by the session that runs the query, and lives as long as that. REFRESH writes frozen rows, so no
+ * snapshot is too old to see them. VACUUM, so that no autovacuum is necessary soon.
  */
 static bool
 fill_view(struct engine *e, const struct plan_early *view, struct error *err)

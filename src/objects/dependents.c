@@ -100,8 +100,11 @@ dependents_collect(struct work *w)
                 item = &w->items[w->count++];
                 *item = (struct dependent_item){.d = d};
             }
-            if (item != NULL)
-                item->direct = item->direct || d->direct;
+            if (item == NULL)
+                continue;
+            item->direct = item->direct || d->direct;
+            if (d->not_early != NULL) /* because of this table, whose owner may be another one */
+                item->d = d;
         }
     }
 }
@@ -263,7 +266,7 @@ plan_renames(const struct work *w, bool clones, struct string_list *before, stru
 
 /*
  * Prepare the place where everything is tried out: clones with the sources' column names, and a schema for
- * each real one.
+ * each real one, in which a materialized view can get its owner. Nobody else sees the schemas.
  */
 static bool
 open_mirror(struct work *w, struct error *err)
@@ -272,7 +275,8 @@ open_mirror(struct work *w, struct error *err)
     bool ok = session_execute(w->s, err, "SAVEPOINT pgrecast_dependents") && dependents_map_names(w, err);
 
     for (int i = 0; ok && i < w->mirrors.count; i++)
-        ok = session_executef(w->s, err, "CREATE SCHEMA %s", w->mirrors.items[i]);
+        ok = session_executef(w->s, err, "CREATE SCHEMA %s", w->mirrors.items[i]) &&
+             session_executef(w->s, err, "GRANT USAGE, CREATE ON SCHEMA %s TO PUBLIC", w->mirrors.items[i]);
     plan_renames(w, true, &before, &after);
     for (int i = 0; ok && i < before.count; i++)
         ok = session_execute(w->s, err, before.items[i]);

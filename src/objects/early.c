@@ -336,9 +336,10 @@ note_views(const struct early_request *request, struct string_list *notes)
             list_addf(
                 notes,
                 "%s (%s%s) is made over the new table and filled before each cutover: from the cutover on "
-                "it shows the rows as of that time, not as of its last REFRESH. This takes as long as a "
-                "REFRESH MATERIALIZED VIEW of it; how long that is, is not known. A rollback brings "
-                "back the original with its rows",
+                "it shows the rows as of that time, not as of its last REFRESH (tables that are not part of "
+                "the job may be read a moment later). This takes as long as a REFRESH MATERIALIZED VIEW of "
+                "it; how long that is, is not known. A rollback brings back the original with the rows that "
+                "it has now",
                 d->description, d->size != NULL ? "about " : "its size is not known",
                 d->size != NULL ? d->size : "");
         else

@@ -216,6 +216,11 @@ statement (at, step, part, name, sql) AS (
     UNION ALL
     SELECT v.at, 'replace', 0, '', 'CREATE MATERIALIZED VIEW ' || v.definition FROM view v WHERE v.relkind = 'm'
     UNION ALL
+    -- the functions of an index run as the owner of the view, also where it is tried out
+    SELECT v.at, 'replace', 1, '', pg_catalog.format('ALTER MATERIALIZED VIEW %s OWNER TO %I', v.self, v.owner)
+    FROM view v
+    WHERE v.relkind = 'm' AND v.relowner <> current_user::pg_catalog.regrole
+    UNION ALL
     SELECT p.at, step.name, 4, p.name, p.definition
     FROM view_piece_of p, (VALUES ('attach'), ('replace')) step (name)
     UNION ALL
@@ -312,6 +317,18 @@ statement (at, step, part, name, sql) AS (
           SELECT r.at, r.proowner, r.pronamespace FROM routine r) o (at, owner, namespace)
     JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
     WHERE NOT pg_catalog.has_schema_privilege(o.owner, o.namespace, 'CREATE')
+    UNION ALL
+    SELECT p.at, 'obstacle', 2, p.name,
+           pg_catalog.format('the session''s role may not create its statistics object %s for role %I', p.self,
+                             pg_catalog.pg_get_userbyid(p.owner))
+    FROM view_piece_of p
+    WHERE p.word = 'STATISTICS'
+      AND NOT (pg_catalog.has_schema_privilege(p.schema, 'CREATE')
+               AND (p.owner = current_user::pg_catalog.regrole
+                    OR pg_catalog.has_schema_privilege(p.owner, p.schema, 'CREATE')
+                       AND pg_catalog.pg_has_role(p.owner,
+                                                  CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000
+                                                       THEN 'SET' ELSE 'MEMBER' END)))
     UNION ALL
     -- from 16 on ALTER ... OWNER TO needs a membership WITH SET
     SELECT o.at, 'obstacle', 1, '',

@@ -11,6 +11,11 @@ UNION ALL
      SELECT c.relname::pg_catalog.text FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
      UNION ALL
      SELECT s.stxname FROM pg_catalog.pg_statistic_ext s WHERE s.stxnamespace = n.oid
+     UNION ALL
+     -- a view has a type of its name; the server renames an array type that is in the way
+     SELECT y.typname FROM pg_catalog.pg_type y
+     WHERE y.typnamespace = n.oid AND y.typrelid = 0
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.typarray = y.oid)
  ) t (name)
  WHERE pg_catalog.quote_ident(n.nspname) = ANY ($1::pg_catalog.text[]) AND t.name LIKE '%pgrecast%'
  ORDER BY t.name);

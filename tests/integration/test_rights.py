@@ -273,3 +273,30 @@ def test_a_statement_under_a_name_of_ours_is_not_run(database):
     assert_aborts(database, "meddled")
     assert database.value("SELECT count(*) FROM meddled WHERE a = id") == 300
     assert_clean(database)
+
+
+@pytest.mark.main_major
+@pytest.mark.parametrize("user", [MEMBER, "postgres"])
+def test_code_of_a_materialized_view_runs_as_its_owner(rights, user):
+    """As by REFRESH and CREATE INDEX, also where the view is tried out for the plan: else the function fails."""
+    as_owner(rights, "CREATE FUNCTION owners(i integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS"
+                     f" $$ BEGIN IF current_user <> '{OWNER}' THEN RAISE 'run as %', current_user; END IF; RETURN i; END $$;"
+                     "CREATE MATERIALIZED VIEW made AS SELECT owners(a) AS a FROM victim;"
+                     "CREATE INDEX ON made ((a + owners(1))); CREATE INDEX ON made (a) WHERE owners(a) > 0")
+    outcome = pgrecast.call(rights, "plan", "--sql", TYPE, user=user)
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    outcome = run(rights, user=user).wait()
+    assert outcome.status == pgrecast.DONE, str(outcome)
+    assert rights.superuser("SELECT pg_get_userbyid(relowner), reltuples FROM pg_class WHERE oid = 'made'::regclass") == [(OWNER, 20)]
+    assert_clean(rights)
+
+
+@pytest.mark.main_major
+def test_materialized_view_over_tables_of_two_owners(rights):
+    """Its owner has the rights of one of them only."""
+    rights.superuser(f"SET SESSION AUTHORIZATION {MEMBER}; CREATE TABLE mine (id integer PRIMARY KEY);"
+                     f"GRANT SELECT ON mine TO {OWNER}; RESET SESSION AUTHORIZATION")
+    as_owner(rights, "CREATE MATERIALIZED VIEW made AS SELECT id FROM victim JOIN mine USING (id)")
+    outcome = pgrecast.call(rights, "plan", "--sql", TYPE + "; ALTER TABLE mine ALTER COLUMN id TYPE bigint", user=MEMBER)
+    assert outcome.status == pgrecast.REFUSED, str(outcome)
+    assert f"role {OWNER}, which may not read the new table before the swap" in " ".join(outcome.stderr.split()), str(outcome)
