@@ -308,13 +308,27 @@ hides_columns(const struct early_request *request)
     return false;
 }
 
+static bool
+is_partitioned_later(const struct early_request *request)
+{
+    for (int i = 0; i < request->table_count; i++)
+        if (request->tables[i].target->partition_key != NULL)
+            return true;
+    return false;
+}
+
 static void
 refuse_views(const struct early_request *request, struct string_list *reasons)
 {
     for (int i = 0; i < request->count; i++) {
         const struct dependent *d = request->views[i];
 
-        if (d->not_early != NULL)
+        if (is_partitioned_later(request))
+            list_addf(reasons,
+                      "%s cannot be created before the swap: this is not supported yet if the table becomes "
+                      "partitioned",
+                      d->description);
+        else if (d->not_early != NULL)
             list_addf(reasons, "%s cannot be created before the swap: %s", d->description, d->not_early);
         else if (d->whole_row && hides_columns(request))
             list_addf(reasons,
