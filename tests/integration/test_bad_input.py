@@ -250,7 +250,6 @@ def test_names_that_the_program_needs(database, name):
 
 
 DEPENDENTS = {
-    "materialized_view": ("CREATE MATERIALIZED VIEW the_view AS SELECT id, b FROM t", "the_view"),
     "row_type_column": ("CREATE TABLE the_user (id int, x t)", "the_user"),
     "domain": ("CREATE DOMAIN the_domain AS t", "the_domain"),
     "aggregate": ("CREATE FUNCTION f(t, t) RETURNS t LANGUAGE sql AS 'SELECT $1';"
