@@ -3,6 +3,7 @@
 
 #include "catalog/expressions.h"
 #include "core/mem.h"
+#include "core/name.h"
 #include "sql/sql.h"
 #include "view_functions.h"
 
@@ -12,20 +13,22 @@ bool
 view_type_of(const struct view_place *v, const char *expr, char **type, struct error *err)
 {
     char *self = mem_printf("%s." CONVERSION_NAME, v->schema);
+    char *table = name_qualified(v->schema, v->table);
     struct result r = {0};
-    bool ok = view_search_path(v->s, true, err) &&
-              session_executef(v->s, err, "CREATE VIEW %s AS SELECT (%s) AS c1 FROM %s.%s", self, expr,
-                               v->schema, v->table) &&
-              view_search_path(v->s, false, err) &&
-              session_row(v->s, &r, err,
-                          "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) AS type "
-                          "FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = $1::pg_catalog.regclass",
-                          1, self);
+    bool ok =
+        view_search_path(v->s, true, err) &&
+        session_executef(v->s, err, "CREATE VIEW %s AS SELECT (%s\n) AS c1 FROM %s", self, expr, table) &&
+        view_search_path(v->s, false, err) &&
+        session_row(v->s, &r, err,
+                    "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod) AS type "
+                    "FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = $1::pg_catalog.regclass",
+                    1, self);
 
     if (ok)
         *type = row_copy(&r, 0, "type");
     ok = ok && session_executef(v->s, err, "DROP VIEW %s", self);
     result_free(&r);
+    free(table);
     free(self);
     return ok;
 }

@@ -129,7 +129,7 @@ STATEMENTS = {
 
     # several statements: each sees what the one before left
     "stages": Case("ALTER TABLE t ALTER a TYPE bigint USING a * 2; ALTER TABLE t ALTER b DROP DEFAULT, ALTER b TYPE integer "
-                   "USING a + 1"),
+                   "USING a + 1 -- as it is by then"),
     "stages_renamed": Case("ALTER TABLE t RENAME a TO z; ALTER TABLE t ALTER z TYPE numeric; ALTER TABLE t ALTER b DROP DEFAULT,"
                            "ALTER b TYPE numeric USING z + 1; ALTER TABLE t RENAME b TO a"),
     "stages_rounding": Case("ALTER TABLE t ALTER d TYPE integer; ALTER TABLE t ALTER d TYPE numeric(10,2)"),
