@@ -119,11 +119,15 @@ constraint_definition(const struct table_ddl *d, const struct constraint *c)
 static void
 add_comment(const struct table_ddl *d, struct buffer *out, const struct index *x, const struct constraint *c)
 {
-    char *table = name_qualified(d->table->schema, d->table->name);
-    char *name = c != NULL ? name_quoted(c->name) : name_qualified(d->table->schema, x->name);
-    const char *comment = c != NULL ? c->comment : x->comment;
+    char *table, *name;
+    const char *comment;
 
-    if (comment != NULL && x != NULL && x->unique && !has_column(d, x)) {
+    if (x == NULL) /* a constraint without an index is not extended */
+        return;
+    comment = c != NULL ? c->comment : x->comment;
+    table = name_qualified(d->table->schema, d->table->name);
+    name = c != NULL ? name_quoted(c->name) : name_qualified(d->table->schema, x->name);
+    if (comment != NULL && x->unique && !has_column(d, x)) {
         buffer_printf(out, "COMMENT ON %s %s%s%s IS ", c != NULL ? "CONSTRAINT" : "INDEX", name,
                       c != NULL ? " ON " : "", c != NULL ? table : "");
         buffer_add_literal(out, comment);
