@@ -38,6 +38,10 @@ bool code_find_written(struct session *s, const char *table, const struct string
                        struct code_found *found, struct error *err);
 void code_found_free(struct code_found *found);
 
+/* Sets the error: whose ("the tables have"), the code, and what the user can do. Returns false. */
+bool code_found_refuse(const struct code_found *found, enum error_kind kind, const char *whose,
+                       struct error *err);
+
 /* What the user can do about it, as a hint. */
 void code_hint(const struct code_found *found, struct buffer *hint);
 

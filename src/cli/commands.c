@@ -44,6 +44,14 @@ change_clear(struct change *c)
     target_change_clear(&c->target);
 }
 
+/* A job that has begun has its change already. */
+static bool
+refuse_resume(const char *option, const char *other, struct error *err)
+{
+    error_set(err, ERROR_USAGE, "%s does not go with %s", option, other);
+    return error_hint(err, "A job that has begun is continued by its name, with `resume`.");
+}
+
 /* The options say what the table is to be, not what is to be changed. */
 static bool
 defines(const struct cli_options *o)
@@ -96,10 +104,8 @@ read_target(const struct cli_options *o, struct plan_options *plan, struct chang
     struct session *s;
     bool ok;
 
-    if (o->or_resume) {
-        error_set(err, ERROR_USAGE, "--or-resume does not go with %s", defined_by(o));
-        return error_hint(err, "A job that has begun is continued by its name, with `resume`.");
-    }
+    if (o->or_resume)
+        return refuse_resume("--or-resume", defined_by(o), err);
     s = session_open(&o->connection, SESSION_SQL, "target", err);
     ok = s != NULL && (o->partition_by == NULL || make_target(o, s, plan, c, err));
     file.ddl = c->ddl != NULL ? c->ddl : c->sql;
@@ -178,15 +184,13 @@ read_change(const struct cli_options *o, struct plan_options *plan, struct chang
                                o->rebuild ? "--rebuild" : defined_by(o));
     if (!check_partition_by(o, err))
         return false;
-    if (plan->where != NULL && o->or_resume) {
-        error_set(err, ERROR_USAGE, "--where does not go with --or-resume");
-        return error_hint(err, "A job that has begun is continued by its name, with `resume`.");
-    }
-    if (plan->pack_columns && (o->or_resume || defines(o))) {
-        error_set(err, ERROR_USAGE, "--pack-columns does not go with %s",
-                  o->or_resume ? "--or-resume" : defined_by(o));
-        return error_hint(err, o->or_resume ? "A job that has begun is continued by its name, with `resume`."
-                                            : "Pack the columns in a job of its own, with --rebuild.");
+    if (plan->where != NULL && o->or_resume)
+        return refuse_resume("--where", "--or-resume", err);
+    if (plan->pack_columns && o->or_resume)
+        return refuse_resume("--pack-columns", "--or-resume", err);
+    if (plan->pack_columns && defines(o)) {
+        error_set(err, ERROR_USAGE, "--pack-columns does not go with %s", defined_by(o));
+        return error_hint(err, "Pack the columns in a job of its own, with --rebuild.");
     }
     if (o->map_count > 0 && o->target == NULL)
         return error_set(err, ERROR_USAGE, "--map goes with --target");

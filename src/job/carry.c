@@ -8,6 +8,7 @@
 #include "core/buffer.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/name.h"
 #include "carry_grants.h"
 #include "carry_index.h"
 #include "carry_dependent.h"
@@ -87,12 +88,6 @@ is_of_storage(json_t *change)
     return is_property(change, "storage parameters") && strcmp(text_of(change, "object"), "table") == 0;
 }
 
-static bool
-is_same(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
 /*
  * The storage parameters of the new table differ from the original's until the swap, in those of autovacuum. The others are
  * the same if the user's statements leave them alone, because every change is carried over or holds the job.
@@ -100,8 +95,8 @@ is_same(const char *a, const char *b)
 static bool
 has_same_storage(const struct plan *plan)
 {
-    return is_same(plan->source->options, plan->target->options) &&
-           is_same(plan->source->toast_options, plan->target->toast_options);
+    return name_same(plan->source->options, plan->target->options) &&
+           name_same(plan->source->toast_options, plan->target->toast_options);
 }
 
 /* Whether both tables had the same value of each property that was changed. */

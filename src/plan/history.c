@@ -279,22 +279,15 @@ refuse_code(struct session *s, const struct noted *n, const struct plan_options 
 {
     struct string_list trusted = {0};
     struct code_found found = {0};
-    struct buffer hint = {0};
+    char *whose = mem_printf("%s has", n->table);
     bool ok;
 
     for (int i = 0; i < options->trusted_count; i++)
         list_add_once(&trusted, options->trusted[i]);
     ok = code_find_written(s, n->table, &trusted, &found, err);
-    if (ok && found.lines.count > 0) {
-        char *lines = list_join(&found.lines, "\n");
-
-        ok = error_set(err, ERROR_REFUSED, "%s has code of a role that is not trusted", n->table);
-        error_detail(err, "%s", lines);
-        code_hint(&found, &hint);
-        error_hint(err, "%s", hint.data);
-        free(lines);
-    }
-    buffer_free(&hint);
+    if (ok && found.lines.count > 0)
+        ok = code_found_refuse(&found, ERROR_REFUSED, whose, err);
+    free(whose);
     code_found_free(&found);
     list_free(&trusted);
     return ok;

@@ -66,12 +66,31 @@ note_sample(struct plan *p, const struct result *r)
 }
 
 bool
+sample_ask(struct session *s, const char *sql, const char *limit, bool texts_differ, struct result *r,
+           bool *asked, struct error *err)
+{
+    struct error failed = {0};
+    bool ok =
+        session_executef(s, err, "SAVEPOINT pgrecast_sample; SET LOCAL statement_timeout TO '%s'", limit) &&
+        (!texts_differ || session_make_text_function(s, err)) && session_evaluate(s, err);
+
+    *asked = ok && session_row(s, r, &failed, sql, 0);
+    if (failed.connection_lost || failed.stopped) {
+        error_move(err, &failed);
+        ok = false;
+    }
+    ok = ok &&
+         session_execute(s, err, "ROLLBACK TO SAVEPOINT pgrecast_sample; RELEASE SAVEPOINT pgrecast_sample");
+    error_clear(&failed);
+    return ok;
+}
+
+bool
 sample_generated(struct session *s, struct plan *p, struct error *err)
 {
     struct result r = {0};
-    struct error failed = {0};
     char *sql;
-    bool ok;
+    bool ok, asked;
 
     if (p->rows.compare.stored_differ == NULL)
         return true;
@@ -81,20 +100,13 @@ sample_generated(struct session *s, struct plan *p, struct error *err)
         return true;
     }
     sql = sample_select(p);
-    ok = session_execute(s, err, "SAVEPOINT pgrecast_sample; SET LOCAL statement_timeout TO '2s'") &&
-         (!p->rows.compare.texts_differ || session_make_text_function(s, err)) && session_evaluate(s, err);
-    if (ok && session_row(s, &r, &failed, sql, 0))
+    ok = sample_ask(s, sql, "2s", p->rows.compare.texts_differ, &r, &asked, err);
+    if (asked)
         note_sample(p, &r);
-    else if (ok && (failed.connection_lost || failed.stopped)) {
-        error_move(err, &failed);
-        ok = false;
-    } else if (ok)
+    else if (ok)
         list_addf(&p->advice.notes,
                   "whether generated columns hold what their expressions give now could not be "
                   "sampled within two seconds");
-    ok = ok &&
-         session_execute(s, err, "ROLLBACK TO SAVEPOINT pgrecast_sample; RELEASE SAVEPOINT pgrecast_sample");
-    error_clear(&failed);
     result_free(&r);
     free(sql);
     return ok;

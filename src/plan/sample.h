@@ -10,6 +10,14 @@
 #include "plan_data/plan.h"
 
 /*
+ * Runs a SELECT of one row over rows of a table, within limit ("2s"), in the session's open transaction, and undoes what
+ * that has set. *asked: it was answered. texts_differ: as in struct plan_comparison. False only if the session is lost. The
+ * caller frees r.
+ */
+bool sample_ask(struct session *s, const char *sql, const char *limit, bool texts_differ, struct result *r,
+                bool *asked, struct error *err);
+
+/*
  * Runs in the session's open transaction. Notes go to the plan's advice. False only if the session is lost.
  */
 bool sample_generated(struct session *s, struct plan *p, struct error *err);

@@ -10,6 +10,7 @@
 #include "parse/expression.h"
 #include "rows/filter.h"
 #include "rows/view.h"
+#include "sample.h"
 #include "sql/sql.h"
 
 #define OPTION "--where"
@@ -170,22 +171,14 @@ where_sample(struct session *s, struct plan *p, struct error *err)
 {
     double percent = p->source->heap_bytes > 0 ? SAMPLE_BYTES / (double)p->source->heap_bytes * 100 : 100;
     char *sql = where_select(p, percent);
-    struct error failed = {0};
     struct result r = {0};
-    bool ok = session_execute(s, err, "SAVEPOINT pgrecast_sample; SET LOCAL statement_timeout TO '5s'") &&
-              session_evaluate(s, err);
+    bool asked, ok = sample_ask(s, sql, "5s", false, &r, &asked, err);
 
-    if (ok && session_row(s, &r, &failed, sql, 0))
+    if (asked)
         note_left_out(p, &r, percent >= 100);
-    else if (ok && (failed.connection_lost || failed.stopped)) {
-        error_move(err, &failed);
-        ok = false;
-    } else if (ok)
+    else if (ok)
         list_addf(&p->advice.notes,
                   "how many rows " OPTION " leaves out could not be found within five seconds");
-    ok = ok &&
-         session_execute(s, err, "ROLLBACK TO SAVEPOINT pgrecast_sample; RELEASE SAVEPOINT pgrecast_sample");
-    error_clear(&failed);
     result_free(&r);
     free(sql);
     return ok;

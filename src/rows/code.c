@@ -123,20 +123,18 @@ code_hint(const struct code_found *found, struct buffer *hint)
         buffer_printf(hint, " --trust-owner=%s", found->owners.items[i]);
 }
 
-/* One line or several, followed by what the user can do. */
-static bool
-refuse_code(const struct code_found *found, struct error *err)
+bool
+code_found_refuse(const struct code_found *found, enum error_kind kind, const char *whose, struct error *err)
 {
-    struct buffer detail = {0}, hint = {0};
+    char *lines = list_join(&found->lines, "\n");
+    struct buffer hint = {0};
 
-    for (int i = 0; i < found->lines.count; i++)
-        buffer_printf(&detail, "%s%s", i > 0 ? "\n" : "", found->lines.items[i]);
     code_hint(found, &hint);
-    error_set(err, ERROR_FAILED, "the tables have code of a role that is not trusted");
-    error_detail(err, "%s", detail.data);
+    error_set(err, kind, "%s code of a role that is not trusted", whose);
+    error_detail(err, "%s", lines);
     error_hint(err, "%s", hint.data);
-    buffer_free(&detail);
     buffer_free(&hint);
+    free(lines);
     return false;
 }
 
@@ -191,7 +189,7 @@ code_check(struct session *s, const struct plan *plan, struct error *err)
         code_defaults(plan, &defaults);
     ok = code_find(s, &source, &found, err) && code_find(s, &shadow, &found, err);
     if (ok && found.lines.count > 0)
-        ok = refuse_code(&found, err);
+        ok = code_found_refuse(&found, ERROR_FAILED, "the tables have", err);
     list_free(&defaults);
     code_found_free(&found);
     return ok;
@@ -206,7 +204,7 @@ code_check_written(struct session *s, const struct plan_set *set, struct error *
     for (int i = 0; ok && i < set->written.count; i++)
         ok = code_find_written(s, set->written.items[i], &set->tables[0].forward->code.trusted, &found, err);
     if (ok && found.lines.count > 0)
-        ok = refuse_code(&found, err);
+        ok = code_found_refuse(&found, ERROR_FAILED, "the tables have", err);
     code_found_free(&found);
     return ok;
 }
