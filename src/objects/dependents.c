@@ -9,18 +9,12 @@
 #include "core/name.h"
 #include "rows/view.h"
 #include "sql/sql.h"
+#include "dependents_work.h"
 #include "early.h"
 #include "proof.h"
 #include "rename.h"
 #include "retarget.h"
 #include "row_operators.h"
-
-enum fate {
-    FATE_NONE,
-    FATE_REPLACED,
-    FATE_REMADE,
-    FATE_EARLY, /* created before the swap, which exchanges the names */
-};
 
 static const char *const fates[] = {
     [FATE_NONE] = "stays as it is",
@@ -29,47 +23,9 @@ static const char *const fates[] = {
     [FATE_EARLY] = "made over the new table before the cutover, takes the name in the swap",
 };
 
-/* One object, which may depend on several tables of the job. */
-struct dependent_item {
-    const struct dependent *d; /* as described for one of the tables */
-    bool direct;               /* it depends on one of the tables itself */
-    bool early;                /* a materialized view that is created early depends on it */
-    int base_count;
-    int *bases; /* positions in work.items */
-    enum fate fate;
-    struct uses uses; /* what its expressions use now */
-    struct uses made; /* what they use as created over the clone, with the real names */
-};
-
-struct work {
-    struct session *s;
-    const struct dependents_table *tables;
-    int table_count;
-    struct string_list *reasons;
-    int count;
-    struct dependent_item *items;
-    int *order; /* positions of the items: each after everything that it depends on */
-    struct retarget map;
-    struct string_list schemas; /* schemas of the dependents … */
-    struct string_list mirrors; /* … and the scratch schemas in which they are tried out */
-    struct string_list notes;
-    bool functions;           /* the swap creates some */
-    struct string_list types; /* the types that columns get, see uses_difference() */
-    struct proof early;       /* that what is created early means the same, in the scratch schemas */
-};
-
-static struct dependent_item *
-item_of(struct work *w, const struct dependent *d)
-{
-    for (int i = 0; i < w->count; i++)
-        if (d->class_oid != 0 && w->items[i].d->class_oid == d->class_oid && w->items[i].d->oid == d->oid)
-            return &w->items[i];
-    return NULL;
-}
-
 /* The statements come from the server, except for text that it could not read back itself. */
 static bool
-dependents_mend(const struct work *w, struct error *err)
+dependents_mend(const struct dependents_work *w, struct error *err)
 {
     bool ok = true;
 
@@ -85,107 +41,8 @@ dependents_mend(const struct work *w, struct error *err)
     return ok;
 }
 
-static void
-dependents_collect(struct work *w)
-{
-    for (int t = 0; t < w->table_count; t++) {
-        const struct table *source = w->tables[t].source;
-
-        w->items = mem_array(w->items, (size_t)(w->count + source->dependent_count) + 1, sizeof(*w->items));
-        for (int i = 0; i < source->dependent_count; i++) {
-            const struct dependent *d = &source->dependents[i];
-            struct dependent_item *item = item_of(w, d);
-
-            if (item == NULL && d->class_oid != 0) {
-                item = &w->items[w->count++];
-                *item = (struct dependent_item){.d = d};
-            }
-            if (item == NULL)
-                continue;
-            item->direct = item->direct || d->direct;
-            if (d->not_early != NULL) /* because of this table, whose owner may be another one */
-                item->d = d;
-        }
-    }
-}
-
-static void
-add_base(struct dependent_item *item, int position)
-{
-    for (int i = 0; i < item->base_count; i++)
-        if (item->bases[i] == position)
-            return;
-    item->bases = mem_array(item->bases, (size_t)item->base_count + 1, sizeof(*item->bases));
-    item->bases[item->base_count++] = position;
-}
-
-static void
-connect_items(struct work *w)
-{
-    for (int t = 0; t < w->table_count; t++) {
-        const struct table *source = w->tables[t].source;
-
-        for (int i = 0; i < source->dependent_count; i++) {
-            const struct dependent *d = &source->dependents[i];
-            struct dependent_item *item = item_of(w, d);
-
-            for (int k = 0; item != NULL && k < d->base_count; k++) {
-                struct dependent_item *base = item_of(w, &source->dependents[d->bases[k]]);
-
-                if (base != NULL)
-                    add_base(item, (int)(base - w->items));
-            }
-        }
-    }
-}
-
 static bool
-in_order(const struct work *w, int count, int position)
-{
-    for (int i = 0; i < count; i++)
-        if (w->order[i] == position)
-            return true;
-    return false;
-}
-
-static bool
-bases_in_order(const struct work *w, int count, const struct dependent_item *item)
-{
-    for (int i = 0; i < item->base_count; i++)
-        if (!in_order(w, count, item->bases[i]))
-            return false;
-    return true;
-}
-
-/*
- * pg_depend has no cycles among objects that can be created again. If it had one, the rest would come in any
- * order.
- */
-static void
-sort(struct work *w)
-{
-    int count = 0, before;
-
-    w->order = mem_alloc(((size_t)w->count + 1) * sizeof(*w->order));
-    do {
-        before = count;
-        for (int i = 0; i < w->count; i++)
-            if (!in_order(w, count, i) && bases_in_order(w, count, &w->items[i]))
-                w->order[count++] = i;
-    } while (count > before);
-    for (int i = 0; i < w->count; i++)
-        if (!in_order(w, count, i))
-            w->order[count++] = i;
-}
-
-static bool
-is_named(const struct dependent *d)
-{
-    return d->schema != NULL && d->name != NULL;
-}
-
-static bool
-depends_on_fate(const struct work *w, const struct dependent_item *item, enum fate fate)
+depends_on_fate(const struct dependents_work *w, const struct dependent_item *item, enum fate fate)
 {
     for (int i = 0; i < item->base_count; i++)
         if (w->items[item->bases[i]].fate == fate)
@@ -195,99 +52,14 @@ depends_on_fate(const struct work *w, const struct dependent_item *item, enum fa
 
 /* Something that it depends on becomes another object. */
 static bool
-loses_base(const struct work *w, const struct dependent_item *item)
+loses_base(const struct dependents_work *w, const struct dependent_item *item)
 {
     return depends_on_fate(w, item, FATE_REMADE) || depends_on_fate(w, item, FATE_EARLY);
 }
 
-/* The scratch schema that replaces a real one. */
-static const char *
-mirror_of(struct work *w, const char *schema)
-{
-    for (int i = 0; i < w->schemas.count; i++)
-        if (strcmp(w->schemas.items[i], schema) == 0)
-            return w->mirrors.items[i];
-    list_add(&w->schemas, mem_strdup(schema));
-    list_addf(&w->mirrors, "%s_%d", w->tables[0].clone_schema, w->schemas.count);
-    return w->mirrors.items[w->mirrors.count - 1];
-}
-
-/*
- * Statements have to name the clones instead of the tables, and the views and functions that were tried out
- * before.
- */
-static bool
-dependents_map_names(struct work *w, struct error *err)
-{
-    for (int t = 0; t < w->table_count; t++) {
-        const struct table *source = w->tables[t].source;
-        struct result r = {0};
-        bool ok = session_row(
-            w->s, &r, err, "SELECT pg_catalog.quote_ident($1) AS schema, pg_catalog.quote_ident($2) AS name",
-            2, source->schema, source->name);
-
-        if (ok)
-            retarget_add(&w->map, row_text(&r, 0, "schema"), row_text(&r, 0, "name"),
-                         w->tables[t].clone_schema);
-        result_free(&r);
-        if (!ok)
-            return false;
-    }
-    for (int i = 0; i < w->count; i++)
-        if (is_named(w->items[i].d))
-            mirror_of(w, w->items[i].d->schema);
-    for (int i = 0; i < w->count; i++) {
-        const struct dependent *d = w->items[i].d;
-
-        if (d->holder.count > 0)
-            mirror_of(w, d->holder.items[1]);
-        for (int k = 0; k + 2 < d->pieces.count; k += 3)
-            mirror_of(w, d->pieces.items[k + 1]);
-    }
-    return true;
-}
-
-/*
- * The renames of all tables, under the names that the tables have in those schemas: the clones' or the real
- * ones.
- */
-static void
-plan_renames(const struct work *w, bool clones, struct string_list *before, struct string_list *after)
-{
-    for (int t = 0; t < w->table_count; t++) {
-        const struct dependents_table *table = &w->tables[t];
-        char *name =
-            name_qualified(clones ? table->clone_schema : table->source->schema, table->source->name);
-
-        renames_plan(table->source, table->target, name, before, after);
-        free(name);
-    }
-}
-
-/*
- * Prepare the place where everything is tried out: clones with the sources' column names, and a schema for
- * each real one, in which a materialized view can get its owner. Nobody else sees the schemas.
- */
-static bool
-open_mirror(struct work *w, struct error *err)
-{
-    struct string_list before = {0}, after = {0};
-    bool ok = session_execute(w->s, err, "SAVEPOINT pgrecast_dependents") && dependents_map_names(w, err);
-
-    for (int i = 0; ok && i < w->mirrors.count; i++)
-        ok = session_executef(w->s, err, "CREATE SCHEMA %s", w->mirrors.items[i]) &&
-             session_executef(w->s, err, "GRANT USAGE, CREATE ON SCHEMA %s TO PUBLIC", w->mirrors.items[i]);
-    plan_renames(w, true, &before, &after);
-    for (int i = 0; ok && i < before.count; i++)
-        ok = session_execute(w->s, err, before.items[i]);
-    list_free(&before);
-    list_free(&after);
-    return ok;
-}
-
 /* The server's error is a reason to refuse; the scratch schemas are removed from its text. */
 static void
-dependents_refuse(struct work *w, const struct dependent *d, struct error *err)
+dependents_refuse(struct dependents_work *w, const struct dependent *d, struct error *err)
 {
     for (int t = 0; t < w->table_count; t++)
         view_strip_schema(w->tables[t].clone_schema, err->message);
@@ -299,7 +71,7 @@ dependents_refuse(struct work *w, const struct dependent *d, struct error *err)
 
 /* The meaning is the same, but people who compare dumps see the difference. */
 static void
-note_text(struct work *w, const struct dependent_item *item, const char *text)
+note_text(struct dependents_work *w, const struct dependent_item *item, const char *text)
 {
     char *path = uses_path(&item->uses);
     int definition = path == NULL ? 0 : 1; /* if there is a path, it is set first */
@@ -327,7 +99,7 @@ will_be_early(const struct dependent_item *item)
  * types.
  */
 static bool
-dependents_prove(struct work *w, struct dependent_item *item, struct error *err)
+dependents_prove(struct dependents_work *w, struct dependent_item *item, struct error *err)
 {
     char *difference, *text = NULL;
 
@@ -354,7 +126,7 @@ dependents_prove(struct work *w, struct dependent_item *item, struct error *err)
  * object has.
  */
 static bool
-try_out(struct work *w, struct dependent_item *item, const struct string_list *statements,
+try_out(struct dependents_work *w, struct dependent_item *item, const struct string_list *statements,
         const char *stand_in, bool *done, struct error *err)
 {
     const struct dependent *d = item->d;
@@ -380,7 +152,7 @@ try_out(struct work *w, struct dependent_item *item, const struct string_list *s
 
 /* *made is false if the server does not create it: then nothing is known about it. */
 static bool
-dependents_make_stand_in(struct work *w, const struct dependent *d, const char *name, bool *made,
+dependents_make_stand_in(struct dependents_work *w, const struct dependent *d, const char *name, bool *made,
                          struct error *err)
 {
     struct result r = {0};
@@ -399,10 +171,10 @@ dependents_make_stand_in(struct work *w, const struct dependent *d, const char *
 
 /* On the real table or view they would lock that, and the object exists there already. */
 static bool
-try_on_stand_in(struct work *w, struct dependent_item *item, struct error *err)
+try_on_stand_in(struct dependents_work *w, struct dependent_item *item, struct error *err)
 {
     const struct dependent *d = item->d;
-    const char *mirror = mirror_of(w, d->holder.items[1]);
+    const char *mirror = dependents_mirror_of(w, d->holder.items[1]);
     char *name = mem_printf("%s.%s", mirror, d->holder.items[2]);
     bool made = false, done;
     bool ok = session_execute(w->s, err, "SAVEPOINT pgrecast_holder") &&
@@ -418,10 +190,11 @@ try_on_stand_in(struct work *w, struct dependent_item *item, struct error *err)
 }
 
 static bool
-gives_the_same(struct work *w, const struct dependent *d, bool *same, struct error *err)
+gives_the_same(struct dependents_work *w, const struct dependent *d, bool *same, struct error *err)
 {
     struct result r = {0};
-    bool ok = session_row(w->s, &r, err, sql_plan_view_columns, 2, mirror_of(w, d->schema), d->name);
+    bool ok =
+        session_row(w->s, &r, err, sql_plan_view_columns, 2, dependents_mirror_of(w, d->schema), d->name);
 
     *same = ok && !row_null(&r, 0, "columns") && strcmp(row_text(&r, 0, "columns"), d->columns) == 0;
     result_free(&r);
@@ -430,14 +203,14 @@ gives_the_same(struct work *w, const struct dependent *d, bool *same, struct err
 
 /* What is over a view whose columns get other types may use the operators and functions for these. */
 static bool
-add_types_of(struct work *w, const struct dependent *d, struct error *err)
+add_types_of(struct dependents_work *w, const struct dependent *d, struct error *err)
 {
     struct result r = {0};
     struct params p = {0};
     bool ok;
 
     params_uint(&p, d->oid);
-    params_text(&p, mirror_of(w, d->schema));
+    params_text(&p, dependents_mirror_of(w, d->schema));
     params_text(&p, d->name);
     ok = session_query_with(w->s, &r, err, sql_plan_view_types, &p);
     for (int i = 0; ok && i < result_rows(&r); i++)
@@ -451,7 +224,7 @@ add_types_of(struct work *w, const struct dependent *d, struct error *err)
  * only read when the function is called; here that would be with the real tables.
  */
 static bool
-check_bodies(struct work *w, const struct dependent *d, struct error *err)
+check_bodies(struct dependents_work *w, const struct dependent *d, struct error *err)
 {
     return session_executef(w->s, err, "SET LOCAL check_function_bodies TO %s",
                             d->parsed_body ? "on" : "off");
@@ -459,7 +232,7 @@ check_bodies(struct work *w, const struct dependent *d, struct error *err)
 
 /* The same for the indexes and extended statistics of a materialized view. */
 static bool
-prove_part(struct work *w, const struct result *r, int row, struct error *err)
+prove_part(struct dependents_work *w, const struct result *r, int row, struct error *err)
 {
     struct object_id objects[2] = {{(oid_t)row_uint(r, row, "classid"), (oid_t)row_uint(r, row, "objid")},
                                    {(oid_t)row_uint(r, row, "classid"), (oid_t)row_uint(r, row, "made")}};
@@ -481,7 +254,7 @@ prove_part(struct work *w, const struct result *r, int row, struct error *err)
 }
 
 static bool
-prove_parts(struct work *w, const struct dependent *d, struct error *err)
+prove_parts(struct dependents_work *w, const struct dependent *d, struct error *err)
 {
     struct result r = {0}, made = {0};
     struct params p = {0};
@@ -492,7 +265,7 @@ prove_parts(struct work *w, const struct dependent *d, struct error *err)
     params_uint(&p, d->oid);
     ok =
         session_row(w->s, &made, err, "SELECT pg_catalog.to_regclass($1 || '.' || $2)::pg_catalog.oid AS oid",
-                    2, mirror_of(w, d->schema), d->name);
+                    2, dependents_mirror_of(w, d->schema), d->name);
     params_uint(&p, ok ? row_uint(&made, 0, "oid") : 0);
     ok = ok && session_query_with(w->s, &r, err, sql_plan_view_parts, &p);
     for (int i = 0; ok && i < result_rows(&r); i++)
@@ -504,17 +277,17 @@ prove_parts(struct work *w, const struct dependent *d, struct error *err)
 
 /* A view or function: its definition alone contains everything that others can depend on. */
 static bool
-settle_named(struct work *w, struct dependent_item *item, struct error *err)
+settle_named(struct dependents_work *w, struct dependent_item *item, struct error *err)
 {
     const struct dependent *d = item->d;
     bool remade = depends_on_fate(w, item, FATE_REMADE), same = true, done;
 
     if ((!item->direct && !item->early && !loses_base(w, item)) || d->attach.count == 0)
         return true;
-    retarget_add(&w->map, d->schema, d->name, mirror_of(w, d->schema));
+    retarget_add(&w->map, d->schema, d->name, dependents_mirror_of(w, d->schema));
     for (int i = 0; i + 2 < d->pieces.count; i += 3)
         retarget_add(&w->map, d->pieces.items[i + 1], d->pieces.items[i + 2],
-                     mirror_of(w, d->pieces.items[i + 1]));
+                     dependents_mirror_of(w, d->pieces.items[i + 1]));
     if (!check_bodies(w, d, err) || !try_out(w, item, &d->replace, NULL, &done, err) ||
         (done && !prove_parts(w, d, err)))
         return false;
@@ -530,7 +303,7 @@ settle_named(struct work *w, struct dependent_item *item, struct error *err)
 
 /* A rule, trigger or policy, a column's default, or the membership of a table in a publication. */
 static bool
-settle_piece(struct work *w, struct dependent_item *item, struct error *err)
+settle_piece(struct dependents_work *w, struct dependent_item *item, struct error *err)
 {
     const struct dependent *d = item->d;
     bool done;
@@ -544,7 +317,7 @@ settle_piece(struct work *w, struct dependent_item *item, struct error *err)
 }
 
 static void
-settle_reasons(struct work *w, const struct dependent_item *item)
+settle_reasons(struct dependents_work *w, const struct dependent_item *item)
 {
     const struct dependent *d = item->d;
 
@@ -556,7 +329,7 @@ settle_reasons(struct work *w, const struct dependent_item *item)
 
 /* A materialized view that is not populated cannot be read. */
 static bool
-reads_unpopulated(const struct work *w, const struct dependent_item *item)
+reads_unpopulated(const struct dependents_work *w, const struct dependent_item *item)
 {
     for (int i = 0; i < item->base_count; i++) {
         const struct dependent_item *base = &w->items[item->bases[i]];
@@ -569,7 +342,7 @@ reads_unpopulated(const struct work *w, const struct dependent_item *item)
 
 /* What is created early can depend only on what exists by then over the new tables. */
 static void
-settle_early(struct work *w, const struct dependent_item *item)
+settle_early(struct dependents_work *w, const struct dependent_item *item)
 {
     for (int i = 0; i < item->base_count; i++) {
         const struct dependent *base = w->items[item->bases[i]].d;
@@ -585,7 +358,7 @@ settle_early(struct work *w, const struct dependent_item *item)
 
 /* True if some more views have to be created early, so that everything has to be settled again. */
 static bool
-mark_early(struct work *w)
+mark_early(struct dependents_work *w)
 {
     bool any = false;
 
@@ -606,7 +379,7 @@ mark_early(struct work *w)
 
 /* Forget what an earlier round has found. */
 static void
-forget_settled(struct work *w, struct string_list *reasons)
+forget_settled(struct dependents_work *w, struct string_list *reasons)
 {
     for (int i = 0; i < w->count; i++) {
         w->items[i].fate = FATE_NONE;
@@ -621,15 +394,15 @@ forget_settled(struct work *w, struct string_list *reasons)
 }
 
 static bool
-settle_round(struct work *w, struct error *err)
+settle_round(struct dependents_work *w, struct error *err)
 {
-    if (!open_mirror(w, err))
+    if (!dependents_open_mirror(w, err))
         return false;
     for (int i = 0; i < w->count; i++) {
         struct dependent_item *item = &w->items[w->order[i]];
 
         if (item->d->reason == NULL &&
-            !(is_named(item->d) ? settle_named(w, item, err) : settle_piece(w, item, err)))
+            !(dependents_is_named(item->d) ? settle_named(w, item, err) : settle_piece(w, item, err)))
             return false;
     }
     for (int i = 0; i < w->count; i++) {
@@ -642,7 +415,7 @@ settle_round(struct work *w, struct error *err)
 
 /* In rounds: what has to be created early is known when it is known which materialized views are. */
 static bool
-dependents_settle(struct work *w, struct error *err)
+dependents_settle(struct dependents_work *w, struct error *err)
 {
     struct string_list *all = w->reasons, reasons = {0};
     bool ok;
@@ -659,7 +432,7 @@ dependents_settle(struct work *w, struct error *err)
 }
 
 static void
-write_down(const struct work *w, struct dependents_plan *plan)
+write_down(const struct dependents_work *w, struct dependents_plan *plan)
 {
     if (w->functions) /* their bodies are not checked, as ALTER TABLE does not check them either */
         list_addf(&plan->attach, "SET LOCAL check_function_bodies TO off");
@@ -686,7 +459,7 @@ write_down(const struct work *w, struct dependents_plan *plan)
         if (item->fate == FATE_REMADE || item->fate == FATE_REPLACED)
             list_add_all(&plan->attach, item->fate == FATE_REMADE ? &item->d->attach : &item->d->replace);
     }
-    plan_renames(w, false, &plan->names_before, &plan->names_after);
+    dependents_plan_renames(w, false, &plan->names_before, &plan->names_after);
 }
 
 /*
@@ -694,7 +467,7 @@ write_down(const struct work *w, struct dependents_plan *plan)
  * uses now; then the types of columns must not change.
  */
 static bool
-plan_proofs(struct work *w, struct dependents_plan *plan, struct error *err)
+plan_proofs(struct dependents_work *w, struct dependents_plan *plan, struct error *err)
 {
     struct proof forward = {0}, back = {0};
     bool ok = true;
@@ -718,7 +491,7 @@ plan_proofs(struct work *w, struct dependents_plan *plan, struct error *err)
 }
 
 static bool
-plan_early(struct work *w, struct dependents_plan *plan, struct error *err)
+plan_early(struct dependents_work *w, struct dependents_plan *plan, struct error *err)
 {
     const struct dependent **views = mem_alloc(((size_t)w->count + 1) * sizeof(*views));
     char *proof = proof_statement(&w->early);
@@ -744,13 +517,13 @@ plan_early(struct work *w, struct dependents_plan *plan, struct error *err)
 }
 
 static void
-tell_fates(struct work *w)
+tell_fates(struct dependents_work *w)
 {
     for (int t = 0; t < w->table_count; t++) {
         struct table *source = w->tables[t].source;
 
         for (int i = 0; i < source->dependent_count; i++) {
-            const struct dependent_item *item = item_of(w, &source->dependents[i]);
+            const struct dependent_item *item = dependents_item_of(w, &source->dependents[i]);
 
             if (item == NULL)
                 continue;
@@ -762,7 +535,7 @@ tell_fates(struct work *w)
 
 /* Of all dependents, and the types that columns of the tables get. */
 static bool
-dependents_read_uses(struct work *w, struct error *err)
+dependents_read_uses(struct dependents_work *w, struct error *err)
 {
     struct object_id *objects = mem_alloc(((size_t)w->count + 1) * sizeof(*objects));
     struct uses *uses = mem_alloc(((size_t)w->count + 1) * sizeof(*uses));
@@ -786,12 +559,12 @@ bool
 dependents_plan_make(struct dependents_plan *plan, struct session *s, const struct dependents_table *tables,
                      int count, struct string_list *reasons, struct error *err)
 {
-    struct work w = {.s = s, .tables = tables, .table_count = count, .reasons = reasons};
+    struct dependents_work w = {.s = s, .tables = tables, .table_count = count, .reasons = reasons};
     bool ok;
 
     dependents_collect(&w);
-    connect_items(&w);
-    sort(&w);
+    dependents_connect(&w);
+    dependents_sort(&w);
     ok = dependents_mend(&w, err) && dependents_read_uses(&w, err) && dependents_settle(&w, err);
     ok = ok && plan_proofs(&w, plan, err) && plan_early(&w, plan, err);
     if (ok) {
